@@ -1,0 +1,103 @@
+# GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
+# MODE=release|debug|asan|tsan chooses build/<mode>. SPDX-License-Identifier: Apache-2.0
+MODE ?= release
+O := build/$(MODE)
+CC := gcc
+CXX := g++
+PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libxxhash-dev libedit-dev
+TEST_DEPS := libcmocka-dev python3 zstd
+
+FLAGS.release := -O3 -g -DNDEBUG
+FLAGS.debug := -O0 -g3 -DLAM_FAULTS
+FLAGS.asan := -O1 -g -DLAM_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS.tsan := -O1 -g -DLAM_FAULTS -fsanitize=thread
+WARN := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wimplicit-fallthrough $(WERROR)
+CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -I$O/gen -MMD -MP
+CFLAGS += -std=gnu17 $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-common -fvisibility=hidden -fPIC -pthread \
+  -fstack-protector-strong $(FLAGS.$(MODE))
+CXXFLAGS += -std=gnu++17 $(WARN) -fno-exceptions -fno-rtti -fvisibility=hidden -fPIC -pthread $(FLAGS.$(MODE))
+LDLIBS += -lsimdjson -lutf8proc -lm -lstdc++ -pthread
+
+SRC := $(filter-out src/cli/%,$(wildcard src/*/*.c))
+SHIM := $(wildcard src/format/shim/*.cc)
+OBJ := $(SRC:%.c=$O/%.o) $(SHIM:%.cc=$O/%.o) $(if $(wildcard src/sql/grammar.y),$O/gen/sql_grammar.o) $(if $(wildcard src/sql/lexer.re),$O/gen/sql_lexer.o)
+CLI := $(patsubst %.c,$O/%.o,$(wildcard src/cli/*.c))
+TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/*.c))
+
+.PHONY: all program lib units deps deps-test demo check bench bench-kernels fuzz sim rooms unused format tidy acceptance install clean
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(if $(NODEPS),,deps) program lib
+program: build/laminar
+lib: build/lib/liblaminar.so build/lib/liblaminar.a
+
+$O/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+$O/%.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
+
+# The grammar and the lexer; what they generate is never committed.
+$O/gen/sql_grammar.c: src/sql/grammar.y
+	@mkdir -p $(@D)
+	bison -Wall -Wno-yacc -o $@ --header=$O/gen/sql_grammar.h $<
+$O/gen/sql_lexer.c: src/sql/lexer.re $O/gen/sql_grammar.c
+	@mkdir -p $(@D)
+	re2c -W -i --no-generation-date -o $@ $<
+$O/gen/%.o: $O/gen/%.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-unused-function -c $< -o $@
+$(patsubst %.c,$O/%.o,$(wildcard src/sql/*.c)): $(if $(wildcard src/sql/grammar.y),$O/gen/sql_grammar.c)
+
+$O/lib/laminar.o: $(OBJ)
+	@mkdir -p $(@D)
+	ld -r -o $@ $^
+	objcopy -w --keep-global-symbol='lam_*' $@
+$O/lib/liblaminar.a: $O/lib/laminar.o
+	rm -f $@ && ar rcs $@ $<
+$O/lib/liblaminar.so: $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) -shared $(FLAGS.$(MODE)) -Wl,-soname,liblaminar.so -Wl,-z,relro,-z,now -o $@ $^ $(LDLIBS)
+$O/laminar: $(CLI) $O/lib/liblaminar.a
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS) -ledit
+build/laminar: $O/laminar
+	@mkdir -p build && cp -f $< $@
+build/lib/%: $O/lib/%
+	@mkdir -p build/lib && cp -f $< $@
+
+# Tests see inside: they link the objects, not the library.
+$O/inside.a: $(OBJ)
+	rm -f $@ && ar rcs $@ $^
+$O/tests/%: $O/tests/unit/%.o $(patsubst %.c,$O/%.o,$(wildcard tests/runner/*.c)) $O/inside.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS) -lcmocka
+$O/bench/%: $O/bench/obj/%.o $O/inside.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+$O/fuzz/%: $O/tests/fuzz/%.o $O/tests/fuzz/main.o $O/inside.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+$O/tests/unit/%.o: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -UNDEBUG -c $< -o $@
+$O/bench/obj/%.o: bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+units: $(TESTS)
+
+deps:
+	@tools/deps.sh $(PRODUCT_DEPS)
+deps-test: deps
+	@tools/deps.sh $(TEST_DEPS)
+
+# The include graph between rooms; fails on an edge that points up.
+rooms:
+	@tools/rooms.sh
+
+clean:
+	rm -rf build
+
+-include $(shell find $O -name '*.d' 2>/dev/null)

@@ -1,0 +1,83 @@
+/* Park and wake. See gate.h for the argument. SPDX-License-Identifier: Apache-2.0 */
+#include "base/gate.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum status gate_init(struct gate *g, bool with_fd, struct err *err)
+{
+    atomic_init(&g->parked, 0);
+    g->fd = -1;
+    if (!with_fd) return ST_OK;
+    g->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return g->fd < 0 ? err_set(err, E_EXEC, "cannot make an eventfd: %s", strerror(errno)) : ST_OK;
+}
+
+void gate_done(struct gate *g)
+{
+    if (g->fd >= 0) close(g->fd);
+    g->fd = -1;
+}
+
+void gate_wake(struct gate *g)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with gate_prepare's */
+    if (!atomic_load_explicit(&g->parked, memory_order_relaxed)) return;
+    if (!atomic_exchange_explicit(&g->parked, 0, memory_order_relaxed)) return;
+    if (g->fd >= 0) {
+        uint64_t one = 1;
+        ssize_t r = write(g->fd, &one, sizeof one);
+        (void)r; /* EAGAIN: it is readable already */
+    } else {
+        syscall(SYS_futex, &g->parked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+}
+
+void gate_prepare(struct gate *g)
+{
+    atomic_store_explicit(&g->parked, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with gate_wake's */
+}
+
+void gate_cancel(struct gate *g) { atomic_store_explicit(&g->parked, 0, memory_order_relaxed); }
+
+void gate_park(struct gate *g, int64_t timeout_us)
+{
+    if (g->fd >= 0) {
+        gate_park_fds(g, NULL, 0, timeout_us);
+        return;
+    }
+    struct timespec t = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
+    if (timeout_us) syscall(SYS_futex, &g->parked, FUTEX_WAIT_PRIVATE, 1, timeout_us < 0 ? NULL : &t, NULL, 0);
+    gate_cancel(g);
+}
+
+void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us)
+{
+    struct pollfd all[64];
+    INVARIANT(n < (int)countof(all));
+    all[0] = (struct pollfd){g->fd, POLLIN, 0};
+    if (n) memcpy(all + 1, fds, sizeof *fds * (size_t)n);
+    struct timespec t = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
+    int r = ppoll(all, (nfds_t)n + 1, timeout_us < 0 ? NULL : &t, NULL);
+    gate_cancel(g);
+    for (int i = 0; i < n; i++) fds[i].revents = r > 0 ? all[i + 1].revents : 0;
+    uint64_t count;
+    if (r > 0 && all[0].revents && read(g->fd, &count, sizeof count) < 0) return; /* EAGAIN: drained */
+}
+
+bool ladder_climb(struct ladder *l)
+{
+    if (l->step >= 128) return false;
+    if (l->step++ < 64)
+        __builtin_ia32_pause();
+    else
+        sched_yield();
+    return true;
+}

@@ -1,0 +1,43 @@
+/* A gate: one waiter parks, anyone wakes it. An eventcount on a futex or, where the waiter also
+ * watches descriptors, on an eventfd.
+ *
+ * Why no wake-up is lost. The waker publishes its fact (a ring's tail, a flag), then gate_wake runs
+ * a full fence and reads `parked`. The waiter stores `parked`, runs a full fence, and looks for the
+ * fact again before it sleeps. Of two threads that each store, fence and load the other's store, at
+ * least one sees the other (Dekker; total order of seq_cst fences): either the waker sees `parked`
+ * and wakes, or the waiter sees the fact and does not sleep. The futex compares `parked` itself, so a
+ * wake between the second look and the sleep is not lost either. models/gate.pml checks this
+ * with store buffers and shows that each of the three steps is needed.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_GATE_H
+#define BASE_GATE_H
+
+#include "base/status.h"
+
+#include <poll.h>
+#include <stdatomic.h>
+
+struct gate {
+    _Alignas(64) _Atomic uint32_t parked;
+    int fd; /* eventfd, or -1: futex */
+};
+enum status gate_init(struct gate *g, bool with_fd, struct err *err);
+void gate_done(struct gate *g);
+/* Any thread, after it has stored what the waiter looks for. */
+void gate_wake(struct gate *g);
+
+/* The waiter:  gate_prepare(g); if (fact) gate_cancel(g); else gate_park(g, timeout_us);
+ * timeout_us < 0: none. Returns when woken, at the timeout, or spuriously. */
+void gate_prepare(struct gate *g);
+void gate_cancel(struct gate *g);
+void gate_park(struct gate *g, int64_t timeout_us);
+/* The same for a gate with an eventfd, watching fds as well (revents are filled). */
+void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us);
+
+/* The ladder before parking: returns true while the caller should look again without parking. */
+struct ladder {
+    int step;
+};
+bool ladder_climb(struct ladder *l);
+
+#endif

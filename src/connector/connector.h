@@ -1,0 +1,148 @@
+/* Connectors: what reads from and writes to outside systems. They move bytes or columns; the runtime pairs bytes with a
+ * format, owns threads, retries, policies and positions. SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONNECTOR_CONNECTOR_H
+#define CONNECTOR_CONNECTOR_H
+
+#include "arrow/batch.h"
+#include "base/env.h"
+#include "base/option.h"
+
+#include <poll.h>
+
+enum payload_kind { PAYLOAD_BYTES, PAYLOAD_COLUMNS };
+
+/* Where a split stands: enough to go on from there in a later process. For bytes, `offset` counts them from the split's
+ * beginning and is kept by the runtime; `extra` is the class's own proof that the place is still the same. */
+struct position {
+    int64_t offset;
+    uint32_t n;
+    char extra[52];
+};
+
+/* What an instance gets to know. */
+struct connector_ctx {
+    struct env *env;
+    struct account *account;
+    const struct options *options;
+    const struct schema *schema; /* columns of the source or of what the sink is given */
+    const char *name;            /* of the source or sink, for messages */
+    uint64_t seed;
+};
+
+/* ---- sources ---------------------------------------------------------------------------------------- */
+
+struct payload {
+    /* BYTES: [p, p+n), with FORMAT_PADDING readable bytes after; valid until the next poll of this split */
+    const char *p;
+    size_t n;
+    /* COLUMNS: the caller gets the reference */
+    struct batch *b;
+    struct position after; /* COLUMNS: the position after these rows */
+};
+
+struct source {
+    const struct source_class *class;
+    struct connector_ctx ctx;
+};
+struct source_class {
+    uint32_t size;     /* of this struct: it only grows */
+    const char *name;
+    const char *const *aliases; /* NULL-ended, or NULL */
+    size_t instance_size;
+    enum payload_kind payload;
+    const struct option_spec *options;
+    bool replayable;   /* a later reader can begin at the start again */
+    bool blocking;     /* poll may block: the instance gets a thread of its own; refused by name under threads = 0 */
+    bool (*bounded)(const struct options *o);
+    const char *default_format; /* BYTES: the format when the options name none ("csv" by path extension is the class's
+                                   guess_format); NULL: must be named */
+    const char *(*guess_format)(const struct options *o);
+    /* Opens; finds the splits. */
+    enum status (*open)(struct source *s, struct err *err);
+    int (*splits)(struct source *s);             /* how many there are now */
+    const char *(*split_name)(struct source *s, int split);
+    int64_t (*split_size)(struct source *s, int split); /* in units of position.offset, for progress; -1: unknown */
+    /* Before the first poll of a split; at NULL: the start. E_READ when the position is gone. */
+    enum status (*seek)(struct source *s, int split, const struct position *at, struct err *err);
+    /* BYTES that start anew in the middle need the head of the split (a header line): up to n bytes from offset 0. */
+    enum status (*head)(struct source *s, int split, char *p, size_t n, size_t *got, struct err *err);
+    /* ST_OK: payload filled. ST_WAIT: nothing now. ST_DONE: the split has ended. E_*: fatal to the reader.
+     * now_us: the env's monotonic clock, for rate limits. */
+    enum status (*poll)(struct source *s, int split, int64_t now_us, struct payload *out, struct err *err);
+    /* After ST_WAIT: descriptors to watch, and the time of the next poll (INT64_MAX: none). */
+    int (*wait)(struct source *s, int split, struct pollfd *fds, int max, int64_t *wake_us);
+    /* Fills the proof for a position (its offset is set). */
+    void (*mark)(struct source *s, int split, struct position *p);
+    void (*ack)(struct source *s, uint64_t epoch, int split, const struct position *p);
+    void (*cancel)(struct source *s); /* any thread: a blocked poll returns soon */
+    void (*close)(struct source *s);
+};
+/* Named defaults for what a class does not need. */
+const char *source_no_guess(const struct options *o);
+bool source_always_bounded(const struct options *o);
+bool source_never_bounded(const struct options *o);
+int64_t source_size_unknown(struct source *s, int split);
+int source_no_wait(struct source *s, int split, struct pollfd *fds, int max, int64_t *wake_us);
+enum status source_no_head(struct source *s, int split, char *p, size_t n, size_t *got, struct err *err);
+void source_no_mark(struct source *s, int split, struct position *p);
+void source_no_ack(struct source *s, uint64_t epoch, int split, const struct position *p);
+void source_no_cancel(struct source *s);
+
+/* ---- sinks ------------------------------------------------------------------------------------------ */
+
+enum guarantee { AT_MOST_ONCE, AT_LEAST_ONCE, EXACTLY_ONCE };
+
+struct sink {
+    const struct sink_class *class;
+    struct connector_ctx ctx;
+};
+struct sink_class {
+    uint32_t size;
+    const char *name;
+    const char *const *aliases;
+    size_t instance_size;
+    enum payload_kind payload;
+    const struct option_spec *options;
+    enum guarantee guarantee;   /* the best it can give */
+    bool blocking;              /* calls may block: a thread of its own */
+    bool changelog;             /* takes rows of weight -1 */
+    int64_t flush_us;           /* default flush.interval */
+    const char *default_format;
+    const char *(*guess_format)(const struct options *o);
+    /* marker: the last epoch whose rows the target proves to hold; 0: none. *fresh: a header (encoder begin) is wanted. */
+    enum status (*open)(struct sink *s, uint64_t incarnation, uint64_t *marker, bool *fresh, struct err *err);
+    /* Takes rows or bytes from the start of what is offered and says how much in *accepted (rows of b, or bytes). ST_OK,
+     * ST_WAIT (see wait), ST_RETRY (offer again later), ST_POISON (row *accepted cannot be taken), ST_CLOSED (the target
+     * wants no more: a closed pipe), E_*: fatal. */
+    enum status (*write_bytes)(struct sink *s, const char *p, size_t n, size_t *accepted, struct err *err);
+    enum status (*write_rows)(struct sink *s, const struct batch *b, uint32_t from, uint32_t *accepted, struct err *err);
+    /* Makes what was written visible (at least once), or pushes buffers only (exactly once). */
+    enum status (*flush)(struct sink *s, struct err *err);
+    enum status (*commit)(struct sink *s, uint64_t epoch, struct err *err);
+    enum status (*abort)(struct sink *s, struct err *err);
+    int (*wait)(struct sink *s, struct pollfd *fds, int max, int64_t *wake_us);
+    void (*cancel)(struct sink *s); /* any thread */
+    /* complete: all rows were delivered, the target is to be finished (rename into place). */
+    enum status (*close)(struct sink *s, bool complete, struct err *err);
+};
+enum status sink_no_commit(struct sink *s, uint64_t epoch, struct err *err);
+enum status sink_no_abort(struct sink *s, struct err *err);
+enum status sink_no_flush(struct sink *s, struct err *err);
+enum status sink_not_bytes(struct sink *s, const char *p, size_t n, size_t *accepted, struct err *err);
+enum status sink_not_rows(struct sink *s, const struct batch *b, uint32_t from, uint32_t *accepted, struct err *err);
+int sink_no_wait(struct sink *s, struct pollfd *fds, int max, int64_t *wake_us);
+void sink_no_cancel(struct sink *s);
+
+/* Instances: allocated to instance_size, zeroed, ctx copied (what it points to must outlive them). */
+struct source *source_new(const struct source_class *c, const struct connector_ctx *ctx);
+struct sink *sink_new(const struct sink_class *c, const struct connector_ctx *ctx);
+void source_free(struct source *s); /* after close */
+void sink_free(struct sink *s);
+
+/* By name or alias; NULL: none. Registration (classes.c) asserts that classes are whole. */
+const struct source_class *source_find(const char *name);
+const struct sink_class *sink_find(const char *name);
+const struct source_class *source_class_at(int i); /* NULL at the end */
+const struct sink_class *sink_class_at(int i);
+
+#endif
