@@ -89,14 +89,14 @@ static enum status source_poll(struct source *s, int split, int64_t now_us, stru
 {
     (void)split, (void)now_us;
     struct mock_source *m = source_of(s);
-    bool only_one;
-    TRY(mock_player_call(&m->player, MOCK_POLL, &only_one, err));
-    uint32_t left = m->rows->rows - m->next, n = only_one ? 1 : m->step, idx[BATCH_ROWS];
+    uint32_t left = m->rows->rows - m->next, idx[BATCH_ROWS];
     if (!left) {
         m->player.wake_us = INT64_MAX;
         return options_int(s->ctx.options, "endless") ? ST_WAIT : ST_DONE;
     }
-    if (n > left) n = left;
+    bool only_one;
+    TRY(mock_player_call(&m->player, MOCK_POLL, &only_one, err));
+    uint32_t n = only_one ? 1 : m->step < left ? m->step : left;
     for (uint32_t i = 0; i < n; i++) idx[i] = m->next + i;
     out->b = batch_for(m->pool, s->ctx.schema, n);
     batch_scatter(out->b, n, s->ctx.schema, m->rows, idx, n);
