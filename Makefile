@@ -26,7 +26,7 @@ TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all program lib units deps deps-test demo check bench bench-kernels fuzz sim rooms unused format tidy acceptance install clean
+.PHONY: all program lib units slt deps deps-test demo check bench bench-kernels fuzz sim rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -71,9 +71,13 @@ build/lib/%: $O/lib/%
 # Tests see inside: they link the objects, not the library.
 $O/inside.a: $(OBJ)
 	rm -f $@ && ar rcs $@ $^
-$O/tests/%: $O/tests/unit/%.o $(patsubst %.c,$O/%.o,$(wildcard tests/runner/*.c)) $O/inside.a
+$O/tests/%: $O/tests/unit/%.o $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS) -lcmocka
+# The runner of tests/sql sees the public API, the printer of values and a few hooks.
+$O/slt: $(patsubst %.c,$O/%.o,$(wildcard tests/runner/*.c)) $O/src/cli/datum.o $O/src/cli/print.o $O/inside.a
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+slt: $O/slt
 $O/bench/%: $O/bench/obj/%.o $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
