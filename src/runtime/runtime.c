@@ -472,6 +472,8 @@ bool runtime_step(struct runtime *rt, int64_t max_us, int64_t *wake_us)
     return driver_run(rt->driver, max_us, wake_us);
 }
 
+void runtime_poke(struct runtime *rt) { bell_ring(&rt->control); }
+
 int runtime_fd(struct runtime *rt) { return rt->driver ? driver_fd(rt->driver) : -1; }
 
 /* ---- pushing ------------------------------------------------------------------------------------------------------------------ */
