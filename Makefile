@@ -19,7 +19,7 @@ CXXFLAGS += -std=gnu++17 $(WARN) -fno-exceptions -fno-rtti -fvisibility=hidden -
 LDLIBS += -lsimdjson -lutf8proc -lm -lstdc++ -pthread
 
 SRC := $(filter-out src/cli/%,$(wildcard src/*/*.c))
-SHIM := $(wildcard src/format/shim/*.cc)
+SHIM := $(wildcard src/*/shim/*.cc)
 OBJ := $(SRC:%.c=$O/%.o) $(SHIM:%.cc=$O/%.o) $(if $(wildcard src/sql/grammar.y),$O/gen/sql_grammar.o) $(if $(wildcard src/sql/lexer.re),$O/gen/sql_lexer.o)
 CLI := $(patsubst %.c,$O/%.o,$(wildcard src/cli/*.c))
 TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
