@@ -295,7 +295,7 @@ enum status bind_count(struct binder *b, const struct ast *e, const char *what, 
 /* ---- names of columns ---------------------------------------------------------------------------- */
 
 /* PostgreSQL's own names of types, which it gives to a column that is a cast of something without a name. */
-static const char *type_word(struct type t, const char *word)
+static const char *word_of(struct type t, const char *word)
 {
     static const char *const names[T_COUNT] = {
         [T_BOOL] = "bool", [T_INT8] = "int1", [T_INT16] = "int2", [T_INT32] = "int4", [T_INT64] = "int8",
@@ -322,9 +322,9 @@ static int name_of(const struct ast *e, const char **out)
     case AST_CAST:
         strength = name_of(e->args.at[0], out);
         if (strength > 1) return strength;
-        *out = type_word(e->type.type, e->type.word);
+        *out = word_of(e->type.type, e->type.word);
         return 1;
-    case AST_TYPED: *out = type_word(e->type.type, e->type.word); return 1;
+    case AST_TYPED: *out = word_of(e->type.type, e->type.word); return 1;
     case AST_INTERVAL: *out = "interval"; return 1;
     case AST_BOOL: *out = "bool"; return 1;
     case AST_CASE:
