@@ -19,14 +19,14 @@ CXXFLAGS += -std=gnu++17 $(WARN) -fno-exceptions -fno-rtti -fvisibility=hidden -
 LDLIBS += -lsimdjson -lutf8proc -lm -lstdc++ -pthread
 
 SRC := $(filter-out src/cli/%,$(wildcard src/*/*.c))
-SHIM := $(wildcard src/format/shim/*.cc)
+SHIM := $(wildcard src/*/shim/*.cc)
 OBJ := $(SRC:%.c=$O/%.o) $(SHIM:%.cc=$O/%.o) $(if $(wildcard src/sql/grammar.y),$O/gen/sql_grammar.o) $(if $(wildcard src/sql/lexer.re),$O/gen/sql_lexer.o)
 CLI := $(patsubst %.c,$O/%.o,$(wildcard src/cli/*.c))
 TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all program lib units deps deps-test demo check bench bench-kernels fuzz sim rooms unused format tidy acceptance install clean
+.PHONY: all program lib units slt deps deps-test demo check bench bench-kernels fuzz sim rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -71,9 +71,13 @@ build/lib/%: $O/lib/%
 # Tests see inside: they link the objects, not the library.
 $O/inside.a: $(OBJ)
 	rm -f $@ && ar rcs $@ $^
-$O/tests/%: $O/tests/unit/%.o $(patsubst %.c,$O/%.o,$(wildcard tests/runner/*.c)) $O/inside.a
+$O/tests/%: $O/tests/unit/%.o $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS) -lcmocka
+# The runner of tests/sql sees the public API, the printer of values and a few hooks.
+$O/slt: $(patsubst %.c,$O/%.o,$(wildcard tests/runner/*.c)) $O/src/cli/datum.o $O/src/cli/print.o $O/inside.a
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+slt: $O/slt
 $O/bench/%: $O/bench/obj/%.o $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)

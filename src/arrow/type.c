@@ -22,7 +22,7 @@ const char *type_name(struct type t, char *buf)
     if (t.id == T_DECIMAL && t.precision)
         snprintf(buf, 64, "DECIMAL(%d,%d)", t.precision, t.scale);
     else if (t.id == T_VARCHAR && t.length)
-        snprintf(buf, 64, "VARCHAR(%d)", t.length);
+        snprintf(buf, 64, "VARCHAR(%u)", t.length);
     else
         snprintf(buf, 64, "%s", t.id < T_COUNT ? names[t.id] : "?");
     return buf;
@@ -63,6 +63,12 @@ bool type_from_word(const char *word, struct type *out)
             return true;
         }
     return false;
+}
+
+const char *type_word(const void *ctx, int i)
+{
+    (void)ctx;
+    return i >= 0 && (size_t)i < countof(words) ? words[i].word : NULL;
 }
 
 struct schema *schema_new(struct arena *a, int n)

@@ -42,7 +42,7 @@ enum type_id {
 struct type {
     uint8_t id; /* enum type_id */
     uint8_t precision, scale;
-    uint16_t length; /* VARCHAR(n), CHAR(n): most characters; 0: any */
+    uint32_t length; /* VARCHAR(n), CHAR(n): most characters; 0: any */
     const struct type_nested *nested; /* ARRAY, STRUCT, MAP; NULL otherwise */
 };
 #define TYPE(x) ((struct type){.id = (x)})
@@ -67,6 +67,8 @@ const char *type_name(struct type t, char *buf);
 /* From an SQL type word in any case ("int", "text", "double precision", "timestamp"), without
  * parentheses. Returns false when there is none. */
 bool type_from_word(const char *word, struct type *out);
+/* The i-th of those words, or NULL at the end: for nearest names. */
+const char *type_word(const void *ctx, int i);
 
 /* A string inside the system: an Arrow string view whose long form holds a pointer in place of
  * (buffer, offset), so that gathering rows needs no rebasing. The bytes live in the batch (or a

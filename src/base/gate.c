@@ -72,6 +72,28 @@ void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us
     if (r > 0 && all[0].revents && read(g->fd, &count, sizeof count) < 0) return; /* EAGAIN: drained */
 }
 
+void gate_drain(struct gate *g)
+{
+    uint64_t count;
+    gate_cancel(g);
+    if (g->fd >= 0 && read(g->fd, &count, sizeof count) < 0) return; /* EAGAIN: it was not readable */
+}
+
+void bell_ring(struct bell *b)
+{
+    atomic_fetch_add(&b->count, 1);
+    if (atomic_load(&b->waiters)) syscall(SYS_futex, &b->count, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+void bell_wait(struct bell *b, uint32_t seen, int64_t timeout_us)
+{
+    struct timespec t = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
+    atomic_fetch_add(&b->waiters, 1);
+    if (timeout_us && atomic_load(&b->count) == seen)
+        syscall(SYS_futex, &b->count, FUTEX_WAIT_PRIVATE, seen, timeout_us < 0 ? NULL : &t, NULL, 0);
+    atomic_fetch_sub(&b->waiters, 1);
+}
+
 bool ladder_climb(struct ladder *l)
 {
     if (l->step >= 128) return false;
