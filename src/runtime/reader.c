@@ -697,6 +697,7 @@ static enum status seek_split(struct part *p, struct split *s, bool fresh, struc
 {
     struct reader *r = p->reader;
     const struct source_class *c = r->class;
+    fresh |= !s->at.offset && !s->at.n;
     TRY(c->seek(p->source, s->number, fresh ? NULL : &s->at, err));
     s->input_ended = false;
     if (c->payload != PAYLOAD_BYTES) return ST_OK;

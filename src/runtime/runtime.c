@@ -330,9 +330,8 @@ struct waiting {
 };
 
 /* All done, something failed, or the caller was canceled. */
-static bool done_fact(void *ctx)
+static bool done_locked(struct waiting *w)
 {
-    struct waiting *w = ctx;
     struct runtime *rt = w->rt;
     w->st = ST_OK;
     if (w->cancel && atomic_load(w->cancel)) return w->st = err_set(w->err, E_CANCELED, "canceled"), true;
@@ -346,6 +345,15 @@ static bool done_fact(void *ctx)
     for (struct component *c = rt->components; c; c = c->next)
         if (!c->joined && !component_ended(rt, c)) return false;
     return true;
+}
+
+static bool done_fact(void *ctx)
+{
+    struct waiting *w = ctx;
+    lock_take(&w->rt->lock);
+    bool done = done_locked(w);
+    lock_give(&w->rt->lock);
+    return done;
 }
 
 enum status runtime_wait_done(struct runtime *rt, int64_t timeout_us, _Atomic bool *cancel, struct err *err)
