@@ -154,7 +154,7 @@ enum status bind_select(struct binder *b, const struct ast_select *s, bool settl
 /* ---- plan.c ---------------------------------------------------------------------------------------- */
 
 /* Binds and rewrites; `name` is the object's whose plan it is. */
-enum status plan_query(struct arena *a, const struct catalog *c, const struct ast_select *s, const char *name,
-                       struct plan **out, const struct object ***uses, int *nuses, struct err *err);
+enum status plan_query(struct arena *a, const struct catalog *c, const struct ast_select *s, bool keep_root,
+                       const char *name, struct plan **out, const struct object ***uses, int *nuses, struct err *err);
 
 #endif

@@ -40,11 +40,6 @@ static enum status call(struct place *p, const char *name, struct expr **args, i
     return expr_call(p->b->a, name, args, n, pos, out, p->b->err);
 }
 
-static enum status negate_if(struct place *p, bool negated, uint32_t pos, struct expr **e)
-{
-    return negated ? call(p, "not", e, 1, pos, e) : ST_OK;
-}
-
 /* Scalars, then aggregates: what a misspelt name is compared with. */
 static const char *nth_function(const void *ctx, int i)
 {
@@ -120,7 +115,7 @@ static enum status bind_unary(struct place *p, const struct ast *e, struct expr 
         return expr_number(p->b->a, arena_printf(p->b->a, "-%s", arg->text), e->pos, out, p->b->err);
     struct expr *x;
     TRY(bind_expr(p, arg, &x));
-    return call(p, minus ? "neg" : !strcmp(e->name, "+") ? "pos" : e->name, &x, 1, e->pos, out);
+    return call(p, e->name, &x, 1, e->pos, out);
 }
 
 static enum status bind_binary(struct place *p, const struct ast *e, struct expr **out)
@@ -131,42 +126,29 @@ static enum status bind_binary(struct place *p, const struct ast *e, struct expr
     return call(p, e->name, args, 2, e->pos, out);
 }
 
-/* x BETWEEN l AND h is x >= l AND x <= h, each side finding its own types, as in PostgreSQL. */
-static enum status bind_range(struct place *p, struct expr *x, struct expr *low, struct expr *high, uint32_t pos,
-                              struct expr **out)
+/* A construct that the expression room knows by name, with its arguments. */
+static enum status bind_form(struct place *p, const struct ast *e, const char *name, struct expr **out)
 {
-    struct expr *pair[2], *from[] = {x, low}, *to[] = {x, high};
-    TRY(call(p, ">=", from, 2, pos, &pair[0]));
-    TRY(call(p, "<=", to, 2, pos, &pair[1]));
-    return call(p, "and", pair, 2, pos, out);
+    struct expr **args;
+    TRY(bind_args(p, e, &args));
+    return call(p, name, args, e->args.n, e->pos, out);
 }
 
 static enum status bind_between(struct place *p, const struct ast *e, struct expr **out)
 {
-    struct expr **x, *ways[2];
-    TRY(bind_args(p, e, &x));
-    TRY(bind_range(p, x[0], x[1], x[2], e->pos, &ways[0]));
-    *out = ways[0];
-    if (e->flag) {
-        TRY(bind_range(p, x[0], x[2], x[1], e->pos, &ways[1]));
-        TRY(call(p, "or", ways, 2, e->pos, out));
-    }
-    return negate_if(p, e->negated, e->pos, out);
-}
-
-static enum status bind_by_name(struct place *p, const struct ast *e, const char *name, struct expr **out)
-{
-    struct expr **args;
-    TRY(bind_args(p, e, &args));
-    TRY(call(p, name, args, e->args.n, e->pos, out));
-    return negate_if(p, e->negated, e->pos, out);
+    if (e->flag) return bind_form(p, e, e->negated ? "not between symmetric" : "between symmetric", out);
+    return bind_form(p, e, e->negated ? "not between" : "between", out);
 }
 
 static enum status bind_is(struct place *p, const struct ast *e, struct expr **out)
 {
-    char name[32];
-    snprintf(name, sizeof name, "is %s", e->name);
-    return bind_by_name(p, e, name, out);
+    return bind_form(p, e, arena_printf(p->b->a, "is %s%s", e->negated ? "not " : "", e->name), out);
+}
+
+static enum status bind_like(struct place *p, const struct ast *e, struct expr **out)
+{
+    TRY(bind_form(p, e, e->name, out));
+    return e->negated ? call(p, "not", out, 1, e->pos, out) : ST_OK;
 }
 
 static enum status bind_case(struct place *p, const struct ast *e, struct expr **out)
@@ -207,10 +189,10 @@ static enum status bind_node(struct place *p, const struct ast *e, struct expr *
     case AST_UNARY: return bind_unary(p, e, out);
     case AST_BINARY: return bind_binary(p, e, out);
     case AST_BETWEEN: return bind_between(p, e, out);
-    case AST_IN: return bind_by_name(p, e, "in", out);
-    case AST_LIKE: return bind_by_name(p, e, e->name, out);
+    case AST_IN: return bind_form(p, e, e->negated ? "not in" : "in", out);
+    case AST_LIKE: return bind_like(p, e, out);
     case AST_IS: return bind_is(p, e, out);
-    case AST_DISTINCT: return bind_by_name(p, e, "is distinct from", out);
+    case AST_DISTINCT: return bind_form(p, e, e->negated ? "is not distinct from" : "is distinct from", out);
     case AST_IN_SELECT: return bind_refuse(b, e->pos, "IN (SELECT ...)", no_queries);
     case AST_EXISTS: return bind_refuse(b, e->pos, "EXISTS", no_queries);
     case AST_SCALAR: return bind_refuse(b, e->pos, "a query as a value", no_queries);
@@ -295,7 +277,7 @@ enum status bind_count(struct binder *b, const struct ast *e, const char *what, 
 /* ---- names of columns ---------------------------------------------------------------------------- */
 
 /* PostgreSQL's own names of types, which it gives to a column that is a cast of something without a name. */
-static const char *word_of(struct type t, const char *word)
+static const char *cast_name(struct type t, const char *word)
 {
     static const char *const names[T_COUNT] = {
         [T_BOOL] = "bool", [T_INT8] = "int1", [T_INT16] = "int2", [T_INT32] = "int4", [T_INT64] = "int8",
@@ -322,9 +304,9 @@ static int name_of(const struct ast *e, const char **out)
     case AST_CAST:
         strength = name_of(e->args.at[0], out);
         if (strength > 1) return strength;
-        *out = word_of(e->type.type, e->type.word);
+        *out = cast_name(e->type.type, e->type.word);
         return 1;
-    case AST_TYPED: *out = word_of(e->type.type, e->type.word); return 1;
+    case AST_TYPED: *out = cast_name(e->type.type, e->type.word); return 1;
     case AST_INTERVAL: *out = "interval"; return 1;
     case AST_BOOL: *out = "bool"; return 1;
     case AST_CASE:

@@ -30,8 +30,8 @@ const struct option_spec sink_options[] = {
      .sentence = "Rows are written out when so many wait."},
     {.name = "batch.bytes", .type = OPT_SIZE, .dflt = "1 MiB", .min = 1, .max = 1 << 30,
      .sentence = "Rows are written out when so many bytes wait."},
-    {.name = "flush.interval", .type = OPT_DURATION, .dflt = "5 s", .min = 0, .max = INT64_MAX,
-     .sentence = "Rows are written out when the oldest has waited so long."},
+    {.name = "flush.interval", .type = OPT_DURATION, .min = 0, .max = INT64_MAX,
+     .sentence = "Rows are written out when the oldest has waited so long; by default what suits the connector, 5 s mostly."},
     {.name = "changelog", .type = OPT_ENUM, .dflt = "w", .values = "w|op",
      .sentence = "How changes are marked: a column w of 1 and -1, or op of +I, -U, +U and -D."},
     {0},
@@ -314,7 +314,7 @@ static enum status make_source(struct maker *m)
 static enum status make_plan(struct maker *m, const struct ast_select *s)
 {
     struct object *o = m->o;
-    TRY(plan_query(m->a, m->catalog, s, o->name, &o->plan, &o->uses, &o->nuses, m->err));
+    TRY(plan_query(m->a, m->catalog, s, o->kind == OBJECT_STREAM, o->name, &o->plan, &o->uses, &o->nuses, m->err));
     o->schema = o->plan->schema;
     o->bounded = o->plan->bounded;
     return ST_OK;

@@ -190,23 +190,34 @@ struct plan *node_join(struct arena *a, struct plan *left, struct plan *right)
     return p;
 }
 
+/* Column c of a union is the time that all arms have there, as late as the latest of them. */
+static void meet_times(struct plan *p, const struct plan *arm)
+{
+    for (int c = 0; c < p->schema->n; c++) {
+        p->schema->fields[c].not_null &= arm->schema->fields[c].not_null;
+        if (p->is_ms[c] != arm->is_ms[c] || arm->lags[c] == LAG_NONE || p->lags[c] == LAG_NONE)
+            p->lags[c] = LAG_NONE, p->roles[c] = ROLE_NONE;
+        else if (arm->lags[c] > p->lags[c])
+            p->lags[c] = arm->lags[c];
+        if (p->roles[c] != arm->roles[c] && p->roles[c]) p->roles[c] = ROLE_EVENT_TIME;
+    }
+    if (p->schema->time_column != arm->schema->time_column) p->schema->time_column = -1;
+}
+
 struct plan *node_union(struct arena *a, int n, struct plan **arms)
 {
+    /* A node has few inputs: of many arms the first ones meet below. */
+    while (n > PLAN_INPUTS_MAX) {
+        struct plan *first = node_union(a, PLAN_INPUTS_MAX, arms);
+        arms += PLAN_INPUTS_MAX - 1, n -= PLAN_INPUTS_MAX - 1;
+        arms[0] = first;
+    }
     struct plan *p = node_new(a, PLAN_UNION, n, arms[0]->schema->n);
     node_copy_columns(p, 0, arms[0]);
     p->schema->time_column = arms[0]->schema->time_column;
     for (int i = 0; i < n; i++) {
-        const struct plan *in = arms[i];
         p->in[i] = (struct plan_input){.node = arms[i], .dist = DIST_SAME};
-        for (int c = 0; c < p->schema->n; c++) {
-            p->schema->fields[c].not_null &= in->schema->fields[c].not_null;
-            if (p->is_ms[c] != in->is_ms[c] || in->lags[c] == LAG_NONE || p->lags[c] == LAG_NONE)
-                p->lags[c] = LAG_NONE, p->roles[c] = ROLE_NONE;
-            else if (in->lags[c] > p->lags[c])
-                p->lags[c] = in->lags[c];
-            if (p->roles[c] != in->roles[c] && p->roles[c]) p->roles[c] = ROLE_EVENT_TIME;
-        }
-        if (p->schema->time_column != in->schema->time_column) p->schema->time_column = -1;
+        meet_times(p, arms[i]);
     }
     if (p->schema->time_column < 0) node_pick_time(p);
     node_settle(p);

@@ -8,13 +8,13 @@ static enum status never_ends(const struct ast_select *s, struct err *err)
     return E_UNBOUNDED;
 }
 
-enum status plan_query(struct arena *a, const struct catalog *c, const struct ast_select *s, const char *name,
-                       struct plan **out, const struct object ***uses, int *nuses, struct err *err)
+enum status plan_query(struct arena *a, const struct catalog *c, const struct ast_select *s, bool keep_root,
+                       const char *name, struct plan **out, const struct object ***uses, int *nuses, struct err *err)
 {
     struct binder b = {.a = a, .catalog = c, .err = err};
     struct plan *p;
     TRY(bind_select(&b, s, true, &p));
-    TRY(plan_rewrite(a, &p, name, err));
+    TRY(plan_rewrite(a, &p, keep_root, name, err));
     *uses = b.uses;
     *nuses = b.nuses;
     *out = p;
@@ -25,7 +25,7 @@ enum status plan_select(struct arena *a, const struct catalog *c, const struct a
                         const struct object ***uses, int *nuses, struct err *err)
 {
     struct plan *p;
-    TRY(plan_query(a, c, s, "", &p, uses, nuses, err));
+    TRY(plan_query(a, c, s, false, "", &p, uses, nuses, err));
     if (ad_hoc && !p->bounded) return never_ends(s, err);
     *out = p;
     return ST_OK;

@@ -14,6 +14,7 @@
 #include "plan/catalog.h"
 
 #define LAG_NONE INT64_MIN
+#define PLAN_INPUTS_MAX 16 /* of one node */
 /* lag_us of a window over a column that no watermark bounds (bounded input only): such windows close at the end. Small
  * enough for watermark - lag_us not to pass below any window end while the watermark is finite. */
 #define LAG_END (INT64_MAX / 4)

@@ -375,7 +375,7 @@ static void give_ids(struct plan *p, uint64_t above, int input)
     for (int i = 0; i < p->nin; i++) give_ids(p->in[i].node, p->id, i);
 }
 
-enum status plan_rewrite(struct arena *a, struct plan **p, const char *name, struct err *err)
+enum status plan_rewrite(struct arena *a, struct plan **p, bool keep_root, const char *name, struct err *err)
 {
     struct conjuncts none = {0};
     TRY(push(a, p, &none, err));
@@ -383,7 +383,9 @@ enum status plan_rewrite(struct arena *a, struct plan **p, const char *name, str
     bool *need = needs_none(a, *p);
     memset(need, true, (size_t)(*p)->schema->n);
     prune(a, *p, need);
+    struct plan *root = *p;
     merge_projects(a, p);
+    if (keep_root && !(*p)->nin) *p = root;
     give_ids(*p, fnv(0xcbf29ce484222325, name, strlen(name)), 0);
     return ST_OK;
 }
