@@ -153,7 +153,12 @@ static void put_text(FILE *f, const char *p, size_t n)
 
 void table_add(struct table *t, const struct ArrowSchema *x, const struct ArrowArray *a)
 {
-    for (int64_t row = 0; row < a->length; row++)
+    table_add_from(t, x, a, 0);
+}
+
+void table_add_from(struct table *t, const struct ArrowSchema *x, const struct ArrowArray *a, int64_t from)
+{
+    for (int64_t row = from; row < a->length; row++)
         for (int64_t c = 0; c < t->cols; c++) {
             const struct ArrowSchema *cx = x->children[c];
             size_t n;

@@ -20,6 +20,7 @@ void print_rows(FILE *out, const struct ArrowSchema *x, const struct ArrowArray 
 struct table;
 struct table *table_new(const struct ArrowSchema *x);
 void table_add(struct table *t, const struct ArrowSchema *x, const struct ArrowArray *a);
+void table_add_from(struct table *t, const struct ArrowSchema *x, const struct ArrowArray *a, int64_t from);
 void table_print(FILE *out, struct table *t);
 void table_free(struct table *t);
 

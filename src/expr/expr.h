@@ -24,6 +24,7 @@ struct expr {
     bool is_volatile;    /* random(), now(): refused in changelogs */
     bool can_fail;
     struct value value;  /* EXPR_CONST */
+    bool try_;           /* EXPR_CAST: what fails is NULL and no error */
     bool untyped;        /* EXPR_CONST from a quoted literal or NULL whose type is still open ("unknown") */
     int column;          /* EXPR_COLUMN */
     const struct function *function; /* EXPR_CALL */

@@ -25,7 +25,8 @@ struct decoder_class {
     const char *name;
     size_t size;
     const struct option_spec *options;
-    enum status (*open)(struct decoder *d, const struct options *o, struct err *err);
+    /* header: see decoder_new; valid during the call. */
+    enum status (*open)(struct decoder *d, const struct options *o, const char *header, size_t header_n, struct err *err);
     /* See decoder_feed and decoder_next. */
     enum status (*next)(struct decoder *d, struct pool *pool, uint32_t max_rows, struct batch **out, struct err *err);
     void (*close)(struct decoder *d);
@@ -38,7 +39,8 @@ struct decoder { /* the first member of each decoder */
     /* the input at hand: what feed gave, minus what next consumed */
     const char *p, *end;
     bool last;
-    int64_t offset;              /* of p in the split, i.e. bytes consumed by whole records so far */
+    int64_t offset;              /* of p in the split, i.e. bytes consumed by whole records so far; while a record that is
+                                    too long is passed over, p runs ahead of it */
     struct decode_report report;
 };
 /* offset: where in the split decoding starts (0: the very beginning, where a header line stands). A decoder that starts
@@ -74,7 +76,9 @@ struct encoder_class {
      * that has it. */
     void (*begin)(struct encoder *e, struct text *out);
     void (*put)(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct text *out);
-    /* Formats that lay out many rows together (box) give out here what they still hold: at flush and at the end. */
+    /* Formats that lay out many rows together (box) hold some back. flush gives them out; more may come. end gives them
+     * out and finishes; what is put after it begins anew. */
+    void (*flush)(struct encoder *e, struct text *out);
     void (*end)(struct encoder *e, struct text *out);
     void (*close)(struct encoder *e);
 };

@@ -18,6 +18,7 @@ struct root {
     const struct object *sink; /* or */
     struct sub **sub;
     struct keep *keep;
+    enum on_error on_error;
     struct run_sink *run_sink;
     struct sub *made;
 };
@@ -71,11 +72,13 @@ void change_sink(struct change *ch, const struct object *sink)
     struct root *r = add_root(ch);
     r->sink = sink;
     r->plan = sink->plan;
+    r->on_error = ch->rt->cfg.on_error;
 }
 
-void change_sub(struct change *ch, const struct plan *plan, struct arena *own, struct sub **out)
+void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, struct sub **out)
 {
     struct root *r = add_root(ch);
+    r->on_error = on_error;
     r->plan = plan;
     r->sub = out;
     *out = NULL;
@@ -267,13 +270,14 @@ static enum status pick_node(struct change *ch, const struct plan *p, struct nod
     return ST_OK;
 }
 
-static enum status build(struct change *ch, const struct plan *p, struct keep *keep, struct node **out, struct err *err);
+static enum status build(struct change *ch, const struct plan *p, const struct root *root, struct node **out, struct err *err);
 
 static enum status stream_node(struct change *ch, const struct object *o, struct node **out, struct err *err)
 {
     struct use *u = find_use(ch, o);
     if (!u->node) {
-        TRY(build(ch, o->plan, NULL, &u->node, err));
+        struct root own = {.on_error = ch->rt->cfg.on_error};
+        TRY(build(ch, o->plan, &own, &u->node, err));
         /* A stream that only renames what is there would share another's node: its identity is its own. */
         if (!u->node->stream_id) u->node->stream_id = o->id;
     }
@@ -289,8 +293,9 @@ static int instances(struct change *ch, const struct plan *p, struct node *const
     return 1;
 }
 
-static enum status build(struct change *ch, const struct plan *p, struct keep *keep, struct node **out, struct err *err)
+static enum status build(struct change *ch, const struct plan *p, const struct root *root, struct node **out, struct err *err)
 {
+    struct keep *keep = root->keep;
     if (p->kind == PLAN_SOURCE) {
         struct node *scan;
         TRY(scan_node(ch, find_use(ch, p->object), &scan, err));
@@ -306,7 +311,7 @@ static enum status build(struct change *ch, const struct plan *p, struct keep *k
     }
     struct node *in[OP_PORTS];
     if (p->nin > OP_PORTS) return err_set(err, E_LIMIT, "more than %d inputs of one operator", OP_PORTS);
-    for (int i = 0; i < p->nin; i++) TRY(build(ch, p->in[i].node, keep, &in[i], err));
+    for (int i = 0; i < p->nin; i++) TRY(build(ch, p->in[i].node, root, &in[i], err));
     struct node *n = new_node(ch, p, instances(ch, p, in));
     n->class = operator_of(p->kind);
     n->id = p->id;
@@ -314,6 +319,7 @@ static enum status build(struct change *ch, const struct plan *p, struct keep *k
     n->nin = p->nin;
     n->component = in[0]->component;
     n->keep = keep;
+    n->on_error = root->on_error;
     if (keep) keep->refs++;
     snprintf(n->name, sizeof n->name, "%s", n->class->name);
     for (int i = 0; i < p->nin; i++) {
@@ -478,7 +484,7 @@ static enum status prepare(struct change *ch, struct err *err)
     for (struct root *r = ch->roots; r; r = r->next) collect(ch, r->plan);
     for (struct root *r = ch->roots; r; r = r->next) {
         struct node *top;
-        TRY(build(ch, r->plan, r->keep, &top, err));
+        TRY(build(ch, r->plan, r, &top, err));
         top->users++;
         if (r->sink) {
             struct run_sink *s = mem_zalloc(sizeof *s);
@@ -576,6 +582,9 @@ static enum status pass_changes(struct change *ch, int64_t timeout_us, struct er
         INVARIANT(known || n < (int)countof(touched));
         if (!known) touched[n++] = c;
     }
+    for (int i = 0; i < n; i++)
+        if (!epoch_wait(rt, touched[i], timeout_us))
+            return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
     for (int i = 0; i < n; i++) epoch_begin(rt, touched[i], BARRIER_CHANGE);
     for (int i = 0; i < n; i++)
         if (!epoch_wait(rt, touched[i], timeout_us))
@@ -686,8 +695,9 @@ enum status graph_detach(struct runtime *rt, struct node *n, struct outlet *o, s
         r->change.next = r->inst->changes;
         r->inst->changes = &r->change;
     }
-    epoch_begin(rt, c, BARRIER_CHANGE);
-    if (!epoch_wait(rt, c, timeout_us))
+    bool ready = epoch_wait(rt, c, timeout_us);
+    if (ready) epoch_begin(rt, c, BARRIER_CHANGE);
+    if (!ready || !epoch_wait(rt, c, timeout_us))
         return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
     for (struct removal *r = list, *next; r; r = next) {
         next = r->next;

@@ -18,13 +18,11 @@
 struct split {
     int number;
     struct decoder *decoder;
-    char *buf; /* input not decoded yet, with FORMAT_PADDING bytes behind */
-    size_t n, cap;
+    char *buf; /* what the decoder left of a payload, while it is not in front of the next */
+    size_t cap;
     struct position at;      /* behind the last row handed on */
     struct position payload; /* COLUMNS: the position after the batch at hand */
-    int64_t base;            /* BYTES: offset of buf[0] in the split */
     bool input_ended, ended;
-    bool has_payload;
     int64_t highest, last_row_us;
     bool idle;
     struct position kept;    /* at the last FREEZE barrier */
@@ -276,21 +274,39 @@ static void part_fail(struct part *p, const struct err *err)
     component_fail(p->reader->rt, p->reader->component, &e);
 }
 
-/* Appends what poll gave to what is left over. */
-static void buffer(struct split *s, const char *p, size_t n)
+static void reserve(struct split *s, size_t have, size_t n)
 {
-    size_t left = s->decoder ? (size_t)(s->decoder->end - s->decoder->p) : 0;
-    if (left) memmove(s->buf, s->decoder->p, left);
-    s->base = s->decoder->offset;
-    if (left + n + FORMAT_PADDING > s->cap) {
-        size_t cap = (left + n + FORMAT_PADDING) * 2;
-        s->buf = mem_realloc(s->buf, left, cap);
-        s->cap = cap;
+    if (n <= s->cap) return;
+    s->buf = mem_realloc(s->buf, have, n * 2);
+    s->cap = n * 2;
+}
+
+/* Keeps what the decoder has left of the last payload, which the next poll makes invalid. */
+static size_t keep_rest(struct split *s)
+{
+    size_t left = (size_t)(s->decoder->end - s->decoder->p);
+    if (!left) return 0;
+    if (s->decoder->p >= s->buf && s->decoder->p <= s->buf + s->cap) {
+        memmove(s->buf, s->decoder->p, left);
+    } else {
+        reserve(s, 0, left + FORMAT_PADDING);
+        memcpy(s->buf, s->decoder->p, left);
     }
-    memcpy(s->buf + left, p, n);
-    memset(s->buf + left + n, 0, FORMAT_PADDING);
-    s->n = left + n;
-    decoder_feed(s->decoder, s->buf, s->n, s->input_ended);
+    return left;
+}
+
+/* Gives the decoder the rest and the new bytes as one run: the rest goes before the payload when it is short. */
+static void feed(struct split *s, size_t left, const struct payload *pay)
+{
+    if (pay->n && left <= PAYLOAD_HEADROOM) {
+        if (left) memcpy(pay->p - left, s->buf, left);
+        decoder_feed(s->decoder, pay->p - left, left + pay->n, s->input_ended);
+        return;
+    }
+    reserve(s, left, left + pay->n + FORMAT_PADDING);
+    if (pay->n) memcpy(s->buf + left, pay->p, pay->n);
+    memset(s->buf + left + pay->n, 0, FORMAT_PADDING);
+    decoder_feed(s->decoder, s->buf, left + pay->n, s->input_ended);
 }
 
 /* One try to get a batch from a split. ST_OK: in hand. ST_WAIT, ST_DONE, or an error that is fatal. */
@@ -311,12 +327,13 @@ static enum status fetch_bytes(struct part *p, struct split *s, int64_t now, str
         }
         if (st != ST_WAIT || s->input_ended) return st == ST_WAIT ? ST_DONE : st;
         struct payload pay = {0};
+        size_t left = keep_rest(s);
         st = p->source->class->poll(p->source, s->number, now, &pay, err);
-        if (st == ST_WAIT) return st;
         if (st == ST_DONE) s->input_ended = true;
-        if (st && st != ST_DONE) return st;
+        if (st && st != ST_DONE && st != ST_WAIT) return st;
         add(&p->bytes, pay.n);
-        buffer(s, pay.p ? pay.p : "", pay.n);
+        feed(s, left, &pay);
+        if (st == ST_WAIT) return st;
     }
 }
 
@@ -680,6 +697,7 @@ static enum status seek_split(struct part *p, struct split *s, bool fresh, struc
 {
     struct reader *r = p->reader;
     const struct source_class *c = r->class;
+    fresh |= !s->at.offset && !s->at.n;
     TRY(c->seek(p->source, s->number, fresh ? NULL : &s->at, err));
     s->input_ended = false;
     if (c->payload != PAYLOAD_BYTES) return ST_OK;
@@ -896,6 +914,8 @@ void reader_barrier(struct reader *r, uint64_t epoch, int kind)
 void reader_resume(struct reader *r, bool seek)
 {
     for (int i = 0; i < r->nparts; i++) {
+        /* a barrier that has not entered yet is not to hold any more */
+        atomic_fetch_and(&r->parts[i].barrier_kind, ~BARRIER_HOLD);
         atomic_store(&r->parts[i].seek, seek);
         atomic_store(&r->parts[i].resume, true);
     }

@@ -39,9 +39,10 @@ struct change *change_new(struct runtime *rt);
 void change_free(struct change *ch); /* not applied: undone */
 void change_sink(struct change *ch, const struct object *sink);
 /* A subscription to a plan's rows: whole batches for the caller of sub_recv. *out is set by change_apply. own: the plan's
- * arena, freed when nothing runs from it any more (NULL: the plan outlives the runtime's use). */
+ * arena, freed when nothing runs from it any more (NULL: the plan outlives the runtime's use). on_error is for rows
+ * that the plan's own operators cannot evaluate. */
 struct sub;
-void change_sub(struct change *ch, const struct plan *plan, struct arena *own, struct sub **out);
+void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, struct sub **out);
 /* Frees ch in any case. On an error nothing of it runs. */
 enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err);
 
@@ -64,6 +65,7 @@ enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *
 /* threads = 0. Returns whether there is more to do now. */
 bool runtime_step(struct runtime *rt, int64_t max_us, int64_t *wake_us);
 int runtime_fd(struct runtime *rt);
+void runtime_poke(struct runtime *rt); /* any thread: waiting control calls look again */
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------- */
 
