@@ -79,7 +79,7 @@ $O/tests/%: $O/tests/unit/%.o $O/inside.a
 $O/slt: $(patsubst %.c,$O/%.o,$(wildcard tests/runner/*.c)) $O/src/cli/datum.o $O/src/cli/print.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 slt: $O/slt
-$O/bench/%: $O/bench/obj/%.o $O/inside.a
+$O/bench/%: $O/bench/obj/%.o $(patsubst bench/%.cc,$O/bench/obj/%.o,$(wildcard bench/*.cc)) $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 $O/fuzz/%: $O/tests/fuzz/%.o $O/tests/fuzz/main.o $O/inside.a
@@ -90,7 +90,10 @@ $O/tests/unit/%.o: tests/unit/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -UNDEBUG -c $< -o $@
 $O/bench/obj/%.o: bench/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Ibench -c $< -o $@
+$O/bench/obj/%.o: bench/%.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -Ibench -c $< -o $@
 units: $(TESTS)
 
 deps:

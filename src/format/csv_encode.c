@@ -83,7 +83,7 @@ static inline char *put_value(struct csv_encoder *c, const struct batch *b, int 
         return unlikely(c->careful) ? put_careful(c, p, end, p) : end;
     }
     const struct str *s = (const struct str *)column->data + row;
-    return printer->type.id == T_BLOB ? put_blob(s, p) : put_field(c, str_ptr(s), s->n, p);
+    return printer->type.id == T_BLOB ? printer_blob(s, p) : put_field(c, str_ptr(s), s->n, p);
 }
 
 static size_t text_bytes(const struct csv_encoder *c, const struct batch *b, uint32_t from, uint32_t n)

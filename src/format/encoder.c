@@ -66,7 +66,7 @@ char *printer_new_day(struct printer *p, int64_t us, char *to)
     return NULL;
 }
 
-char *put_blob(const struct str *s, char *p)
+char *printer_blob(const struct str *s, char *p)
 {
     static const char hex[] = "0123456789abcdef";
     const unsigned char *from = (const unsigned char *)str_ptr(s);

@@ -67,6 +67,6 @@ static inline char *put_cell(struct printer *pr, const void *data, uint32_t row,
 }
 
 /* \x and hexadecimal digits: 2 + 2 * s->n bytes. */
-char *put_blob(const struct str *s, char *p);
+char *printer_blob(const struct str *s, char *p);
 
 #endif
