@@ -267,11 +267,7 @@ static int *prune_join(struct arena *a, struct plan *p, bool *need)
     remap_all(a, p->left_keys, p->njoin_keys, lmap);
     remap_all(a, p->right_keys, p->njoin_keys, rmap);
     remap_all(a, p->exprs, p->nexprs, map);
-    node_copy_columns(p, 0, l);
-    node_copy_columns(p, l->schema->n, r);
-    p->schema->n = l->schema->n + r->schema->n;
-    p->schema->time_column = l->schema->time_column;
-    for (int i = 0; i < p->schema->n; i++) p->lags[i] = LAG_NONE;
+    node_join_columns(a, p);
     return map;
 }
 
