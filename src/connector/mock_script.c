@@ -257,15 +257,15 @@ static enum status pause_until(struct mock_player *p, int64_t until_us, struct e
 
 static enum status act(struct mock_player *p, const struct mock_step *s, bool *only_one, struct err *err)
 {
+    if (s->act == MOCK_SHORT) return *only_one = true, ST_OK;
+    if (s->act == MOCK_HANG) return pause_until(p, INT64_MAX, err);
+    enum status code = err_set(err, s->call == MOCK_POLL || s->call == MOCK_OPEN ? E_READ : E_WRITE,
+                               "the script lets %s number %llu fail", calls[s->call], (unsigned long long)p->number);
     switch (s->act) {
     case MOCK_RETRY: return ST_RETRY;
     case MOCK_POISON: return ST_POISON;
     case MOCK_CLOSED: return ST_CLOSED;
-    case MOCK_SHORT: return *only_one = true, ST_OK;
-    case MOCK_HANG: return pause_until(p, INT64_MAX, err);
-    default:
-        return err_set(err, s->call == MOCK_POLL || s->call == MOCK_OPEN ? E_READ : E_WRITE,
-                       "the script lets %s number %llu fail", calls[s->call], (unsigned long long)p->number);
+    default: return code;
     }
 }
 
