@@ -96,6 +96,24 @@ $O/bench/obj/%.o: bench/%.cc
 	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -Ibench -c $< -o $@
 units: $(TESTS)
 
+# What make check runs: the units, the SQL files and the pages of documentation.
+check: $(if $(NODEPS),,deps-test) $(TESTS) $O/slt
+	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
+	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
+
+# Ten seconds of made-up trades: bars and a score per account, live.
+demo: $(if $(NODEPS),,deps) program
+	@build/laminar run examples/market/market.sql --live bars,wash_score
+
+# Worked examples with known answers from a folder outside the tree: make acceptance ACCEPTANCE=folder
+acceptance: program
+	@tests/acceptance/run.py $(or $(ACCEPTANCE),$(error say where the material is: make acceptance ACCEPTANCE=folder))
+
+format:
+	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*/*.[ch] bench/*.[ch])
+tidy:
+	clang-tidy --quiet $(wildcard src/*/*.c) -- $(filter-out -MMD -MP,$(CPPFLAGS)) -std=gnu17
+
 deps:
 	@tools/deps.sh $(PRODUCT_DEPS)
 deps-test: deps
