@@ -135,8 +135,8 @@ static inline void put_text(struct batch *b, struct str *out, const char *p, uin
         return;
     }
     char *to;
-    if (likely(n <= 32 && b->heap_end - b->heap >= 32)) {
-        to = memcpy(b->heap, p, 32);
+    if (likely(n <= 64 && b->heap_end - b->heap >= 64)) {
+        to = memcpy(b->heap, p, 64);
         b->heap += n;
     } else {
         to = memcpy(batch_text(b, n), p, n);
@@ -144,15 +144,11 @@ static inline void put_text(struct batch *b, struct str *out, const char *p, uin
     *out = str_view(to, n);
 }
 
-/* The common pairs of value and column; the rest is convert's. */
+/* The common pairs of value and column; the rest is convert's. Numbers are known to be well formed. */
 static inline bool put_value(struct json *j, struct json_column *c, int col, uint32_t row, const struct json_value *v)
 {
     void *data = j->batch->cols[col].data;
-    char *cell = (char *)data + type_width(c->type) * row;
-    if (v->kind == JSON_NUMBER) {
-        if (c->type.id == T_INT64 && field_int64(v->p, v->n, (int64_t *)data + row)) return true;
-        if (c->type.id == T_DOUBLE && cell_parse_double(v->p, v->n, (double *)data + row)) return true;
-    } else if (v->kind == JSON_STRING) {
+    if (v->kind == JSON_STRING) {
         const char *p;
         uint32_t n;
         if (c->type.id == T_VARCHAR && !c->type.length && string_text(j, v, &p, &n)) {
@@ -160,11 +156,14 @@ static inline bool put_value(struct json *j, struct json_column *c, int col, uin
             return true;
         }
         if (type_is_time(c->type) && field_timestamp(v->p + 1, v->n - 2, &c->day, (int64_t *)data + row)) return true;
+    } else if (v->kind == JSON_NUMBER) {
+        if (c->type.id == T_INT64 && field_int64(v->p, v->n, (int64_t *)data + row)) return true;
+        if (c->type.id == T_DOUBLE && cell_parse_double(v->p, v->n, (double *)data + row)) return true;
     } else if (v->kind == JSON_NULL) {
         decoder_null(j->batch, j->d.schema, col, row, j->cap);
         return true;
     }
-    return convert(j, j->batch, c->type, cell, v, NULL) == ST_OK;
+    return convert(j, j->batch, c->type, (char *)data + type_width(c->type) * row, v, NULL) == ST_OK;
 }
 
 /* ---- keys ------------------------------------------------------------------------------------------------------ */
@@ -254,6 +253,14 @@ static bool put_field(struct json *j, const struct memo *m, uint32_t row, struct
 
 static const char not_json[] = "not valid JSON", not_closed[] = "the object does not end on its line", too_long[] = "";
 
+/* Numbers of digits that do not begin with 0 are; most are that. */
+static inline bool well_formed(const char *p, uint32_t n)
+{
+    uint64_t unused;
+    bool plain = n <= 8 && *p != '0' && *p != '-' && digits_8(p, n, &unused);
+    return likely(plain) || json_number(p, n);
+}
+
 /* The field at l, whose key is number `position` of the object. Returns what is wrong with the text. */
 static inline const char *walk_field(struct json *j, struct json_line *l, uint32_t position, uint32_t row, struct fault *f,
                                      bool *fits)
@@ -277,9 +284,9 @@ static inline const char *walk_field(struct json *j, struct json_line *l, uint32
         v = json_nested(l, &why);
     } else {
         v = json_scalar_text(l);
-        v.kind = json_scalar_kind(v.p, v.n);
+        v.kind = json_scalar_guess(v.p, v.n);
     }
-    if (unlikely(v.kind == JSON_BAD)) return why;
+    if (unlikely(v.kind == JSON_BAD || (v.kind == JSON_NUMBER && !well_formed(v.p, v.n)))) return why;
     if (m->col < 0 && unlikely(j->escapes) && v.kind == JSON_STRING) {
         uint32_t n;
         return string_text(j, &v, &p, &n) ? NULL : not_json;
