@@ -476,11 +476,11 @@ static enum status read_header(struct csv *c, struct err *err)
     if (!decoder_begin(&c->d)) return decoder_none(&c->d);
     for (;;) {
         w = (struct window){0};
-        if (!find(c, &w, 1)) {
-            if (w.n <= c->d.record_max) return decoder_none(&c->d);
+        bool whole = find(c, &w, 1);
+        for (end = 0; whole && !ends_record(c, &w, end);) end++;
+        if ((whole ? c->index.ends[end] : w.n) > c->d.record_max)
             return err_set(err, E_DECODE, "the header line is longer than %zu bytes", c->d.record_max);
-        }
-        for (end = 0; !ends_record(c, &w, end);) end++;
+        if (!whole) return decoder_none(&c->d);
         if (!is_blank(c, &w, 0, end)) break;
         consume(c, w.base, after(c, &w, end), 1);
     }
