@@ -132,9 +132,10 @@ INLINE void scan(const struct csv_dialect *dialect, const char *p, uint32_t n, u
     x->state = s;
 }
 
-static void scan_any(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max, struct csv_index *x)
+void csv_scan_portable(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max_newlines, struct csv_index *x)
 {
-    scan(d, p, n, max, x, masks_any);
+    if (!x->cap) grow(x);
+    scan(d, p, n, max_newlines, x, masks_any);
 }
 
 #ifdef __x86_64__
@@ -158,20 +159,20 @@ AVX2 INLINE void masks_avx2(const char *p, const struct csv_dialect *d, struct m
 
 AVX2 static void scan_avx2(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max, struct csv_index *x)
 {
+    if (!x->cap) grow(x);
     scan(d, p, n, max, x, masks_avx2);
 }
 #endif
 
 void csv_scan(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max_newlines, struct csv_index *x)
 {
-    if (!x->cap) grow(x);
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx2")) {
         scan_avx2(d, p, n, max_newlines, x);
         return;
     }
 #endif
-    scan_any(d, p, n, max_newlines, x);
+    csv_scan_portable(d, p, n, max_newlines, x);
 }
 
 void csv_index_push(struct csv_index *x, uint32_t end)

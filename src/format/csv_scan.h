@@ -31,6 +31,8 @@ void csv_index_done(struct csv_index *x);
 
 /* Scans p[0..n) from x->state until at least max_newlines records have ended. At least 63 bytes after p+n are readable. */
 void csv_scan(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max_newlines, struct csv_index *x);
+/* What it is where there is no AVX2. */
+void csv_scan_portable(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max_newlines, struct csv_index *x);
 /* Adds an end by hand: a last record without its newline. */
 void csv_index_push(struct csv_index *x, uint32_t end);
 

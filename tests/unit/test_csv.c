@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "format/csv_scan.h"
 #include "format_try.h"
 
 struct sample {
@@ -178,6 +179,48 @@ static void any_text_is_cut_alike(void **state)
     }
 }
 
+/* The state machine that csv_scan.h describes, a byte at a time. */
+static uint32_t scan_slowly(const char *p, uint32_t n, uint32_t *ends, struct csv_state *s)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool quote = p[i] == '"', opens = quote && !s->inside && (s->start || s->closed), closes = quote && s->inside;
+        bool separator = !s->inside && (p[i] == ',' || p[i] == '\n');
+        if (separator) ends[count++] = i;
+        *s = (struct csv_state){opens || (s->inside && !closes), closes, separator};
+    }
+    return count;
+}
+
+static void scans_agree(void **state)
+{
+    (void)state;
+    static const char alphabet[] = "\"\"\"\"\"\",,,\n\n\rab\xc3\xa4 -.+cd";
+    const struct csv_dialect d = {.delimiter = ',', .quote = '"'};
+    struct csv_index any = {0}, best = {0};
+    uint32_t r = 11, ends[600];
+    for (int round = 0; round < 2000; round++) {
+        char text[600 + 64] = "";
+        uint32_t n = next_random(&r) % 600, letters = 2 + next_random(&r) % (sizeof alphabet - 2);
+        for (uint32_t i = 0; i < n + 64; i++) text[i] = alphabet[next_random(&r) % letters];
+        struct csv_state slow = {.inside = round % 3 == 0, .closed = round % 3 == 1 && round % 2, .start = round % 3 == 1 && round % 2 == 0};
+        any.state = best.state = slow;
+        uint32_t count = scan_slowly(text, n, ends, &slow);
+        csv_scan_portable(&d, text, n, UINT32_MAX, &any);
+        csv_scan(&d, text, n, UINT32_MAX, &best);
+        assert_int_equal(any.n, count);
+        assert_int_equal(best.n, count);
+        assert_memory_equal(any.ends, ends, count * sizeof *ends);
+        assert_memory_equal(best.ends, ends, count * sizeof *ends);
+        assert_int_equal(any.newlines, best.newlines);
+        assert_int_equal(any.quotes, best.quotes);
+        assert_true(!n || (slow.inside == any.state.inside && slow.closed == any.state.closed && slow.start == any.state.start));
+        assert_true(!n || (slow.inside == best.state.inside && slow.closed == best.state.closed && slow.start == best.state.start));
+    }
+    csv_index_done(&any);
+    csv_index_done(&best);
+}
+
 static void a_header_names_what_is_missing(void **state)
 {
     (void)state;
@@ -281,6 +324,7 @@ int main(void)
         cmocka_unit_test(reads_and_refuses),
         cmocka_unit_test(cuts_do_not_matter),
         cmocka_unit_test(any_text_is_cut_alike),
+        cmocka_unit_test(scans_agree),
         cmocka_unit_test(a_header_names_what_is_missing),
         cmocka_unit_test(begins_in_the_middle),
         cmocka_unit_test(position_waits_for_a_long_record),
