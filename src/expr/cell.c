@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "expr/datetime.h"
 #include "expr/decimal.h"
-#include "expr/json.h"
+#include "expr/jsontext.h"
 
 #include <limits.h>
 #include <math.h>
@@ -356,7 +356,7 @@ bool utf8_valid(const char *p, size_t n)
 static enum status scan_text(struct type t, const char *p, size_t n, struct str *out)
 {
     if (n > UINT32_MAX / 2) return E_TOO_LONG;
-    if (t.id == T_JSON && !json_valid(p, n)) return E_CAST;
+    if (t.id == T_JSON && !jsontext_valid(p, n)) return E_CAST;
     *out = str_view(p, (uint32_t)n);
     return ST_OK;
 }

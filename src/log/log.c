@@ -11,7 +11,7 @@ struct log {
     struct log_entry *entries; /* cap is a power of two; entry seq is at (seq & (cap - 1)) */
     uint64_t cap, base, next;
     struct cursor *cursors;
-    bool writer_waits;
+    bool writer_waits, had_cursors;
 };
 
 struct cursor {
@@ -101,6 +101,7 @@ struct cursor *cursor_new(struct log *l, struct task *reader)
     c->at = l->next;
     c->next = l->cursors;
     l->cursors = c;
+    l->had_cursors = true;
     lock_give(&l->lock);
     return c;
 }
@@ -115,19 +116,18 @@ void cursor_free(struct cursor *c)
             *p = c->next;
             break;
         }
-    bool wake = trim(l);
+    bool wake = trim(l) || !l->cursors;
     lock_give(&l->lock);
-    if (wake) task_wake(l->writer);
+    if (wake && l->writer->host && !atomic_load(&l->writer->done)) task_wake(l->writer);
     mem_free(c);
 }
 
-int log_cursors(struct log *l)
+bool log_abandoned(struct log *l)
 {
-    int n = 0;
     lock_take(&l->lock);
-    for (struct cursor *c = l->cursors; c; c = c->next) n++;
+    bool abandoned = l->had_cursors && !l->cursors;
     lock_give(&l->lock);
-    return n;
+    return abandoned;
 }
 
 bool cursor_peek(struct cursor *c, struct log_entry *out)

@@ -36,7 +36,7 @@ bool log_full(struct log *l);
 /* Control. A cursor at the end of the log: it sees what is appended from now on. reader is woken by appends. */
 struct cursor *cursor_new(struct log *l, struct task *reader);
 void cursor_free(struct cursor *c); /* what only it had not passed is let go */
-int log_cursors(struct log *l);
+bool log_abandoned(struct log *l); /* it had cursors and has none any more; the writer is woken when that happens */
 
 /* Reader. The entry under the cursor, without moving; false when it is at the end. A batch stays valid until
  * cursor_advance. */

@@ -582,6 +582,9 @@ static enum status pass_changes(struct change *ch, int64_t timeout_us, struct er
         INVARIANT(known || n < (int)countof(touched));
         if (!known) touched[n++] = c;
     }
+    for (int i = 0; i < n; i++)
+        if (!epoch_wait(rt, touched[i], timeout_us))
+            return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
     for (int i = 0; i < n; i++) epoch_begin(rt, touched[i], BARRIER_CHANGE);
     for (int i = 0; i < n; i++)
         if (!epoch_wait(rt, touched[i], timeout_us))
@@ -692,8 +695,9 @@ enum status graph_detach(struct runtime *rt, struct node *n, struct outlet *o, s
         r->change.next = r->inst->changes;
         r->inst->changes = &r->change;
     }
-    epoch_begin(rt, c, BARRIER_CHANGE);
-    if (!epoch_wait(rt, c, timeout_us))
+    bool ready = epoch_wait(rt, c, timeout_us);
+    if (ready) epoch_begin(rt, c, BARRIER_CHANGE);
+    if (!ready || !epoch_wait(rt, c, timeout_us))
         return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
     for (struct removal *r = list, *next; r; r = next) {
         next = r->next;

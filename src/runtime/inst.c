@@ -282,7 +282,9 @@ static bool forward(struct inst *i)
 {
     while (i->forward_link) {
         struct link *l = i->forward_link;
-        bool wanted = !l->closed && (i->forward != EVENT_BATCH || l->out == i->forward_out);
+        /* The end reaches those as well who want no more rows: they let go of what is inside until it comes. */
+        bool wanted = (!l->closed || (i->forward == EVENT_END && !l->child)) &&
+                      (i->forward != EVENT_BATCH || l->out == i->forward_out);
         if (wanted && l->child) {
             i->forward_link = l->next;
             i->forward_edge = 0;

@@ -121,8 +121,11 @@ static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
 {
     (void)now_us, (void)wake_us;
     struct outlet *o = container_of(t, struct outlet, task);
-    if (atomic_load(&o->closing)) {
+    if (log_abandoned(o->log)) atomic_store(&o->closing, true);
+    if (atomic_load(&o->closing) && !o->ended) {
         drop_inputs(o);
+        /* Nothing more is appended, so epochs need not wait for us. */
+        if (!atomic_load(&o->answer.ended)) answer_end(o->rt, o->component, &o->answer);
         return o->ended ? STEP_DONE : STEP_WAIT;
     }
     for (int k = 0; k < STEP_MESSAGES; k++) {

@@ -697,6 +697,7 @@ static enum status seek_split(struct part *p, struct split *s, bool fresh, struc
 {
     struct reader *r = p->reader;
     const struct source_class *c = r->class;
+    fresh |= !s->at.offset && !s->at.n;
     TRY(c->seek(p->source, s->number, fresh ? NULL : &s->at, err));
     s->input_ended = false;
     if (c->payload != PAYLOAD_BYTES) return ST_OK;
@@ -913,6 +914,8 @@ void reader_barrier(struct reader *r, uint64_t epoch, int kind)
 void reader_resume(struct reader *r, bool seek)
 {
     for (int i = 0; i < r->nparts; i++) {
+        /* a barrier that has not entered yet is not to hold any more */
+        atomic_fetch_and(&r->parts[i].barrier_kind, ~BARRIER_HOLD);
         atomic_store(&r->parts[i].seek, seek);
         atomic_store(&r->parts[i].resume, true);
     }

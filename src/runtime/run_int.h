@@ -351,8 +351,9 @@ void keep_unref(struct keep *k);
 void runtime_pause(struct runtime *rt);
 void runtime_resume(struct runtime *rt);
 
-/* Control, lock held. An epoch through all of a component. */
-uint64_t epoch_begin(struct runtime *rt, struct component *c, int kind);
+/* Control, lock held. An epoch through all of a component; the one before must have been answered (epoch_wait), for a ring
+ * keeps room for one barrier. */
+void epoch_begin(struct runtime *rt, struct component *c, int kind);
 bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us);
 bool component_ended(struct runtime *rt, struct component *c); /* instances, readers, outlets and sinks */
 bool node_ended(const struct node *n);

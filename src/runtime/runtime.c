@@ -119,16 +119,16 @@ static void answer_if_ended(void *ctx, struct answer *a)
     if (atomic_load(&a->ended)) answer_epoch(b->rt, b->c, a, b->epoch);
 }
 
-uint64_t epoch_begin(struct runtime *rt, struct component *c, int kind)
+void epoch_begin(struct runtime *rt, struct component *c, int kind)
 {
     struct beginning b = {rt, c, ++rt->next_epoch, 0};
+    INVARIANT(atomic_load(&c->waiting) <= 0);
     each_answer(rt, c, count, &b);
     atomic_store(&c->waiting, b.n);
     atomic_store(&c->epoch, b.epoch);
     each_answer(rt, c, answer_if_ended, &b);
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (in_component(r->scan->component, c) && !reader_done(r->reader)) reader_barrier(r->reader, b.epoch, kind);
-    return b.epoch;
 }
 
 static bool epoch_answered(void *ctx) { return atomic_load(&((struct component *)ctx)->waiting) <= 0; }
@@ -138,14 +138,20 @@ bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us)
     return runtime_wait(rt, epoch_answered, c, timeout_us);
 }
 
-static enum status epoch_all(struct runtime *rt, int kind, int64_t timeout_us, struct err *err)
+static enum status wait_all(struct runtime *rt, int64_t timeout_us, struct err *err)
 {
-    for (struct component *c = rt->components; c; c = c->next)
-        if (!c->joined) epoch_begin(rt, c, kind);
     for (struct component *c = rt->components; c; c = c->next)
         if (!c->joined && !epoch_wait(rt, c, timeout_us))
             return err_set(err, E_TIMEOUT, "a sink or subscriber takes nothing, so a barrier cannot pass");
     return ST_OK;
+}
+
+static enum status epoch_all(struct runtime *rt, int kind, int64_t timeout_us, struct err *err)
+{
+    TRY(wait_all(rt, timeout_us, err));
+    for (struct component *c = rt->components; c; c = c->next)
+        if (!c->joined) epoch_begin(rt, c, kind);
+    return wait_all(rt, timeout_us, err);
 }
 
 enum status runtime_drain(struct runtime *rt, int64_t timeout_us, struct err *err)
@@ -330,9 +336,8 @@ struct waiting {
 };
 
 /* All done, something failed, or the caller was canceled. */
-static bool done_fact(void *ctx)
+static bool done_locked(struct waiting *w)
 {
-    struct waiting *w = ctx;
     struct runtime *rt = w->rt;
     w->st = ST_OK;
     if (w->cancel && atomic_load(w->cancel)) return w->st = err_set(w->err, E_CANCELED, "canceled"), true;
@@ -346,6 +351,15 @@ static bool done_fact(void *ctx)
     for (struct component *c = rt->components; c; c = c->next)
         if (!c->joined && !component_ended(rt, c)) return false;
     return true;
+}
+
+static bool done_fact(void *ctx)
+{
+    struct waiting *w = ctx;
+    lock_take(&w->rt->lock);
+    bool done = done_locked(w);
+    lock_give(&w->rt->lock);
+    return done;
 }
 
 enum status runtime_wait_done(struct runtime *rt, int64_t timeout_us, _Atomic bool *cancel, struct err *err)

@@ -1,6 +1,6 @@
 /* A check of RFC 8259, iterative: open brackets are bits of a bounded stack.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "expr/json.h"
+#include "expr/jsontext.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -108,7 +108,7 @@ static bool after_value(struct scan *s, bool *done)
     }
 }
 
-bool json_valid(const char *p, size_t n)
+bool jsontext_valid(const char *p, size_t n)
 {
     struct scan s;
     s.p = p, s.end = p + n, s.depth = 0;

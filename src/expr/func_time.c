@@ -1,0 +1,4 @@
+/* Placeholder. SPDX-License-Identifier: Apache-2.0 */
+#include "expr/expr_int.h"
+
+const struct function func_time[] = {{0}};
