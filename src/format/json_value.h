@@ -29,8 +29,14 @@ bool json_number(const char *p, size_t n);
 /* The value at l->i, which is moved past it. Of kind JSON_BAD when it is none; *why then says so. */
 struct json_value json_nested(struct json_line *l, const char **why);
 
-static inline bool json_more(const struct json_line *l) { return l->at[l->i] < l->end; }
-static inline char json_token(const struct json_line *l) { return l->base[l->at[l->i]]; }
+static inline bool json_more(const struct json_line *l)
+{
+    return l->at[l->i] < l->end;
+}
+static inline char json_token(const struct json_line *l)
+{
+    return l->base[l->at[l->i]];
+}
 
 /* What it is by its first byte; only of a number is the rest not looked at yet. */
 static inline enum json_kind json_scalar_guess(const char *p, uint32_t n)
