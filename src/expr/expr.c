@@ -377,32 +377,32 @@ static enum status case_condition(struct arena *a, struct expr *operand, struct 
 enum status expr_case(struct arena *a, struct expr *operand, struct expr **whens, int nwhens, struct expr *els,
                       uint32_t pos, struct expr **out, struct err *err)
 {
+    int pairs = nwhens / 2, n = 0;
     if (!els) els = expr_null(a, pos);
-    const struct expr **results = arena_alloc(a, sizeof *results * (size_t)(nwhens + 1));
-    for (int i = 0; i < nwhens; i++) results[i] = whens[2 * i + 1];
-    results[nwhens] = els;
+    const struct expr **results = arena_alloc(a, sizeof *results * (size_t)(pairs + 1));
+    for (int i = 0; i < pairs; i++) results[i] = whens[2 * i + 1];
+    results[pairs] = els;
     struct type t;
-    TRY(expr_common_type(results, nwhens + 1, "CASE", &t, err));
-    struct expr *e = expr_new(a, EXPR_CASE, t, 2 * nwhens + 1, pos);
+    TRY(expr_common_type(results, pairs + 1, "CASE", &t, err));
+    struct expr *e = expr_new(a, EXPR_CASE, t, 2 * pairs + 1, pos);
     struct expr *always = NULL; /* of the first condition that is constantly true: what follows is never reached */
-    int n = 0;
-    for (int i = 0; i < nwhens; i++) {
-        struct expr *when;
+    for (int i = 0; i < pairs; i++) {
+        struct expr *when, *then = whens[2 * i + 1];
         TRY(case_condition(a, operand, whens[2 * i], &when, err));
-        TRY(expr_coerce(a, whens[2 * i + 1], t, whens[2 * i + 1]->pos, &e->args[n + 1], err));
+        TRY(expr_coerce(a, then, t, then->pos, &then, err));
         if (always || is_null_const(when) || is_bool(when, false)) continue;
         if (is_bool(when, true)) {
-            always = e->args[n + 1];
+            always = then;
             continue;
         }
-        e->args[n] = when;
-        n += 2;
+        e->args[n++] = when;
+        e->args[n++] = then;
     }
-    TRY(expr_coerce(a, els, t, els->pos, &e->args[n], err));
-    if (always) e->args[n] = always;
-    e->nargs = n + 1;
+    TRY(expr_coerce(a, els, t, els->pos, &els, err));
+    e->args[n++] = always ? always : els;
+    e->nargs = n;
     inherit(e);
-    *out = n ? e : e->args[0];
+    *out = n > 1 ? e : e->args[0];
     return ST_OK;
 }
 

@@ -56,7 +56,7 @@ enum status expr_cast(struct arena *a, struct expr *e, struct type to, bool try_
                       struct err *err);
 /* The cast an assignment makes (INSERT, UNION's arms, CASE's arms): implicit where PostgreSQL allows, else E_TYPE. */
 enum status expr_coerce(struct arena *a, struct expr *e, struct type to, uint32_t pos, struct expr **out, struct err *err);
-/* whens: when, then pairs; operand may be NULL; els may be NULL. */
+/* whens: when, then, when, then ..., nwhens of them in all; operand may be NULL; els may be NULL. */
 enum status expr_case(struct arena *a, struct expr *operand, struct expr **whens, int nwhens, struct expr *els,
                       uint32_t pos, struct expr **out, struct err *err);
 /* The type two sides meet in (UNION, CASE, IN, COALESCE); E_TYPE when there is none. */

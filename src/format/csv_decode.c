@@ -346,15 +346,14 @@ static void sort_out(struct csv *c, struct window *w, uint32_t max_rows)
     for (uint32_t i = 0; i < c->index.n && w->rows < max_rows; i++) {
         if (!ends_record(c, w, i)) continue;
         struct fault f = judge(c, w, first, i);
-        if (f.kind == FAULT_COUNT && is_blank(c, w, first, i)) {
-        } else if (f.kind) {
-            if (c->d.on_error == ON_ERROR_FAIL && w->rows) return;
+        bool blank = f.kind == FAULT_COUNT && is_blank(c, w, first, i);
+        if (f.kind && !blank) {
+            if (c->d.on_error == ON_ERROR_FAIL && w->used) return;
             fault_put(c, w, f);
             c->d.report.bad++;
             if (c->d.on_error == ON_ERROR_FAIL) return;
-        } else {
-            c->records[w->rows++] = first;
         }
+        if (!f.kind) c->records[w->rows++] = first;
         w->used = after(c, w, i);
         w->newlines++;
         first = i + 1;
@@ -499,9 +498,13 @@ static enum status read_header(struct csv *c, struct err *err)
 static enum status read_head(struct csv *c, const char *p, size_t n, struct err *err)
 {
     struct decoder here = c->d;
-    decoder_feed(&c->d, p, n, false);
+    struct text copy = {0}; /* with bytes after it that may be read */
+    text_put(&copy, p, n);
+    memset(text_room(&copy, FORMAT_PADDING), 0, FORMAT_PADDING);
+    decoder_feed(&c->d, copy.p, n, false);
     c->d.offset = 0;
     enum status st = read_header(c, err);
+    text_done(&copy);
     c->d.p = here.p, c->d.end = here.end, c->d.last = here.last, c->d.offset = here.offset;
     if (st == ST_WAIT || st == ST_DONE)
         return err_set(err, E_DECODE, "the header line is not within the first %zu bytes", n);
@@ -548,7 +551,7 @@ static enum status settle(struct csv *c, struct window *w, struct pool *pool)
     w->batch->rows = w->first_dead;
     w->used = field_start(c, c->records[w->first_dead]);
     w->newlines = (uint32_t)count_newlines(w->base, w->used);
-    if (w->first_dead) {
+    if (w->used) {
         w->fault.kind = FAULT_NONE;
         return ST_OK;
     }

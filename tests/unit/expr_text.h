@@ -75,7 +75,14 @@ static inline enum status read_form(struct reader *r, struct expr **out, struct 
     r->p++;
     read_token(r, name, sizeof name);
     bool cast = !strcmp(name, "cast"), try_ = !strcmp(name, "try");
-    if (cast || try_) read_token(r, word, sizeof word);
+    if (cast || try_) {
+        read_token(r, word, sizeof word);
+        if (*r->p == '(') { /* decimal(4,2) */
+            size_t at = strlen(word), k = strcspn(r->p, ")") + 1;
+            snprintf(word + at, sizeof word - at, "%.*s", (int)k, r->p);
+            r->p += k;
+        }
+    }
     if (!strcmp(name, "interval")) {
         char text[128];
         read_blanks(r);
@@ -109,7 +116,7 @@ static inline enum status read_form(struct reader *r, struct expr **out, struct 
         *out = as_column(r, *out);
         return ST_OK;
     }
-    if (!strcmp(name, "case")) return expr_case(r->a, NULL, args, n / 2, n & 1 ? args[n - 1] : NULL, 0, out, err);
+    if (!strcmp(name, "case")) return expr_case(r->a, NULL, args, n & ~1, n & 1 ? args[n - 1] : NULL, 0, out, err);
     return expr_call(r->a, name, args, n, 0, out, err);
 }
 
