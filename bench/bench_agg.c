@@ -10,7 +10,7 @@
 
 #define BATCHES 1465 /* about 3 M rows */
 #define ORIGINS 230
-#define DAY 86400000000ll
+#define DAY     86400000000ll
 
 static uint64_t rng_state = 1;
 static uint32_t rng(uint32_t below)
@@ -49,17 +49,28 @@ static struct batch *flights(struct pool *pool, const struct schema *s, int64_t 
 
 static struct plan *daily(struct arena *a)
 {
-    const struct field in[] = {{"ts", TYPE(T_TIMESTAMP), true},
-                               {"delay", TYPE(T_INT32), false},
-                               {"distance", TYPE(T_INT32), false},
-                               {"origin", TYPE(T_VARCHAR), false}};
+    const struct field in[] = {
+        {"ts",       TYPE(T_TIMESTAMP), true },
+        {"delay",    TYPE(T_INT32),     false},
+        {"distance", TYPE(T_INT32),     false},
+        {"origin",   TYPE(T_VARCHAR),   false}
+    };
     static const struct {
         const char *name;
         int column;
-    } calls[] = {{"count", -1}, {"sum", 1}, {"min", 1}, {"max", 1}, {"avg", 2}};
+    } calls[] = {
+        {"count", -1},
+        {"sum",   1 },
+        {"min",   1 },
+        {"max",   1 },
+        {"avg",   2 }
+    };
     struct plan *leaf = arena_alloc(a, sizeof *leaf), *p = arena_alloc(a, sizeof *p);
-    struct field out[8] = {{"origin", TYPE(T_VARCHAR), false}, {"window_start", TYPE(T_TIMESTAMP), true},
-                           {"window_end", TYPE(T_TIMESTAMP), true}};
+    struct field out[8] = {
+        {"origin",       TYPE(T_VARCHAR),   false},
+        {"window_start", TYPE(T_TIMESTAMP), true },
+        {"window_end",   TYPE(T_TIMESTAMP), true }
+    };
     leaf->kind = PLAN_SOURCE;
     leaf->schema = schema_of(a, 4, in);
     p->kind = PLAN_AGG;
@@ -75,7 +86,8 @@ static struct plan *daily(struct arena *a)
     p->aggs = arena_alloc(a, sizeof *p->aggs * countof(calls));
     for (size_t i = 0; i < countof(calls); i++) {
         struct expr *arg = calls[i].column < 0 ? NULL : expr_column(a, calls[i].column, TYPE(T_INT32), NO_POS);
-        INVARIANT(!agg_bind(a, calls[i].name, &arg, arg ? 1 : 0, !arg, false, NULL, NO_POS, &p->aggs[p->naggs++], NULL));
+        INVARIANT(
+            !agg_bind(a, calls[i].name, &arg, arg ? 1 : 0, !arg, false, NULL, NO_POS, &p->aggs[p->naggs++], NULL));
         out[3 + i] = (struct field){calls[i].name, p->aggs[i]->type, false};
     }
     p->schema = schema_of(a, 8, out);
@@ -178,7 +190,8 @@ int main(void)
         state_free(op->ctx.state);
         mem_free(op);
     }
-    printf("{\"bench\": \"agg_daily\", \"rows\": %lu, \"groups\": %lu, \"seconds\": %.4f, \"rows_per_s\": %.0f, \"ns_per_row\": %.2f, "
+    printf("{\"bench\": \"agg_daily\", \"rows\": %lu, \"groups\": %lu, \"seconds\": %.4f, \"rows_per_s\": %.0f, "
+           "\"ns_per_row\": %.2f, "
            "\"hash_ns\": %.2f, \"hash_and_find_ns\": %.2f, \"allocations\": %lu}\n",
            rows, groups, (double)best / 1e6, (double)rows / ((double)best / 1e6), (double)best * 1e3 / (double)rows,
            (double)hash * 1e3 / (double)rows, (double)find * 1e3 / (double)rows, allocs);

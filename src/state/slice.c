@@ -11,6 +11,7 @@
 
 #define SMALL_CHUNKS  9
 #define LARGE_SHIFT   12
+#define SPARSE_SLOTS  4096
 #define INDEX_MIN     16
 #define PREFETCH_FROM (256u << 10) /* bytes of a table that caches no longer hide */
 #define BLOCK         32
@@ -116,10 +117,16 @@ static void index_resize(struct slice *s, uint32_t slots)
     s->mask = mask;
 }
 
-/* At most three quarters full. */
+/* How many keys an index takes: three quarters, but a quarter of one small enough for the first cache, where a wrongly
+ * predicted second probe is all that a lookup costs. */
+static inline uint64_t index_room(uint64_t slots)
+{
+    return slots <= SPARSE_SLOTS ? slots / 4 : slots / 4 * 3;
+}
+
 static inline bool index_is_full(const struct slice *s)
 {
-    return !s->index || (uint64_t)s->count * 4 >= ((uint64_t)s->mask + 1) * 3;
+    return !s->index || s->count >= index_room((uint64_t)s->mask + 1);
 }
 
 static void chunk_add(struct slice *s)
@@ -164,7 +171,7 @@ static int64_t bound(const struct keyed *k, const struct slice *s, const struct 
     int64_t bytes = s ? 64 : 64 + (int64_t)sizeof *s; /* the list of chunks */
     for (uint32_t c = s ? s->nchunks : 0; chunk_first(c) < last; c++)
         bytes += (int64_t)chunk_rows(c) * k->entry_size + 16;
-    while (count * 4 >= want * 3) want *= 2;
+    while (count >= index_room(want)) want *= 2;
     if (want > slots) bytes += (int64_t)(want * sizeof *s->index);
     for (int c = 0; keys && c < k->decl.nkeys; c++)
         if (k->cols[c].kind == KEY_TEXT) bytes += slice_text_bound(&keys[c], n);
