@@ -41,6 +41,8 @@
     X(E_ARGUMENT, 1207, "22023", "invalid argument")                                               \
     X(E_CARDINALITY, 1208, "21000", "more than one row")                                           \
     X(E_ENCODING, 1209, "22021", "invalid UTF-8")                                                  \
+    X(E_POWER, 1210, "2201F", "invalid argument for power function")                                \
+    X(E_LOGARITHM, 1211, "2201E", "invalid argument for logarithm")                                 \
     X(E_WATERMARK, 2001, "42P10", "a watermark is required")                                       \
     X(E_WINDOW, 2002, "42P20", "invalid window")                                                   \
     X(E_WINDOW_SIZE, 2003, "42P20", "invalid window size")                                         \
