@@ -592,7 +592,7 @@ static void put_sign(struct pen *w)
         *w->p++ = w->negative ? '-' : '+';
     else if (d->angle) {
         if (w->negative || !d->fill) *w->p++ = w->negative ? '<' : ' ';
-    } else if (!d->minus && !d->plus && !d->either && (w->negative || !d->fill))
+    } else if (!d->minus && !d->either && (w->negative || !d->fill))
         *w->p++ = w->negative ? '-' : ' ';
 }
 
@@ -620,7 +620,6 @@ static uint32_t print_template(const char *f, uint32_t n, struct pen *w, char *o
 {
     w->p = out;
     const struct digits *d = w->d;
-    bool trailing_sign = false;
     for (uint32_t i = 0; i < n; i++) {
         char a = (char)(f[i] | 32), b = i + 1 < n ? (char)(f[i + 1] | 32) : 0;
         if (f[i] == '9' || f[i] == '0') {
@@ -649,8 +648,7 @@ static uint32_t print_template(const char *f, uint32_t n, struct pen *w, char *o
             if (w->negative || !d->fill) *w->p++ = w->negative ? '>' : ' ';
             i++;
         } else if (a == 's') {
-            trailing_sign = w->started; /* already put when it led */
-            if (trailing_sign && d->sign && w->at >= (w->after ? d->after : d->before)) *w->p++ = w->negative ? '-' : '+';
+            if (w->started) *w->p++ = w->negative ? '-' : '+'; /* one that leads stands beside the first digit */
         } else if (a == 't' && b == 'h') {
             i++;
         } else if (f[i] == '"') {

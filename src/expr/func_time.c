@@ -287,7 +287,7 @@ static void no_field(struct call *c, uint32_t i)
 {
     const struct str *s = &ARG(c, 0, struct str, i);
     char name[64];
-    call_fail(c, i, E_ARGUMENT, "unit \"%.*s\" is not known for type %s", s->n > 40 ? 40 : (int)s->n, str_ptr(s),
+    call_fail(c, i, field_of(s) ? E_UNSUPPORTED : E_ARGUMENT, "unit \"%.*s\" is not known for type %s", s->n > 40 ? 40 : (int)s->n, str_ptr(s),
               type_name(c->e->args[1]->type, name));
 }
 
@@ -335,10 +335,10 @@ static enum status bind_field(struct arena *a, struct expr *e, struct err *err)
         uint32_t n;
         char name[64];
         const char *p = const_text(e->args[0], &n);
-        err_at(err, E_ARGUMENT, e->args[0]->pos, "unit \"%.*s\" is not known for type %s", n > 40 ? 40 : (int)n, p,
-               type_name(t, name));
+        err_at(err, *field ? E_UNSUPPORTED : E_ARGUMENT, e->args[0]->pos, "unit \"%.*s\" is not known for type %s",
+               n > 40 ? 40 : (int)n, p, type_name(t, name));
         err_hint(err, "units are year, month, day, hour, minute, second, epoch, week, dow, doy, quarter and their kin");
-        return E_ARGUMENT;
+        return *field ? E_UNSUPPORTED : E_ARGUMENT;
     }
     e->data = field;
     e->can_fail = e->args[1]->can_fail;
@@ -441,7 +441,7 @@ static enum status bind_trunc(struct arena *a, struct expr *e, struct err *err)
 {
     TRY(bind_field(a, e, err));
     if (!e->data || is_unit(*(int *)e->data)) return ST_OK;
-    return err_at(err, E_ARGUMENT, e->args[0]->pos, "date_trunc has no such unit; use year, month, week, day, hour, minute or second");
+    return err_at(err, E_UNSUPPORTED, e->args[0]->pos, "date_trunc has no such unit; use year, month, week, day, hour, minute or second");
 }
 
 /* Buckets of a fixed stride from an origin. */
@@ -527,6 +527,9 @@ static void isfinite_(struct call *c) { memset(c->out, 1, c->n); }
 
 /* ---- zones ---------------------------------------------------------------------------------------------- */
 
+/* A bare offset counts west as positive, which is POSIX's way and so PostgreSQL's. */
+static bool bare_offset(const struct str *s) { return s->n && (*str_ptr(s) == '+' || *str_ptr(s) == '-'); }
+
 /* timezone(zone, timestamp): the moment when clocks there show it; and back. */
 static void at_zone(struct call *c, int sign)
 {
@@ -536,9 +539,9 @@ static void at_zone(struct call *c, int sign)
         if (!call_live(c, i)) continue;
         const struct str *s = &ARG(c, 0, struct str, i);
         if (!datetime_zone(str_ptr(s), s->n, &zone))
-            call_fail(c, i, E_ARGUMENT, "time zone \"%.*s\" is not known: give UTC or an offset such as +02:00",
+            call_fail(c, i, E_ARGUMENT, "time zone \"%.*s\" is not known: give UTC, an abbreviation or an offset",
                       s->n > 40 ? 40 : (int)s->n, str_ptr(s));
-        else if (!timestamp_add(TIME(1), (struct interval){.us = sign * zone}, &out[i]))
+        else if (!timestamp_add(TIME(1), (struct interval){.us = (bare_offset(s) ? -sign : sign) * zone}, &out[i]))
             call_fail(c, i, RANGE_ERROR);
     }
 }
@@ -604,7 +607,7 @@ const struct function func_time[] = {
     FIELDS("extract", T_DECIMAL, DT, extract, bind_extract), FIELDS("extract", T_DECIMAL, TM, extract, bind_extract),
     FIELDS("extract", T_DECIMAL, IV, extract, bind_extract),
     FIELDS("date_part", DD, TS, date_part, bind_field), FIELDS("date_part", DD, TZ, date_part, bind_field),
-    FIELDS("date_part", DD, DT, date_part, bind_field), FIELDS("date_part", DD, TM, date_part, bind_field),
+    FIELDS("date_part", DD, TM, date_part, bind_field),
     FIELDS("date_part", DD, IV, date_part, bind_field),
     FIELDS("date_trunc", TS, TS, date_trunc, bind_trunc), FIELDS("date_trunc", TZ, TZ, date_trunc, bind_trunc),
     FIELDS("date_trunc", IV, IV, date_trunc_interval, bind_trunc),
