@@ -6,6 +6,7 @@ CC := gcc
 CXX := g++
 PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libxxhash-dev libedit-dev
 TEST_DEPS := libcmocka-dev python3 zstd
+MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG
 FLAGS.debug := -O0 -g3 -DLAM_FAULTS
@@ -26,7 +27,7 @@ TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all program lib units slt deps deps-test demo check bench bench-kernels fuzz sim rooms unused format tidy acceptance install clean
+.PHONY: all program lib units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -95,10 +96,34 @@ $O/bench/obj/%.o: bench/%.cc
 	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -Ibench -c $< -o $@
 units: $(TESTS)
 
+# What make check runs: the units, the SQL files and the pages of documentation.
+check: $(if $(NODEPS),,deps-test) $(TESTS) $O/slt
+	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
+	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
+
+# Ten seconds of made-up trades: bars and a score per account, live.
+demo: $(if $(NODEPS),,deps) program
+	@build/laminar run examples/market/market.sql --live bars,wash_score
+
+# Worked examples with known answers from a folder outside the tree: make acceptance ACCEPTANCE=folder
+acceptance: program
+	@tests/acceptance/run.py $(or $(ACCEPTANCE),$(error say where the material is: make acceptance ACCEPTANCE=folder))
+
+format:
+	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*/*.[ch] bench/*.[ch])
+tidy:
+	clang-tidy --quiet $(wildcard src/*/*.c) -- $(filter-out -MMD -MP,$(CPPFLAGS)) -std=gnu17
+
 deps:
 	@tools/deps.sh $(PRODUCT_DEPS)
 deps-test: deps
 	@tools/deps.sh $(TEST_DEPS)
+
+# The Spin models of gate and ring, and their broken variants, which must fail.
+models: $(if $(NODEPS),,deps-models)
+	@tools/models.sh build/models
+deps-models:
+	@tools/deps.sh $(MODEL_DEPS)
 
 # The include graph between rooms; fails on an edge that points up.
 rooms:

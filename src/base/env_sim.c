@@ -364,7 +364,7 @@ static enum status sim_write(struct file *file, const void *p, size_t n, struct 
 {
     struct sim_file *f = file_of(file);
     struct env_sim *s = f->sim;
-    bool last;
+    bool last = false;
     TRY(alive(f, err));
     TRY(step(s, &last, err));
     TRY(broken(s, SIM_WRITE, "write", f->path, err));
@@ -385,7 +385,7 @@ static enum status sim_write(struct file *file, const void *p, size_t n, struct 
 static enum status sim_sync(struct file *file, struct err *err)
 {
     struct sim_file *f = file_of(file);
-    bool last;
+    bool last = false;
     TRY(alive(f, err));
     TRY(step(f->sim, &last, err));
     enum status st = broken(f->sim, SIM_SYNC, "sync", f->path, err);
@@ -432,7 +432,7 @@ static enum status not_found(const char *what, const char *path, struct err *err
 
 static enum status make(struct env_sim *s, const char *path, bool is_folder, struct node **out, struct err *err)
 {
-    bool last;
+    bool last = false;
     if (!parent_exists(s, path)) return not_found(is_folder ? "create" : "open", path, err);
     TRY(step(s, &last, err));
     if (last && below(s, 2)) return end_step(s, last, err);
@@ -443,7 +443,7 @@ static enum status make(struct env_sim *s, const char *path, bool is_folder, str
 
 static enum status truncate(struct env_sim *s, struct node *n, struct err *err)
 {
-    bool last;
+    bool last = false;
     TRY(step(s, &last, err));
     forget_writes(n); /* the old content is gone for good: the worst a file system may do */
     text_clear(&n->live);
@@ -483,7 +483,7 @@ static enum status sim_stat(struct env *e, const char *path, struct file_info *o
 static enum status sim_rename(struct env *e, const char *from, const char *to, struct err *err)
 {
     struct env_sim *s = sim_of(e);
-    bool last;
+    bool last = false;
     TRY(step(s, &last, err));
     TRY(broken(s, SIM_RENAME, "rename to", to, err));
     struct name *x = names_find(&s->live, from);
@@ -495,7 +495,7 @@ static enum status sim_rename(struct env *e, const char *from, const char *to, s
 static enum status sim_unlink(struct env *e, const char *path, struct err *err)
 {
     struct env_sim *s = sim_of(e);
-    bool last;
+    bool last = false;
     TRY(step(s, &last, err));
     TRY(broken(s, SIM_UNLINK, "remove", path, err));
     if (!names_find(&s->live, path)) return not_found("remove", path, err);
@@ -513,7 +513,7 @@ static enum status sim_mkdir(struct env *e, const char *path, struct err *err)
 static enum status sim_sync_dir(struct env *e, const char *path, struct err *err)
 {
     struct env_sim *s = sim_of(e);
-    bool last;
+    bool last = false;
     TRY(step(s, &last, err));
     TRY(broken(s, SIM_SYNC_DIR, "sync", path, err));
     if (!folder_exists(s, path)) return not_found("open", path, err);

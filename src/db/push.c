@@ -44,7 +44,7 @@ int lam_push(struct lam_db *db, const char *source, struct ArrowArray *array, co
 {
     if (db_forked(db)) return LAM_MISUSE;
     struct err err;
-    const struct object *o;
+    const struct object *o = NULL;
     enum status st = find_source(db, source, &o, &err);
     if (st) return code(st);
     struct cdata *c;
@@ -64,7 +64,7 @@ int lam_push_watermark(struct lam_db *db, const char *source, int64_t us)
 {
     if (db_forked(db)) return LAM_MISUSE;
     struct err err;
-    const struct object *o;
+    const struct object *o = NULL;
     enum status st = find_source(db, source, &o, &err);
     if (!st) st = runtime_push_watermark(db->runtime, o->id, us, &err);
     return code(st);
@@ -74,7 +74,7 @@ int lam_push_end(struct lam_db *db, const char *source)
 {
     if (db_forked(db)) return LAM_MISUSE;
     struct err err;
-    const struct object *o;
+    const struct object *o = NULL;
     enum status st = find_source(db, source, &o, &err);
     if (!st) st = runtime_push_end(db->runtime, o->id, &err);
     return code(st);

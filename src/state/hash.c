@@ -28,10 +28,13 @@ static inline uint64_t mix128(uint64_t h, int128 v)
     return mix(mix(h, (uint64_t)v), (uint64_t)(v >> 64) ^ K1);
 }
 
+static const int128 ten_38 = (int128)10000000000000000000ull * 10000000000000000000ull;
+
 static uint64_t mix_decimal(uint64_t h, const void *p, int scale)
 {
     int128 v;
     memcpy(&v, p, 16);
+    if (v > ten_38 || v < -ten_38) scale = 0; /* NaN and the infinities */
     while (scale && v == (int64_t)v && (int64_t)v % 10 == 0) v = (int64_t)v / 10, scale = v ? scale - 1 : 0;
     while (scale && v % 10 == 0) v /= 10, scale--;
     return mix128(scale ? mix(h, (uint64_t)scale) : h, v);
