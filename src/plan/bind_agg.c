@@ -441,12 +441,14 @@ enum status grouping_plan(struct grouping *g, struct plan *in, const struct ast_
     if (g->window == WINDOW_NONE && !in->bounded) return unbounded(g);
     struct plan *p = node_new(g->b->a, PLAN_AGG, 1, g->nkeys + bounds + g->naggs);
     for (int i = 0; i < g->nkeys; i++) {
-        p->schema->fields[i] = (struct field){.name = arena_strdup(g->b->a, g->key_names[i]), .type = g->keys[i]->type};
+        p->schema->fields[i] = (struct field){.name = node_free_name(g->b->a, p->schema, i, arena_strdup(g->b->a, g->key_names[i])), .type = g->keys[i]->type};
         if (g->keys[i]->kind == EXPR_COLUMN) p->is_ms[i] = in->is_ms[g->keys[i]->column];
     }
     if (bounds) bound_columns(g, p);
-    for (int i = 0; i < g->naggs; i++)
-        p->schema->fields[g->nkeys + bounds + i] = (struct field){.name = g->aggs[i]->name, .type = g->aggs[i]->type};
+    for (int i = 0; i < g->naggs; i++) {
+        int at = g->nkeys + bounds + i;
+        p->schema->fields[at] = (struct field){.name = node_free_name(g->b->a, p->schema, at, g->aggs[i]->name), .type = g->aggs[i]->type};
+    }
     node_pick_time(p);
     p->in[0] = (struct plan_input){.node = in, .dist = g->nkeys ? DIST_HASH : DIST_ONE, .nkeys = g->nkeys, .keys = g->keys};
     p->nkeys = g->nkeys, p->keys = g->keys;

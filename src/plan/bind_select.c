@@ -435,11 +435,10 @@ static enum status bind_arms(struct binder *b, const struct ast_select *s, struc
     return bind_arms(b, s->right, arms, n);
 }
 
-/* What column c of an arm is, so that an open literal can still take its type from the other arms. */
+/* What column c of an arm is: below its projection, so that an open literal can still take its type from the others. */
 static struct expr *arm_expr(struct arena *a, const struct plan *arm, int c)
 {
-    if (arm->kind == PLAN_PROJECT && arm->exprs[c]->untyped) return arm->exprs[c];
-    return expr_column(a, c, arm->schema->fields[c].type, NO_POS);
+    return arm->kind == PLAN_PROJECT ? arm->exprs[c] : expr_column(a, c, arm->schema->fields[c].type, NO_POS);
 }
 
 static enum status coerce_arm(struct binder *b, struct plan **arm, const struct type *types)
@@ -452,10 +451,10 @@ static enum status coerce_arm(struct binder *b, struct plan **arm, const struct 
     for (int c = 0; c < n; c++) {
         struct expr *e = arm_expr(b->a, p, c);
         names[c] = p->schema->fields[c].name;
-        changed |= e->kind != EXPR_COLUMN || !type_equal(e->type, types[c]);
-        TRY(expr_coerce(b->a, e, types[c], NO_POS, &exprs[c], b->err));
+        TRY(expr_coerce(b->a, e, types[c], e->pos, &exprs[c], b->err));
+        changed |= exprs[c] != e;
     }
-    if (changed) *arm = node_project(b->a, p, n, exprs, names);
+    if (changed) *arm = node_project(b->a, p->kind == PLAN_PROJECT ? p->in[0].node : p, n, exprs, names);
     return ST_OK;
 }
 

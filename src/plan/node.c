@@ -177,15 +177,32 @@ struct plan *node_limit(struct arena *a, struct plan *in, int64_t limit, int64_t
     return p;
 }
 
+const char *node_free_name(struct arena *a, const struct schema *s, int n, const char *name)
+{
+    const char *free = name;
+    for (int i = 0, k = 2; i < n; i++)
+        if (!strcmp(s->fields[i].name, free)) free = arena_printf(a, "%s_%d", name, k++), i = -1;
+    return free;
+}
+
+void node_join_columns(struct arena *a, struct plan *p)
+{
+    const struct plan *left = p->in[0].node, *right = p->in[1].node;
+    p->schema->n = left->schema->n + right->schema->n;
+    p->schema->time_column = left->schema->time_column;
+    node_copy_columns(p, 0, left);
+    node_copy_columns(p, left->schema->n, right);
+    for (int i = left->schema->n; i < p->schema->n; i++)
+        p->schema->fields[i].name = node_free_name(a, p->schema, i, p->schema->fields[i].name);
+    forget_lags(p);
+}
+
 struct plan *node_join(struct arena *a, struct plan *left, struct plan *right)
 {
     struct plan *p = node_new(a, PLAN_JOIN, 2, left->schema->n + right->schema->n);
     p->in[0] = (struct plan_input){.node = left, .dist = DIST_HASH};
     p->in[1] = (struct plan_input){.node = right, .dist = DIST_HASH};
-    node_copy_columns(p, 0, left);
-    node_copy_columns(p, left->schema->n, right);
-    p->schema->time_column = left->schema->time_column;
-    forget_lags(p);
+    node_join_columns(a, p);
     node_settle(p);
     return p;
 }

@@ -22,6 +22,11 @@ struct plan *node_union(struct arena *a, int n, struct plan **arms);
 
 /* p's columns become copies of in's from column `at` on. */
 void node_copy_columns(struct plan *p, int at, const struct plan *in);
+/* A join's columns are its inputs', told apart by name. */
+void node_join_columns(struct arena *a, struct plan *p);
+/* `name`, or name_2, name_3 ... where one of s's first n columns has it: above joins and aggregates EXPLAIN, and with it
+ * ids, must tell columns apart. */
+const char *node_free_name(struct arena *a, const struct schema *s, int n, const char *name);
 /* Picks the schema's time column: the best time among the columns. */
 void node_pick_time(struct plan *p);
 /* Sets single, stream kind and boundedness from the inputs and how rows reach the node. */

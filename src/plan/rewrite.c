@@ -267,11 +267,7 @@ static int *prune_join(struct arena *a, struct plan *p, bool *need)
     remap_all(a, p->left_keys, p->njoin_keys, lmap);
     remap_all(a, p->right_keys, p->njoin_keys, rmap);
     remap_all(a, p->exprs, p->nexprs, map);
-    node_copy_columns(p, 0, l);
-    node_copy_columns(p, l->schema->n, r);
-    p->schema->n = l->schema->n + r->schema->n;
-    p->schema->time_column = l->schema->time_column;
-    for (int i = 0; i < p->schema->n; i++) p->lags[i] = LAG_NONE;
+    node_join_columns(a, p);
     return map;
 }
 
@@ -326,7 +322,7 @@ static int *prune(struct arena *a, struct plan *p, bool *need)
 
 static bool is_identity(const struct plan *p)
 {
-    const struct plan *in = p->in[0].node;
+    const struct plan *in = p->nin ? p->in[0].node : NULL;
     if (p->kind != PLAN_PROJECT || p->nexprs != in->schema->n) return false;
     for (int i = 0; i < p->nexprs; i++)
         if (p->exprs[i]->kind != EXPR_COLUMN || p->exprs[i]->column != i ||
@@ -344,15 +340,28 @@ static bool is_plain(const struct plan *p)
     return true;
 }
 
-static void merge_projects(struct arena *a, struct plan **p)
+/* Of two projections the upper one only picks columns, and computed ones not twice: the lower one can do both. */
+static bool only_picks(const struct plan *p, const struct plan *in)
 {
-    for (int i = 0; i < (*p)->nin; i++) merge_projects(a, &(*p)->in[i].node);
-    struct plan *in = (*p)->nin == 1 ? (*p)->in[0].node : NULL;
-    if ((*p)->kind == PLAN_PROJECT && is_plain(in)) {
-        for (int i = 0; i < (*p)->nexprs; i++) (*p)->exprs[i] = below_project(a, (*p)->exprs[i], in);
-        (*p)->in[0].node = in->in[0].node;
+    if (!is_plain(p) || in->kind != PLAN_PROJECT) return false;
+    for (int i = 0; i < p->nexprs; i++)
+        for (int k = 0; k < i; k++)
+            if (p->exprs[i]->column == p->exprs[k]->column && in->exprs[p->exprs[i]->column]->kind != EXPR_COLUMN) return false;
+    return true;
+}
+
+static void merge_projects(struct arena *a, struct plan **top)
+{
+    struct plan *p = *top, *in = p->nin == 1 ? p->in[0].node : NULL;
+    if (p->kind == PLAN_PROJECT && in->kind == PLAN_PROJECT && (is_plain(in) || only_picks(p, in))) {
+        for (int i = 0; i < p->nexprs; i++)
+            p->exprs[i] = is_plain(in) ? below_project(a, p->exprs[i], in) : in->exprs[p->exprs[i]->column];
+        p->in[0].node = in->in[0].node;
+        merge_projects(a, top);
+        return;
     }
-    if ((*p)->kind == PLAN_PROJECT && is_identity(*p)) *p = (*p)->in[0].node;
+    for (int i = 0; i < p->nin; i++) merge_projects(a, &p->in[i].node);
+    if (is_identity(p)) *top = p->in[0].node;
 }
 
 /* ---- ids ------------------------------------------------------------------------------------------------------ */
