@@ -348,7 +348,7 @@ static void sort_out(struct csv *c, struct window *w, uint32_t max_rows)
         struct fault f = judge(c, w, first, i);
         bool blank = f.kind == FAULT_COUNT && is_blank(c, w, first, i);
         if (f.kind && !blank) {
-            if (c->d.on_error == ON_ERROR_FAIL && w->rows) return;
+            if (c->d.on_error == ON_ERROR_FAIL && w->used) return;
             fault_put(c, w, f);
             c->d.report.bad++;
             if (c->d.on_error == ON_ERROR_FAIL) return;
@@ -551,7 +551,7 @@ static enum status settle(struct csv *c, struct window *w, struct pool *pool)
     w->batch->rows = w->first_dead;
     w->used = field_start(c, c->records[w->first_dead]);
     w->newlines = (uint32_t)count_newlines(w->base, w->used);
-    if (w->first_dead) {
+    if (w->used) {
         w->fault.kind = FAULT_NONE;
         return ST_OK;
     }

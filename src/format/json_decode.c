@@ -199,17 +199,18 @@ static void remember(struct memo *m, const char *p, uint32_t n)
     }
 }
 
-/* The column of a key not met at this position before. */
-static __attribute__((noinline)) void look_up(struct json *j, struct memo *m, const struct json_value *key)
+/* The column of a key not met at this position before. False: it is not a string. */
+static __attribute__((noinline)) bool look_up(struct json *j, struct memo *m, const struct json_value *key)
 {
     const char *p;
     uint32_t n;
     *m = (struct memo){.col = -1};
-    if (!string_text(j, key, &p, &n)) return;
+    if (json_scalar_kind(key->p, key->n) != JSON_STRING || !string_text(j, key, &p, &n)) return false;
     m->col = find_column(j, p, n, true);
     m->exact = m->col >= 0;
     if (!m->exact) m->col = find_column(j, p, n, false);
     if (key->n - 1 <= MEMO_BYTES && !memchr(key->p + 1, '\\', key->n - 1)) remember(m, key->p + 1, key->n - 1);
+    return true;
 }
 
 static inline bool same_key(const struct memo *m, const char *p)
@@ -234,7 +235,7 @@ static bool put_misfit(struct json *j, int col, uint32_t row, struct fault *f, c
     if (j->d.on_error != ON_ERROR_NULL) return false;
     decoder_null(j->batch, j->d.schema, col, row, j->cap);
     j->d.report.nulled++;
-    fault_put(j, *f);
+    if (!j->fault.set || j->fault.start != f->start) fault_put(j, *f);
     return true;
 }
 
@@ -251,7 +252,7 @@ static bool put_field(struct json *j, const struct memo *m, uint32_t row, struct
     return likely(put_value(j, c, m->col, row, v)) || put_misfit(j, m->col, row, f, v);
 }
 
-static const char not_json[] = "not valid JSON", not_closed[] = "the object does not end on its line";
+static const char not_json[] = "not valid JSON", not_closed[] = "the object does not end on its line", too_long[] = "";
 
 /* The field at l, whose key is number `position` of the object. Returns what is wrong with the text. */
 static inline const char *walk_field(struct json *j, struct json_line *l, uint32_t position, uint32_t row, struct fault *f,
@@ -264,8 +265,7 @@ static inline const char *walk_field(struct json *j, struct json_line *l, uint32
         l->i++;
     } else {
         struct json_value key = json_scalar_text(l);
-        if (json_scalar_kind(key.p, key.n) != JSON_STRING) return not_json;
-        look_up(j, m, &key);
+        if (!look_up(j, m, &key)) return not_json;
     }
     if (unlikely(!json_more(l) || json_token(l) != ':')) return not_json;
     l->i++;
@@ -388,11 +388,11 @@ static uint32_t put_lines(struct json *j, struct group g, bool alone)
         struct fault f = {.line = j->line ? j->line + i : 0, .start = start, .why = text_fault(text)};
         l.end = j->ends[i] - from;
         if (bytes > j->d.record_max)
-            f.why = "the record is too long";
+            f.why = too_long;
         else if (!text && put_line(j, &l, &f))
             continue;
         while (json_more(&l)) l.i++;
-        if (j->d.on_error == ON_ERROR_FAIL && j->batch->rows) return i;
+        if (j->d.on_error == ON_ERROR_FAIL && i) return i;
         if (f.why) f.value = (struct json_value){.p = j->d.p + start, .n = bytes};
         fault_put(j, f);
         j->d.report.bad++;
@@ -409,6 +409,10 @@ static void tell(struct json *j)
     char shown[REPORT_TEXT];
     _Alignas(16) char data[16];
     struct err err = {0};
+    if (f->why == too_long) {
+        report_put(&j->d.report, &at, "the record is longer than %zu bytes", j->d.record_max);
+        return;
+    }
     if (f->why) {
         report_put(&j->d.report, &at, "%s: %s", f->why, report_text(f->value.p, f->value.n, shown));
         return;
@@ -436,8 +440,7 @@ static void pass(struct json *j)
 
 static void pass_begin(struct json *j)
 {
-    struct fault f = {.why = "the record is too long", .line = j->line};
-    f.value = (struct json_value){.p = j->d.p, .n = decoder_have(&j->d)};
+    struct fault f = {.why = too_long, .line = j->line};
     fault_put(j, f);
     tell(j);
     j->d.report.bad++;

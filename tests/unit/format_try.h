@@ -23,6 +23,8 @@ static inline struct schema *try_schema(struct arena *a, const char *text)
             fields[s->n].type = type_decimal(20, 2);
         else if (!strncmp(word, "VARCHAR", 7))
             fields[s->n].type = (struct type){.id = T_VARCHAR, .length = (uint16_t)(word[7] ? atoi(word + 8) : 0)};
+        else if (!strcmp(word, "ARRAY"))
+            fields[s->n].type = TYPE(T_ARRAY);
         else
             INVARIANT(type_from_word(word, &fields[s->n].type));
         s->n++;

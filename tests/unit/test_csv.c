@@ -259,7 +259,7 @@ static void warm_decoding_does_not_allocate(void **state)
     uint64_t before = 0, batches = 0;
     const struct decoder_class *c = decoder_find("csv");
     pool_adopt(pool);
-    for (int i = 0; i < 20000; i++) text_printf(&in, "%05d,\"text number %05d, quoted\",%05d.5\n", i, i, i);
+    for (int i = 0; i < 20480; i++) text_printf(&in, "%05d,\"text number %05d, quoted\",%05d.5\n", i, i, i);
     memset(text_room(&in, FORMAT_PADDING), 0, FORMAT_PADDING);
     assert_int_equal(decoder_new(c, try_schema(arena, THREE), try_options(arena, c->options, OPTIONS("header", "false")), ON_ERROR_SKIP, 1000, 0,
                                  NULL, 0, &d, &err), ST_OK);
