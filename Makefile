@@ -76,7 +76,7 @@ $O/tests/%: $O/tests/unit/%.o $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS) -lcmocka
 # The runner of tests/sql sees the public API, the printer of values and a few hooks.
-$O/slt: $(patsubst %.c,$O/%.o,$(wildcard tests/runner/*.c)) $O/src/cli/datum.o $O/src/cli/print.o $O/inside.a
+$O/slt: $(patsubst %.c,$O/%.o,$(wildcard tests/runner/*.c)) $(patsubst %,$O/src/cli/%.o,datum grid print) $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 slt: $O/slt
 $O/bench/%: $O/bench/obj/%.o $(patsubst bench/%.cc,$O/bench/obj/%.o,$(wildcard bench/*.cc)) $O/inside.a
