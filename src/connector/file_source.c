@@ -30,6 +30,7 @@ struct split {
     int64_t polled_us;
     char *room;        /* headroom, chunk, padding */
     size_t chunk;
+    size_t got;        /* bytes in the chunk: those before `at` */
     bool ended;
 };
 
@@ -96,6 +97,14 @@ static void close_split(struct file_source *f, struct split *p)
     if (p->room) account_release(f->source.ctx.account, (int64_t)p->chunk);
     mem_free(p->room);
     p->room = NULL;
+    p->got = 0;
+}
+
+/* After a look at a file that is not being read: with many splits not all can stay open. */
+static enum status leave_split(struct file_source *f, struct split *p, bool was_open, enum status st)
+{
+    if (!was_open) close_split(f, p);
+    return st;
 }
 
 struct matching {
@@ -190,15 +199,29 @@ static enum status read_at(struct file *file, char *p, size_t n, int64_t at, siz
     return ST_OK;
 }
 
-static enum status prove(struct split *p, int64_t offset, struct proof *out, struct err *err)
+/* [from, from + n) of the file when it lies in the chunk at hand, else NULL. */
+static const char *in_chunk(const struct split *p, int64_t from, size_t n)
+{
+    int64_t begin = p->at - (int64_t)p->got;
+    if (!p->room || from < begin || from + (int64_t)n > p->at) return NULL;
+    return p->room + PAYLOAD_HEADROOM + (from - begin);
+}
+
+static enum status prove(struct file_source *f, struct split *p, int64_t offset, struct proof *out, struct err *err)
 {
     char bytes[PROOF_BYTES];
     size_t want = offset < PROOF_BYTES ? (size_t)offset : PROOF_BYTES, got;
-    TRY(read_at(p->file, bytes, want, offset - (int64_t)want, &got, err));
-    if (got < want) return err_set(err, E_READ, "\"%s\" is shorter than byte %lld", p->path, (long long)offset);
+    const char *at = in_chunk(p, offset - (int64_t)want, want);
+    if (!at) {
+        bool was_open = p->file;
+        TRY(open_split(f, p, err));
+        TRY(leave_split(f, p, was_open, read_at(p->file, bytes, want, offset - (int64_t)want, &got, err)));
+        if (got < want) return err_set(err, E_READ, "\"%s\" is shorter than byte %lld", p->path, (long long)offset);
+        at = bytes;
+    }
     memset(out, 0, sizeof *out);
-    out->hash = XXH3_64bits(bytes, got);
-    out->n = (uint32_t)got;
+    out->hash = XXH3_64bits(at, want);
+    out->n = (uint32_t)want;
     return ST_OK;
 }
 
@@ -215,13 +238,16 @@ static enum status source_seek(struct source *s, int split, const struct positio
     struct file_source *f = self(s);
     struct split *p = &f->splits[split];
     p->at = 0;
+    p->got = 0;
     p->ended = false;
     if (!at || !at->offset) return ST_OK;
-    TRY(open_split(f, p, err));
+    bool was_open = p->file;
+    TRY(open_split(f, p, err)); /* its size */
+    leave_split(f, p, was_open, ST_OK);
     if (at->offset < 0 || p->size < at->offset) return changed(p, at->offset, err);
     struct proof then, now;
     if (at->n == sizeof then) {
-        TRY(prove(p, at->offset, &now, err));
+        TRY(prove(f, p, at->offset, &now, err));
         memcpy(&then, at->extra, sizeof then);
         if (then.hash != now.hash || then.n != now.n) return changed(p, at->offset, err);
     }
@@ -234,7 +260,7 @@ static void source_mark(struct source *s, int split, struct position *at)
     struct split *p = &self(s)->splits[split];
     struct proof proof;
     at->n = 0; /* a place that cannot be read gets no proof; a seek there fails by the file's size */
-    if (open_split(self(s), p, NULL) || prove(p, at->offset, &proof, NULL)) return;
+    if (prove(self(s), p, at->offset, &proof, NULL)) return;
     memcpy(at->extra, &proof, sizeof proof);
     at->n = sizeof proof;
 }
@@ -244,8 +270,9 @@ static void source_mark(struct source *s, int split, struct position *at)
 static enum status source_head(struct source *s, int split, char *to, size_t n, size_t *got, struct err *err)
 {
     struct split *p = &self(s)->splits[split];
+    bool was_open = p->file;
     TRY(open_split(self(s), p, err));
-    return read_at(p->file, to, n, 0, got, err);
+    return leave_split(self(s), p, was_open, read_at(p->file, to, n, 0, got, err));
 }
 
 static void make_room(struct file_source *f, struct split *p)
@@ -283,8 +310,10 @@ static enum status source_poll(struct source *s, int split, int64_t now_us, stru
     make_room(f, p);
     char *to = p->room + PAYLOAD_HEADROOM;
     size_t got;
+    p->got = 0;
     TRY(file_pread(p->file, to, p->chunk, p->at, &got, err));
     if (!got) return at_end(f, p, err);
+    p->got = got;
     memset(to + got, 0, FORMAT_PADDING);
     p->at += (int64_t)got;
     out->p = to;

@@ -7,6 +7,8 @@
 #include "base/text.h"
 
 enum mock_call { MOCK_OPEN, MOCK_POLL, MOCK_WRITE, MOCK_FLUSH, MOCK_COMMIT, MOCK_ABORT, MOCK_CLOSE, MOCK_CALLS };
+extern const char *const mock_call_names[]; /* NULL-ended */
+int mock_word_index(const char *const *words, const char *word); /* -1: none */
 enum mock_act { MOCK_FAIL, MOCK_RETRY, MOCK_POISON, MOCK_CLOSED, MOCK_SHORT, MOCK_HANG };
 
 struct mock_step {

@@ -27,9 +27,7 @@ const char *lam_errdetail(struct lam_session *s, const char *file)
 {
     text_clear(&s->detail);
     if (!s->err.code) return "";
-    struct err shown = s->err;
-    snprintf(shown.text, sizeof shown.text, "%.479s", s->message);
-    sql_print_error(file, s->statement.p, s->statement.n, &shown, &s->detail);
+    sql_print_error(file, s->statement.p, s->statement.n, &s->err, &s->detail);
     return text_cstr(&s->detail);
 }
 

@@ -360,12 +360,12 @@ enum status grouping_call(struct place *p, const struct ast *e, struct expr **ou
 
 /* ---- the node, and expressions over it --------------------------------------------------------------- */
 
-static enum status unbounded(struct grouping *g, const char *what, uint32_t pos)
+static enum status unbounded(struct grouping *g)
 {
     struct binder *b = g->b;
     const struct plan *in = g->scope->plan;
     int time = in->schema->time_column;
-    err_at(b->err, E_UNBOUNDED, pos, "%s over input that never ends has no last result", what);
+    err_at(b->err, E_UNBOUNDED, g->pos, "an aggregate over input that never ends has no last result");
     if (time >= 0 && in->lags[time] != LAG_NONE)
         err_hint(b->err, "group by a window, as in GROUP BY TUMBLE(%s, INTERVAL '1' MINUTE)", in->schema->fields[time].name);
     else
@@ -438,7 +438,7 @@ enum status grouping_plan(struct grouping *g, struct plan *in, const struct ast_
 {
     int bounds = g->window == WINDOW_NONE ? 0 : 2;
     TRY(check_emit(g, s));
-    if (g->window == WINDOW_NONE && !in->bounded) return unbounded(g, "an aggregate", g->pos);
+    if (g->window == WINDOW_NONE && !in->bounded) return unbounded(g);
     struct plan *p = node_new(g->b->a, PLAN_AGG, 1, g->nkeys + bounds + g->naggs);
     for (int i = 0; i < g->nkeys; i++) {
         p->schema->fields[i] = (struct field){.name = arena_strdup(g->b->a, g->key_names[i]), .type = g->keys[i]->type};
@@ -515,7 +515,11 @@ enum status grouping_distinct(struct binder *b, struct plan *in, const struct as
         TRY(grouping_add_expr(&g, expr_column(b->a, i, in->schema->fields[i].type, NO_POS), in->schema->fields[i].name));
     TRY(window_columns(&g));
     if (g.window == WINDOW_TUMBLE) return err_at(b->err, E_INTERNAL, s->pos, "a window below DISTINCT");
-    if (g.window == WINDOW_NONE && !in->bounded) return unbounded(&g, "DISTINCT", s->pos);
+    if (g.window == WINDOW_NONE && !in->bounded) {
+        err_at(b->err, E_UNBOUNDED, s->pos, "DISTINCT over input that never ends would have to remember all of it");
+        err_hint(b->err, "select window_start or window_end as well, so that it is DISTINCT within a window");
+        return E_UNBOUNDED;
+    }
     if (g.window != WINDOW_NONE) TRY(grouping_windows(&g));
     struct plan *agg;
     TRY(grouping_plan(&g, in, &plain, &agg));

@@ -157,7 +157,7 @@ static enum status bind_case(struct place *p, const struct ast *e, struct expr *
     if (e->operand) TRY(bind_expr(p, e->operand, &operand));
     TRY(bind_args(p, e, &whens));
     if (e->els) TRY(bind_expr(p, e->els, &els));
-    return expr_case(p->b->a, operand, whens, e->args.n, els, e->pos, out, p->b->err);
+    return expr_case(p->b->a, operand, whens, e->args.n / 2, els, e->pos, out, p->b->err);
 }
 
 static enum status bind_cast(struct place *p, const struct ast *e, struct expr **out)

@@ -95,6 +95,10 @@ static enum status no_column(struct binder *b, const struct scope *s, const char
         return E_COLUMN;
     }
     const char *near = text_nearest(name, nth_column, s);
+    if (!strncmp(name, "window_", 7)) {
+        err_hint(b->err, "window_start and window_end come with GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)");
+        return E_COLUMN;
+    }
     if (near) {
         err_hint(b->err, "did you mean '%s'?", near);
         return E_COLUMN;
@@ -109,11 +113,20 @@ static enum status no_column(struct binder *b, const struct scope *s, const char
 static enum status ambiguous(struct binder *b, const struct scope *s, const char *name, uint32_t pos)
 {
     struct text tables = {.max = 180};
-    for (int i = 0, n = 0; i < s->n; i++)
-        if (!strcmp(s->columns[i].name, name) && s->columns[i].table)
-            text_printf(&tables, "%s%s.%s", n++ ? " or " : "", s->columns[i].table, name);
+    int n = 0;
+    bool twice = false; /* in one table */
+    for (int i = 0; i < s->n; i++) {
+        const char *table = s->columns[i].table;
+        if (strcmp(s->columns[i].name, name) || !table) continue;
+        for (int k = 0; k < i; k++)
+            twice |= !strcmp(s->columns[k].name, name) && s->columns[k].table && !strcmp(s->columns[k].table, table);
+        text_printf(&tables, "%s%s.%s", n++ ? " or " : "", table, name);
+    }
     err_at(b->err, E_AMBIGUOUS, pos, "column '%.100s' is ambiguous", name);
-    if (tables.n) err_hint(b->err, "write %s", text_cstr(&tables));
+    if (twice)
+        err_hint(b->err, "give the columns different names with AS");
+    else if (n)
+        err_hint(b->err, "write %s", text_cstr(&tables));
     text_done(&tables);
     return E_AMBIGUOUS;
 }

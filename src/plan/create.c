@@ -80,6 +80,15 @@ static const struct option_spec *connector_table(const struct object *o)
     return o->connector && o->connector->options ? o->connector->options : no_options;
 }
 
+static uint32_t connector_pos(const struct maker *m) { return m->s->connector ? m->s->connector_pos : m->s->name_pos; }
+
+/* An error about options that stands nowhere stands at the connector. */
+static enum status place_error(struct maker *m, enum status st)
+{
+    if (st && m->err && m->err->pos == NO_POS) m->err->pos = connector_pos(m);
+    return st;
+}
+
 static enum status read_options(struct maker *m, const char *what)
 {
     struct object *o = m->o;
@@ -87,9 +96,7 @@ static enum status read_options(struct maker *m, const char *what)
                                           o->kind == OBJECT_SOURCE ? source_options : sink_options};
     int n;
     struct option_in *in = options_of(m, NULL, &n);
-    enum status st = options_read(m->a, what, tables, 3, in, n, &o->options, m->err);
-    if (st && m->err && m->err->pos == NO_POS) m->err->pos = m->s->connector ? m->s->connector_pos : m->s->name_pos;
-    return st;
+    return place_error(m, options_read(m->a, what, tables, 3, in, n, &o->options, m->err));
 }
 
 /* ---- connectors and formats ------------------------------------------------------------------------------- */
@@ -133,6 +140,26 @@ static enum status find_connector(struct maker *m)
     return E_CONNECTOR;
 }
 
+static const char *nth_option(const void *ctx, int i)
+{
+    const struct option_spec *table = ctx;
+    return table[i].name;
+}
+
+/* A required option that is missing may have been misspelt: then that is the error. */
+static enum status misspelt(struct maker *m, const char *what, enum status st)
+{
+    const struct option_spec *table = connector_table(m->o);
+    struct options *o;
+    for (int i = 0; i < m->s->options.n && st == E_CONFIG_MISSING; i++) {
+        const struct ast_option *given = m->s->options.at[i];
+        struct option_in in = {given->key, given->value, given->pos, given->value_pos};
+        if (!option_find(table, given->key) && text_nearest(given->key, nth_option, table))
+            return options_read(m->a, what, &table, 1, &in, 1, &o, m->err);
+    }
+    return st;
+}
+
 /* What the path's ending says, else the connector's own default; NULL: neither. */
 static enum status guess_format(struct maker *m, const char *what, const char **out)
 {
@@ -141,7 +168,8 @@ static enum status guess_format(struct maker *m, const char *what, const char **
     struct options *o;
     int n;
     struct option_in *in = options_of(m, table[0], &n);
-    TRY(options_read(m->a, what, table, 1, in, n, &o, m->err));
+    enum status st = options_read(m->a, what, table, 1, in, n, &o, m->err);
+    if (st) return place_error(m, misspelt(m, what, st));
     *out = c->guess_format ? c->guess_format(o) : NULL;
     if (!*out) *out = c->default_format;
     return ST_OK;
@@ -152,7 +180,7 @@ static enum status given_format(struct maker *m, const char **name, uint32_t *po
 {
     const struct ast_option *option = option_given(m->s, "format");
     *name = m->s->format ? m->s->format : option ? option->value : NULL;
-    *pos = option ? option->value_pos : m->s->connector ? m->s->connector_pos : m->s->name_pos;
+    *pos = option ? option->value_pos : connector_pos(m);
     if (!m->s->format || !option || !text_casecmp(m->s->format, option->value)) return ST_OK;
     return err_at(m->err, E_FORMAT, *pos, "two formats are given: %s and %s", m->s->format, option->value);
 }

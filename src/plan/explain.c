@@ -1,11 +1,12 @@
 /* Plans as text: EXPLAIN, and what ids are hashed from. One node a line:
  *
  *     Project: k, window_start, count AS n
- *       Aggregate [hash k]: by k; tumble(ts, 5 s); count(*); on watermark
+ *       Aggregate [hash]: by k; tumble(ts, 5 s); count(*); on watermark
  *         Filter: v > 10
  *           Source trades: k, v, ts; time ts
  *
- * [hash ...] and [one] say how rows reach the node; without it they stay on their worker. SPDX-License-Identifier: Apache-2.0 */
+ * [hash] and [one] say how rows reach the node: by the key group of its keys, or all to one worker; without it they stay
+ * where they are. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "plan/node.h"
 
@@ -64,15 +65,6 @@ static void put_project(const struct plan *p, struct text *out)
     }
 }
 
-static void put_dist(const struct plan_input *in, struct text *out)
-{
-    if (in->dist == DIST_ONE) text_puts(out, " [one]");
-    if (in->dist != DIST_HASH) return;
-    text_puts(out, " [hash ");
-    put_exprs(in->keys, in->nkeys, in->node->schema, out);
-    text_putc(out, ']');
-}
-
 static void put_window(const struct plan *p, const struct schema *in, struct text *out)
 {
     bool tumble = p->window == WINDOW_TUMBLE;
@@ -110,9 +102,7 @@ static void put_emit(const struct plan *p, struct text *out)
 static void put_agg(const struct plan *p, struct text *out)
 {
     const struct schema *in = p->in[0].node->schema;
-    text_puts(out, "Aggregate");
-    put_dist(&p->in[0], out);
-    text_puts(out, ": ");
+    text_puts(out, p->in[0].dist == DIST_HASH ? "Aggregate [hash]: " : "Aggregate [one]: ");
     if (p->nkeys) text_puts(out, "by "), put_exprs(p->keys, p->nkeys, in, out), text_puts(out, "; ");
     if (p->window != WINDOW_NONE) put_window(p, in, out), text_puts(out, "; ");
     for (int i = 0; i < p->naggs; i++) {

@@ -1,8 +1,11 @@
 /* The file source and sink. SPDX-License-Identifier: Apache-2.0 */
 #include "connector_harness.h"
 
+#include "base/env_sim.h"
 #include "base/fault.h"
 #include "base/text.h"
+
+#include <fcntl.h>
 
 static char *folder;
 static struct harness h;
@@ -196,6 +199,66 @@ static void goes_on_from_a_position(void **state)
     text_done(&t);
 }
 
+/* A proof taken from the bytes at hand is the one taken from the file. */
+static void proofs_do_not_depend_on_the_buffer(void **state)
+{
+    (void)state;
+    const char *path = in_folder(folder, "x.csv");
+    static char big[600001];
+    for (size_t i = 0; i < sizeof big - 1; i++) big[i] = (char)('a' + i % 1009 % 26);
+    write_file(path, big, "w");
+    struct source *a = harness_source(&h, "file", "path", path, NULL), *b = harness_source(&h, "file", "path", path, NULL);
+    struct payload p;
+    int64_t at = 0;
+    while (!a->class->poll(a, 0, 0, &p, &h.err)) {
+        at += (int64_t)p.n;
+        for (int64_t offset = at - 262000 > 0 ? at - 262000 : 0; offset <= at; offset += 1999) {
+            struct position x = mark_at(a, offset), y = mark_at(b, offset);
+            assert_true(x.n && x.n == y.n);
+            assert_memory_equal(x.extra, y.extra, x.n);
+        }
+    }
+    harness_source_end(a);
+    harness_source_end(b);
+}
+
+static int open_files(void)
+{
+    int n = 0;
+    for (int fd = 3; fd < 256; fd++) n += !fcntl(fd, F_GETFD);
+    return n;
+}
+
+/* Only what is being read is open. */
+static void many_files_do_not_stay_open(void **state)
+{
+    (void)state;
+    int before = open_files(), n;
+    for (int i = 0; i < 50; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d.csv", i);
+        write_file(in_folder(folder, name), "1\n2\n", "w");
+    }
+    struct source *s = harness_source(&h, "file", "path", in_folder(folder, "*.csv"), NULL);
+    n = s->class->splits(s);
+    assert_int_equal(n, 50);
+    struct text t = {0};
+    for (int i = 0; i < n; i++) {
+        struct position p = {.offset = 2};
+        char head[8];
+        size_t got;
+        ok(s->class->seek(s, i, &p, &h.err));
+        ok(s->class->head(s, i, head, sizeof head, &got, &h.err));
+        assert_int_equal(read_all(s, i, &t), ST_DONE);
+        s->class->mark(s, i, &p);
+        assert_true(p.n);
+        assert_int_equal(open_files(), before);
+    }
+    assert_int_equal(t.n, 100);
+    text_done(&t);
+    harness_source_end(s);
+}
+
 static void gives_read_errors(void **state)
 {
     (void)state;
@@ -366,6 +429,59 @@ static void a_failed_end_leaves_the_old_file(void **state)
 #endif
 }
 
+/* Power goes at each step of a replacement in turn: the name shows the old file or the whole new one. */
+static void a_cut_anywhere_leaves_old_or_new(void **state)
+{
+    (void)state;
+    int old = 0, new = 0;
+    for (uint64_t seed = 0; seed < 10; seed++)
+        for (uint64_t cut = 1;; cut++) {
+            struct env_sim *sim = env_sim_new(seed);
+            h.env = env_sim_env(sim);
+            struct sink *s = harness_sink(&h, NULL, "file", "path", "out.csv", NULL);
+            ok(put(s, "old\n"));
+            ok(harness_sink_end(&h, s, true));
+            env_sim_crash_at(sim, env_sim_steps(sim) + cut);
+            s = harness_sink(&h, NULL, "file", "path", "out.csv", NULL);
+            enum status st = s ? put(s, "the new one\n") : h.err.code;
+            if (s) st = harness_sink_end(&h, s, true);
+            bool crashed = env_sim_crashed(sim);
+            assert_int_equal(!st, !crashed);
+            env_sim_restart(sim);
+            struct source *in = harness_source(&h, "file", "path", "out.csv", NULL);
+            assert_non_null(in);
+            struct text t = {0};
+            assert_int_equal(read_all(in, 0, &t), ST_DONE);
+            bool is_new = !strcmp(text_cstr(&t), "the new one\n");
+            if (!is_new) assert_string_equal(text_cstr(&t), "old\n");
+            if (!crashed) assert_true(is_new);
+            old += !is_new, new += is_new;
+            text_done(&t);
+            harness_source_end(in);
+            env_sim_free(sim);
+            if (!crashed) break;
+        }
+    h.env = env_real();
+    assert_true(old > 10 && new > 10);
+}
+
+static void a_full_disk_is_an_error(void **state)
+{
+    (void)state;
+    struct env_sim *sim = env_sim_new(1);
+    h.env = env_sim_env(sim);
+    env_sim_capacity(sim, 100);
+    struct sink *s = harness_sink(&h, NULL, "file", "path", "out.csv", NULL);
+    for (int i = 0; i < 30; i++) ok(put(s, "12345\n"));
+    assert_int_equal(harness_sink_end(&h, s, true), E_WRITE);
+    assert_non_null(strstr(h.err.hint, "disk is full"));
+    struct file_info info;
+    assert_int_equal(env_stat(h.env, "out.csv", &info, NULL), E_NOT_FOUND);
+    assert_int_equal(env_stat(h.env, "out.csv.tmp-1", &info, NULL), E_NOT_FOUND);
+    h.env = env_real();
+    env_sim_free(sim);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -376,6 +492,8 @@ int main(void)
         T(follows_what_is_appended),
         T(survives_files_that_vanish),
         T(goes_on_from_a_position),
+        T(proofs_do_not_depend_on_the_buffer),
+        T(many_files_do_not_stay_open),
         T(gives_read_errors),
         T(replaces_when_complete),
         T(two_runs_do_not_share_a_temporary),
@@ -384,6 +502,8 @@ int main(void)
         T(writes_devices_straight),
         T(large_writes_keep_their_order),
         T(a_failed_end_leaves_the_old_file),
+        T(a_cut_anywhere_leaves_old_or_new),
+        T(a_full_disk_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
