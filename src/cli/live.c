@@ -1,6 +1,7 @@
 /* Streams as they move: a table on a terminal, a line a second elsewhere. Ends when all sources have.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
+#include "cli/grid.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -121,14 +122,14 @@ static void status_line(struct live *l, FILE *out)
 /* The last ROWS_SHOWN rows: the oldest array may be shown in part, by an offset of its own. */
 static void draw_view(const struct view *v, FILE *out)
 {
-    struct table *t = table_new(&v->schema);
+    struct grid *t = grid_new(&v->schema);
     int64_t total = 0;
     for (int i = 0; i < v->n; i++) total += v->kept[i].length;
     for (int i = 0; i < v->n; i++)
-        table_add_from(t, &v->schema, &v->kept[i], i || total <= ROWS_SHOWN ? 0 : total - ROWS_SHOWN);
+        grid_add_from(t, &v->schema, &v->kept[i], i || total <= ROWS_SHOWN ? 0 : total - ROWS_SHOWN);
     fprintf(out, "%s\n", v->name);
-    table_print(out, t);
-    table_free(t);
+    grid_frame(out, t);
+    grid_free(t);
 }
 
 static void draw(struct live *l)

@@ -750,26 +750,27 @@ static struct scope begin(struct eval *ev, const struct rows *in, struct row_err
 void eval_filter(struct eval *ev, const struct rows *in, uint32_t *sel, uint32_t *n, struct row_errors *errors)
 {
     struct scope s = begin(ev, in, errors);
+    const struct rows rows = s.rows; /* n may be in->n itself */
     *n = 0;
-    if (!in->n) return;
+    if (!rows.n) return;
     struct vec v = run(ev, ev->roots[0], &s);
     const uint8_t *p = v.data;
     uint32_t k = 0;
     if (!v.mask) {
         bool all = !v.valid && p[0];
-        for (uint32_t i = 0; all && i < in->n; i++) sel[k++] = rows_at(in, i);
+        for (uint32_t i = 0; all && i < rows.n; i++) sel[k++] = rows_at(&rows, i);
     } else if (v.valid) {
-        for (uint32_t i = 0; i < in->n; i++) {
-            sel[k] = rows_at(in, i);
+        for (uint32_t i = 0; i < rows.n; i++) {
+            sel[k] = rows_at(&rows, i);
             k += p[i] & bit_get(v.valid, i);
         }
-    } else if (in->sel) {
-        for (uint32_t i = 0; i < in->n; i++) {
-            sel[k] = in->sel[i];
+    } else if (rows.sel) {
+        for (uint32_t i = 0; i < rows.n; i++) {
+            sel[k] = rows.sel[i];
             k += p[i];
         }
     } else {
-        for (uint32_t i = 0; i < in->n; i++) {
+        for (uint32_t i = 0; i < rows.n; i++) {
             sel[k] = i;
             k += p[i];
         }

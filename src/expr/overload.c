@@ -199,7 +199,7 @@ static void no_match(const struct choice *c, const char *name, struct expr **arg
     struct text t = {.max = 400}, u = {.max = 230};
     describe(c, name, args, &t);
     if (c->n) {
-        err_at(err, E_AMBIGUOUS, pos, "%s is not unique: %s", is_operator(name) ? "operator" : "function", text_cstr(&t));
+        err_at(err, E_NOT_UNIQUE, pos, "%s is not unique: %s", is_operator(name) ? "operator" : "function", text_cstr(&t));
         err_hint(err, "add explicit casts");
     } else if (is_operator(name)) {
         err_at(err, E_FUNCTION, pos, "operator does not exist: %s", text_cstr(&t));

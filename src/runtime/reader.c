@@ -717,7 +717,8 @@ static enum status seek_split(struct part *p, struct split *s, bool fresh, struc
 static enum status open_part(struct part *p, struct source *opened, struct err *err)
 {
     struct reader *r = p->reader;
-    struct connector_ctx ctx = {r->rt->env, r->rt->account, r->object->options, r->schema, r->object->name, r->rt->cfg.seed};
+    struct connector_ctx ctx = {r->rt->env, r->rt->account, r->object->options, r->schema, r->object->name, r->rt->cfg.seed,
+                                r->object->schema};
     p->source = opened;
     if (!opened) {
         p->source = source_new(r->class, &ctx);
@@ -811,7 +812,8 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     if (!values && !r->pushed) {
         r->class = source->connector->class;
         r->blocking = r->class->blocking;
-        struct connector_ctx ctx = {rt->env, rt->account, source->options, r->schema, source->name, rt->cfg.seed};
+        struct connector_ctx ctx = {rt->env, rt->account, source->options, r->schema, source->name, rt->cfg.seed,
+                                    source->schema};
         first = source_new(r->class, &ctx);
         st = r->class->open(first, err);
         if (!st) {
