@@ -1,6 +1,6 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
-# MODE=release|debug|asan|tsan chooses build/<mode>. SPDX-License-Identifier: Apache-2.0
-MODE ?= release
+# MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
+MODE ?= $(if $(filter check units slt,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := gcc
 CXX := g++
@@ -9,6 +9,7 @@ TEST_DEPS := libcmocka-dev python3 zstd
 MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG
+FLAGS.check := -O2 -g -DLAM_FAULTS
 FLAGS.debug := -O0 -g3 -DLAM_FAULTS
 FLAGS.asan := -O1 -g -DLAM_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS.tsan := -O1 -g -DLAM_FAULTS -fsanitize=thread
