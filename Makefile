@@ -1,14 +1,15 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
-# MODE=release|debug|asan|tsan chooses build/<mode>. SPDX-License-Identifier: Apache-2.0
-MODE ?= release
+# MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
+MODE ?= $(if $(filter check units slt,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := gcc
 CXX := g++
-PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libxxhash-dev libedit-dev
+PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libpcre2-dev libxxhash-dev libedit-dev
 TEST_DEPS := libcmocka-dev python3 zstd
 MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG
+FLAGS.check := -O2 -g -DLAM_FAULTS
 FLAGS.debug := -O0 -g3 -DLAM_FAULTS
 FLAGS.asan := -O1 -g -DLAM_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS.tsan := -O1 -g -DLAM_FAULTS -fsanitize=thread
@@ -17,7 +18,7 @@ CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -I$O/gen -MMD -
 CFLAGS += -std=gnu17 $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-common -fvisibility=hidden -fPIC -pthread \
   -fstack-protector-strong $(FLAGS.$(MODE))
 CXXFLAGS += -std=gnu++17 $(WARN) -fno-exceptions -fno-rtti -fvisibility=hidden -fPIC -pthread $(FLAGS.$(MODE))
-LDLIBS += -lsimdjson -lutf8proc -lm -lstdc++ -pthread
+LDLIBS += -lsimdjson -lutf8proc -lpcre2-8 -lm -lstdc++ -pthread
 
 SRC := $(filter-out src/cli/%,$(wildcard src/*/*.c))
 SHIM := $(wildcard src/*/shim/*.cc)

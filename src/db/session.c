@@ -262,14 +262,6 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
 
 /* ---- scripts ------------------------------------------------------------------------------------------------------------ */
 
-/* Where the statement that begins at text[at] ends: behind its semicolon, or at n. */
-static size_t statement_end(const char *text, size_t at, size_t n)
-{
-    for (size_t i = at; i < n; i++)
-        if (text[i] == ';' && !sql_incomplete(text + at, i + 1 - at)) return i + 1;
-    return n;
-}
-
 static bool only_blanks(const char *text, size_t n)
 {
     struct arena *a = arena_new();
@@ -298,7 +290,7 @@ int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct 
     if (out) memset(out, 0, sizeof *out);
     do {
         if (from >= n) return *at = n, LAM_END;
-        to = statement_end(sql, from, n);
+        to = sql_statement_end(sql, n, from);
         if (!only_blanks(sql + from, to - from)) break;
         from = to;
     } while (true);
