@@ -33,8 +33,8 @@ void node_copy_columns(struct plan *p, int at, const struct plan *in)
 /* A window's own time says best when a row of it happened; its bounds order rows alike. */
 void node_pick_time(struct plan *p)
 {
-    static const uint8_t rank[] = {[ROLE_NONE] = 0, [ROLE_WINDOW_START] = 1, [ROLE_EVENT_TIME] = 2,
-                                   [ROLE_WINDOW_END] = 3, [ROLE_WINDOW_TIME] = 4};
+    static const uint8_t rank[] = {
+        [ROLE_NONE] = 0, [ROLE_WINDOW_START] = 1, [ROLE_EVENT_TIME] = 2, [ROLE_WINDOW_END] = 3, [ROLE_WINDOW_TIME] = 4};
     p->schema->time_column = -1;
     for (int i = 0; i < p->schema->n; i++) {
         int best = p->schema->time_column;
@@ -42,7 +42,10 @@ void node_pick_time(struct plan *p)
     }
 }
 
-bool type_is_event_time(struct type t) { return type_is_time(t) || (type_is_integer(t) && t.id >= T_INT32); }
+bool type_is_event_time(struct type t)
+{
+    return type_is_time(t) || (type_is_integer(t) && t.id >= T_INT32);
+}
 
 void node_settle(struct plan *p)
 {
@@ -157,7 +160,8 @@ static void forget_lags(struct plan *p)
     for (int i = 0; i < p->schema->n; i++) p->lags[i] = LAG_NONE;
 }
 
-struct plan *node_sort(struct arena *a, struct plan *in, int norder, struct plan_order *order, int64_t limit, int64_t offset)
+struct plan *node_sort(struct arena *a, struct plan *in, int norder, struct plan_order *order, int64_t limit,
+                       int64_t offset)
 {
     struct plan *p = unary(a, PLAN_SORT, in, DIST_ONE);
     p->norder = norder;
@@ -279,7 +283,10 @@ static void mark(void *ctx, const struct expr *e)
     bool *used = ctx;
     if (e->kind == EXPR_COLUMN) used[e->column] = true;
 }
-void columns_mark(const struct expr *e, bool *used) { expr_walk(e, mark, used); }
+void columns_mark(const struct expr *e, bool *used)
+{
+    expr_walk(e, mark, used);
+}
 
 struct range {
     int from, to;

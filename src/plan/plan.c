@@ -23,8 +23,8 @@ enum status plan_query(struct arena *a, const struct catalog *c, const struct as
     return ST_OK;
 }
 
-enum status plan_select(struct arena *a, const struct catalog *c, const struct ast_select *s, bool ad_hoc, struct plan **out,
-                        const struct object ***uses, int *nuses, struct err *err)
+enum status plan_select(struct arena *a, const struct catalog *c, const struct ast_select *s, bool ad_hoc,
+                        struct plan **out, const struct object ***uses, int *nuses, struct err *err)
 {
     struct plan *p;
     TRY(plan_query(a, c, s, false, "", &p, uses, nuses, err));

@@ -1,8 +1,8 @@
 /* What follows binding: filters go down, columns that nobody needs go away, ids are given.
  *
- * Nodes are changed in place: they belong to this statement alone (a stream that is read is a leaf here, its own plan is
- * not touched). A node's columns after pruning are told by a map from old to new.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Nodes are changed in place: they belong to this statement alone (a stream that is read is a leaf here, its own plan
+ * is not touched). A node's columns after pruning are told by a map from old to new. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "base/text.h"
 #include "plan/node.h"
 
@@ -122,7 +122,10 @@ static void cut_never(struct arena *a, struct plan **p)
 
 static int *prune(struct arena *a, struct plan *p, bool *need);
 
-static bool *needs_none(struct arena *a, const struct plan *p) { return arena_alloc(a, (size_t)p->schema->n + 1); }
+static bool *needs_none(struct arena *a, const struct plan *p)
+{
+    return arena_alloc(a, (size_t)p->schema->n + 1);
+}
 
 static int *map_all(struct arena *a, int n)
 {
@@ -263,7 +266,8 @@ static int *prune_join(struct arena *a, struct plan *p, bool *need)
     struct plan *l = p->in[0].node, *r = p->in[1].node;
     int nleft = l->schema->n, nright = r->schema->n, *map = arena_alloc(a, sizeof *map * (size_t)(nleft + nright + 1));
     if (p->nexprs) columns_mark(p->exprs[0], need);
-    for (int i = 0; i < p->njoin_keys; i++) columns_mark(p->left_keys[i], need), columns_mark(p->right_keys[i], need + nleft);
+    for (int i = 0; i < p->njoin_keys; i++)
+        columns_mark(p->left_keys[i], need), columns_mark(p->right_keys[i], need + nleft);
     int *lmap = prune(a, l, need), *rmap = prune(a, r, need + nleft);
     for (int i = 0; i < nleft; i++) map[i] = lmap[i];
     for (int i = 0; i < nright; i++) map[nleft + i] = rmap[i] < 0 ? -1 : rmap[i] + l->schema->n;
@@ -349,7 +353,8 @@ static bool only_picks(const struct plan *p, const struct plan *in)
     if (!is_plain(p) || in->kind != PLAN_PROJECT) return false;
     for (int i = 0; i < p->nexprs; i++)
         for (int k = 0; k < i; k++)
-            if (p->exprs[i]->column == p->exprs[k]->column && in->exprs[p->exprs[i]->column]->kind != EXPR_COLUMN) return false;
+            if (p->exprs[i]->column == p->exprs[k]->column && in->exprs[p->exprs[i]->column]->kind != EXPR_COLUMN)
+                return false;
     return true;
 }
 
