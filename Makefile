@@ -4,7 +4,7 @@ MODE ?= $(if $(filter check units slt,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := gcc
 CXX := g++
-PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libxxhash-dev libedit-dev
+PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libpcre2-dev libxxhash-dev libedit-dev
 TEST_DEPS := libcmocka-dev python3 zstd
 MODEL_DEPS := build-essential spin
 
@@ -18,7 +18,7 @@ CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -I$O/gen -MMD -
 CFLAGS += -std=gnu17 $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-common -fvisibility=hidden -fPIC -pthread \
   -fstack-protector-strong $(FLAGS.$(MODE))
 CXXFLAGS += -std=gnu++17 $(WARN) -fno-exceptions -fno-rtti -fvisibility=hidden -fPIC -pthread $(FLAGS.$(MODE))
-LDLIBS += -lsimdjson -lutf8proc -lm -lstdc++ -pthread
+LDLIBS += -lsimdjson -lutf8proc -lpcre2-8 -lm -lstdc++ -pthread
 
 SRC := $(filter-out src/cli/%,$(wildcard src/*/*.c))
 SHIM := $(wildcard src/*/shim/*.cc)

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-static const struct function *const tables[] = {func_arith, func_compare, func_math, func_text, func_like, func_time, func_format};
+static const struct function *const tables[] = {func_arith, func_compare, func_math, func_text, func_like, func_regex, func_time, func_format};
 
 static const struct function *next_named(const char *name, size_t *table, size_t *at)
 {
@@ -33,7 +33,7 @@ bool overload_exists(const char *name)
     return next_named(name, &table, &at) != NULL;
 }
 
-static uint8_t wanted(const struct function *f, int k) { return f->args[k < f->nargs ? k : f->nargs - 1]; }
+static uint8_t wanted(const struct function *f, int k) { return f->args[k < f->nargs || !f->nargs ? k : f->nargs - 1]; }
 
 static bool takes(const struct function *f, int nargs)
 {

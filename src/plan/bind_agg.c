@@ -91,10 +91,26 @@ static struct expr *span_const(struct binder *b, bool is_ms, int64_t us, uint32_
     return expr_const(b->a, v, pos);
 }
 
+/* ts - (((ts - offset) % size + size) % size): % takes the sign of ts. */
+static enum status start_of_ms(struct binder *b, const struct window_args *w, uint32_t pos, struct expr **out)
+{
+    struct expr *size = span_const(b, true, w->size_us, pos), *rest = w->time;
+    const struct { const char *name; struct expr *with; } steps[] = {
+        {"-", w->offset_us ? span_const(b, true, w->offset_us, pos) : NULL}, {"%", size}, {"+", size}, {"%", size}};
+    for (size_t i = 0; i < countof(steps); i++) {
+        struct expr *args[] = {rest, steps[i].with};
+        if (args[1]) TRY(expr_call(b->a, steps[i].name, args, 2, pos, &rest, b->err));
+    }
+    struct expr *args[] = {w->time, rest};
+    return expr_call(b->a, "-", args, 2, pos, out, b->err);
+}
+
 enum status window_start_expr(struct binder *b, const struct window_args *w, uint32_t pos, struct expr **out)
 {
-    struct expr *args[] = {w->time, span_const(b, w->is_ms, w->size_us, pos), span_const(b, w->is_ms, w->offset_us, pos)};
-    return expr_call(b->a, "tumble", args, 3, pos, out, b->err);
+    if (w->is_ms) return start_of_ms(b, w, pos, out);
+    struct value origin = {.type = w->time->type, .i = w->offset_us};
+    struct expr *args[] = {span_const(b, false, w->size_us, pos), w->time, expr_const(b->a, origin, pos)};
+    return expr_call(b->a, "date_bin", args, 3, pos, out, b->err);
 }
 
 enum status time_plus(struct binder *b, struct expr *e, bool is_ms, int64_t us, uint32_t pos, struct expr **out)

@@ -97,10 +97,14 @@ static enum status bind_call(struct place *p, const struct ast *e, struct expr *
     if (*out) return ST_OK;
     TRY(window_refuse(b, e));
     if (!strcmp(e->name, "tumble")) return bind_tumble(p, e, out);
-    if (!expr_function_exists(e->name)) return no_function(b, e);
-    TRY(only_for_aggregates(b, e));
+    bool exists = expr_function_exists(e->name);
+    struct type type;
     struct expr **args;
+    if (!exists && (e->args.n != 1 || !type_from_word(e->name, &type))) return no_function(b, e);
+    TRY(only_for_aggregates(b, e));
     TRY(bind_args(p, e, &args));
+    /* date(x) is CAST(x AS DATE), as in PostgreSQL. */
+    if (!exists) return expr_cast(b->a, args[0], type, false, e->pos, out, b->err);
     return call(p, arena_strdup(b->a, e->name), args, e->args.n, e->pos, out);
 }
 

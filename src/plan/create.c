@@ -241,6 +241,9 @@ static void keep_text(struct maker *m)
 
 /* ---- columns and watermark ------------------------------------------------------------------------------------ */
 
+/* A column has one scale for all its rows: DECIMAL without one gets nine digits, for none would round what is read. */
+static struct type column_type(struct type t) { return t.id == T_DECIMAL && !t.precision ? type_decimal(38, 9) : t; }
+
 static enum status make_columns(struct maker *m)
 {
     const struct stmt *s = m->s;
@@ -258,7 +261,7 @@ static enum status make_columns(struct maker *m)
         if (c->primary_key) return err_at(m->err, E_UNSUPPORTED, c->pos, "PRIMARY KEY is not supported here");
         if (!type_width(c->type.type))
             return err_at(m->err, E_UNSUPPORTED, c->type.pos, "the type %s is not supported", type_name(c->type.type, type));
-        schema->fields[i] = (struct field){arena_strdup(m->a, c->name), c->type.type, c->not_null};
+        schema->fields[i] = (struct field){arena_strdup(m->a, c->name), column_type(c->type.type), c->not_null};
     }
     if (s->primary_key.n) return err_at(m->err, E_UNSUPPORTED, s->name_pos, "PRIMARY KEY is not supported here");
     m->o->schema = schema;

@@ -172,10 +172,13 @@ static int *follow(struct plan *p, int *map)
     return map;
 }
 
-/* A source gives its event time always, the watermark is made of it, and at least one column. */
+/* A source gives its event time always, the watermark is made of it, and at least one column. A connector that makes
+ * columns makes all: its options speak of them, and what it makes must not depend on who reads. */
 static int *prune_source(struct arena *a, struct plan *p, bool *need)
 {
+    const struct connector_info *connector = p->object->connector;
     bool any = false;
+    for (int i = 0; i < p->schema->n && connector && !connector->is_bytes; i++) need[i] = true;
     if (p->schema->time_column >= 0) need[p->schema->time_column] = true;
     for (int i = 0; i < p->schema->n; i++) any |= need[i];
     for (int i = 0; i < p->schema->n && !any; i++)
