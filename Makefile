@@ -10,6 +10,7 @@ MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG
 FLAGS.check := -O2 -g -DLAM_FAULTS
+FLAGS.cov := -O0 -g --coverage -DLAM_FAULTS
 FLAGS.debug := -O0 -g3 -DLAM_FAULTS
 FLAGS.asan := -O1 -g -DLAM_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS.tsan := -O1 -g -DLAM_FAULTS -fsanitize=thread
@@ -149,6 +150,19 @@ deps-models:
 # The include graph between rooms; fails on an edge that points up.
 rooms:
 	@tools/rooms.sh
+
+# Functions that no test runs: the tests of a build that counts.
+unused:
+	$(MAKE) MODE=cov check
+	@tools/unused.py build/cov
+
+PREFIX ?= /usr/local
+install: program lib
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install build/laminar $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 build/lib/liblaminar.so build/lib/liblaminar.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 include/laminar.h $(DESTDIR)$(PREFIX)/include/
+	sed 's,@PREFIX@,$(PREFIX),; s,@LIBS@,$(LDLIBS),' laminar.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/laminar.pc
 
 clean:
 	rm -rf build

@@ -1,8 +1,8 @@
 /* The daily query, one core, batches in memory:
  *     SELECT window_start, origin, COUNT(*), SUM(delay), MIN(delay), MAX(delay), AVG(distance)
  *     FROM flights GROUP BY origin, TUMBLE(ts, INTERVAL '1 day')
- * over rows shaped as bench data usually is: days in order, 230 origins of three letters. Prints one JSON line; the
- * parts (hash, find, update) by themselves too. SPDX-License-Identifier: Apache-2.0 */
+ * over 3 M made-up flights: days in order, 230 origins of three letters. Prints one JSON line, with hashing and finding
+ * by themselves too. SPDX-License-Identifier: Apache-2.0 */
 #include "base/env.h"
 #include "operator/op.h"
 

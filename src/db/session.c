@@ -27,7 +27,13 @@ const char *lam_errdetail(struct lam_session *s, const char *file)
 {
     text_clear(&s->detail);
     if (!s->err.code) return "";
-    sql_print_error(file, s->statement.p, s->statement.n, &s->err, &s->detail);
+    struct text whole = {0};
+    struct err at = s->err;
+    text_put(&whole, s->before.p, s->before.n);
+    text_put(&whole, s->statement.p, s->statement.n);
+    if (at.pos != NO_POS) at.pos += (uint32_t)s->before.n;
+    sql_print_error(file, whole.p, whole.n, &at, &s->detail);
+    text_done(&whole);
     return text_cstr(&s->detail);
 }
 
@@ -295,8 +301,8 @@ int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct 
         from = to;
     } while (true);
     *at = to;
-    s->line = 0;
-    for (size_t i = 0; i < from; i++) s->line += sql[i] == '\n';
+    text_clear(&s->before);
+    text_put(&s->before, sql, from);
     enum status st = session_statement(s, sql + from, to - from, &rows, &err);
     if (st) {
         s->errpos = err.pos == NO_POS ? -1 : (int64_t)(from + err.pos);

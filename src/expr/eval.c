@@ -557,8 +557,10 @@ static struct vec run_case(struct eval *ev, struct node *x, const struct scope *
 static struct vec run_coalesce(struct eval *ev, struct node *x, const struct scope *s)
 {
     struct vec v = run(ev, x->args[0], s);
-    if (!v.valid) return v;
     uint32_t n = s->rows.n, left_n = 0;
+    if (!v.valid && (x->args[0]->held || !v.mask)) return v;
+    if (!v.valid) /* the argument's register may be another's before the result is read */
+        return (struct vec){memcpy(result_data(ev, x), v.data, type_width(x->e->type) * n), NULL, UINT32_MAX};
     uint32_t *left = reg_data(ev, x->lists[0]), *rows = reg_data(ev, x->lists[1]);
     struct partial to = {result_data(ev, x), reg_valid(ev, x->reg), type_width(x->e->type), false};
     memset(to.valid, 0, bitmap_words(n) * 8);

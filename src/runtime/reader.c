@@ -886,7 +886,8 @@ enum status reader_start(struct reader *r, struct err *err)
 
 static void wake_all(struct reader *r)
 {
-    for (int i = 0; i < r->nparts; i++) task_wake(&r->parts[i].task);
+    for (int i = 0; i < r->nparts; i++)
+        if (r->parts[i].task.host) task_wake(&r->parts[i].task);
 }
 
 void reader_stop(struct reader *r)

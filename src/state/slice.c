@@ -129,6 +129,13 @@ static inline bool index_is_full(const struct slice *s)
     return !s->index || s->count >= index_room((uint64_t)s->mask + 1);
 }
 
+void slice__expect(struct slice *s, uint32_t more)
+{
+    uint64_t slots = s->index ? (uint64_t)s->mask + 1 : INDEX_MIN;
+    while ((uint64_t)s->count + more >= index_room(slots) && slots < 1u << 31) slots *= 2;
+    if (!s->index || slots > (uint64_t)s->mask + 1) index_resize(s, (uint32_t)slots);
+}
+
 static void chunk_add(struct slice *s)
 {
     if (s->nchunks == s->cap_chunks) {

@@ -32,9 +32,8 @@ static void add_agg(const char *name, struct expr *arg, struct expr *arg2, bool 
         fail_msg("%s", err.text);
 }
 
-static void agg_over(const char *columns, int nkeys, struct expr **keys)
+static void group_by(int nkeys, struct expr **keys)
 {
-    (void)columns;
     r.plan->nkeys = nkeys;
     r.plan->keys = keys;
     r.plan->aggs = arena_alloc(r.arena, 8 * sizeof *r.plan->aggs);
@@ -44,7 +43,7 @@ static void agg_over(const char *columns, int nkeys, struct expr **keys)
 static void begin_grouping(bool keyed, int64_t size_ms)
 {
     rig_inputs(&r, PLAN_AGG, 1, "k VARCHAR, v BIGINT, ts BIGINT");
-    agg_over("", keyed, rig_list(&r, 1, col("k")));
+    group_by(keyed, rig_list(&r, 1, col("k")));
     if (!size_ms) return;
     r.plan->window = WINDOW_TUMBLE;
     r.plan->time = col("ts");
@@ -131,7 +130,7 @@ static void window_bounds_of_the_input_are_windows(void **state)
 {
     (void)state;
     rig_inputs(&r, PLAN_AGG, 1, "k VARCHAR, v BIGINT, s TIMESTAMP, e TIMESTAMP");
-    agg_over("", 1, rig_list(&r, 1, col("k")));
+    group_by(1, rig_list(&r, 1, col("k")));
     r.plan->window = WINDOW_COLUMNS;
     r.plan->time = col("s");
     r.plan->window_end = col("e");
@@ -278,7 +277,7 @@ static void bad_result_is_the_output_rows_error(void **state)
     (void)state;
     rig_inputs(&r, PLAN_AGG, 1, "k VARCHAR, d DECIMAL");
     r.plan->in[0].node->schema->fields[1].type = type_decimal(38, 0);
-    agg_over("", 1, rig_list(&r, 1, col("k")));
+    group_by(1, rig_list(&r, 1, col("k")));
     add_agg("sum", col("d"), NULL, false, NULL);
     open_agg();
     ok(rig_push(&r, 0, "a|99999999999999999999999999999999999999\nb|1\na|99999999999999999999999999999999999999\n"));
