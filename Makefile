@@ -16,7 +16,7 @@ FLAGS.asan := -O1 -g -DLAM_FAULTS -fsanitize=address,undefined -fno-sanitize-rec
 FLAGS.tsan := -O1 -g -DLAM_FAULTS -fsanitize=thread
 WARN := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wimplicit-fallthrough $(WERROR)
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -I$O/gen -MMD -MP
-CFLAGS += -std=gnu17 $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-common -fvisibility=hidden -fPIC -pthread \
+CFLAGS += -std=gnu17 $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-common -fno-strict-aliasing -fvisibility=hidden -fPIC -pthread \
   -fstack-protector-strong $(FLAGS.$(MODE))
 CXXFLAGS += -std=gnu++17 $(WARN) -fno-exceptions -fno-rtti -fvisibility=hidden -fPIC -pthread $(FLAGS.$(MODE))
 LDLIBS += -lsimdjson -lutf8proc -lpcre2-8 -lm -lstdc++ -pthread

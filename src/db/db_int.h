@@ -30,7 +30,8 @@ struct lam_db {
     bool closing;
     struct lock push_lock; /* of push_pool: foreign arrays become batches under it */
     struct pool *push_pool;
-    struct arena *arena;   /* connector and format descriptions */
+    struct arena *arena;   /* of what follows */
+    struct description *descriptions; /* of connectors and formats, as the planner sees them */
 };
 
 /* The catalog. */

@@ -258,6 +258,7 @@ bool driver_run(struct host *h, int64_t max_us, int64_t *wake_us)
     struct run_host *r = of(h);
     if (r->stepping) return *wake_us = INT64_MAX, false;
     r->stepping = true;
+    park_fds(r, 0); /* takes note of descriptors that are ready */
     gate_drain(&r->gate);
     int64_t until = env_now_us(r->env) + max_us;
     bool more = true;
@@ -271,4 +272,9 @@ bool driver_run(struct host *h, int64_t max_us, int64_t *wake_us)
     return more;
 }
 
-int driver_fd(struct host *h) { return of(h)->gate.fd; }
+int driver_fd(struct host *h)
+{
+    struct pollfd fds[FDS_MAX];
+    struct task *who[FDS_MAX];
+    return gate_watch(&of(h)->gate, fds, collect_fds(of(h), fds, who));
+}
