@@ -1,5 +1,5 @@
-/* CSV in and out: rows a second of the decoder and the encoder alone, on one thread, from memory. Prints a line of JSON.
- *     bench_csv [FILE]      FILE has the columns ts, delay, distance, origin, destination; none: rows are made up
+/* CSV in and out: rows a second of the decoder and the encoder alone, on one thread, from memory. Prints a line of
+ * JSON. bench_csv [FILE]      FILE has the columns ts, delay, distance, origin, destination; none: rows are made up
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/env.h"
 #include "base/mem.h"
@@ -18,8 +18,8 @@ static void make(struct text *t, int rows)
     for (int i = 0; i < rows; i++) {
         r = r * 1664525 + 1013904223;
         int m = i / 7;
-        text_printf(t, "2001-%02d-%02d %02d:%02d:00,%d,%u,%s,%s\n", m / 43200 % 12 + 1, m / 1440 % 28 + 1, m / 60 % 24, m % 60,
-                    (int)(r >> 24) - 30, 100 + (r >> 20) % 2500, airports[r >> 10 & 7], airports[r >> 13 & 7]);
+        text_printf(t, "2001-%02d-%02d %02d:%02d:00,%d,%u,%s,%s\n", m / 43200 % 12 + 1, m / 1440 % 28 + 1, m / 60 % 24,
+                    m % 60, (int)(r >> 24) - 30, 100 + (r >> 20) % 2500, airports[r >> 10 & 7], airports[r >> 13 & 7]);
     }
 }
 
@@ -104,13 +104,16 @@ int main(int argc, char **argv)
     pool_adopt(pool);
     for (int i = 0; i < 5; i++) {
         struct run r = run(s, o, &in, pool);
-        if (!i || r.decode_us < best.decode_us) best.rows = r.rows, best.decode_us = r.decode_us, best.bytes_out = r.bytes_out;
+        if (!i || r.decode_us < best.decode_us)
+            best.rows = r.rows, best.decode_us = r.decode_us, best.bytes_out = r.bytes_out;
         if (!i || r.encode_us < best.encode_us) best.encode_us = r.encode_us;
     }
-    printf("{\"bench\":\"csv\",\"rows\":%lld,\"decode_rows_per_s\":%.0f,\"decode_mb_per_s\":%.0f,\"encode_rows_per_s\":%.0f,"
+    printf("{\"bench\":\"csv\",\"rows\":%lld,\"decode_rows_per_s\":%.0f,\"decode_mb_per_s\":%.0f,\"encode_rows_per_s\":"
+           "%.0f,"
            "\"encode_mb_per_s\":%.0f}\n",
-           (long long)best.rows, (double)best.rows * 1e6 / (double)best.decode_us, (double)in.n / (double)best.decode_us,
-           (double)best.rows * 1e6 / (double)best.encode_us, (double)best.bytes_out / (double)best.encode_us);
+           (long long)best.rows, (double)best.rows * 1e6 / (double)best.decode_us,
+           (double)in.n / (double)best.decode_us, (double)best.rows * 1e6 / (double)best.encode_us,
+           (double)best.bytes_out / (double)best.encode_us);
     pool_close(pool);
     text_done(&in);
     arena_free(a);

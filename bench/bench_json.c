@@ -1,7 +1,6 @@
-/* JSON lines in and out: rows a second of the decoder and the encoder alone, on one thread, from memory, beside a bare loop
- * over simdjson that extracts the same fields. Prints a line of JSON.
- *     bench_json [FILE]     FILE has bids of the shape made up here
- * SPDX-License-Identifier: Apache-2.0 */
+/* JSON lines in and out: rows a second of the decoder and the encoder alone, on one thread, from memory, beside a bare
+ * loop over simdjson that extracts the same fields. Prints a line of JSON. bench_json [FILE]     FILE has bids of the
+ * shape made up here SPDX-License-Identifier: Apache-2.0 */
 #include "base/env.h"
 #include "base/mem.h"
 #include "format/format.h"
@@ -21,11 +20,12 @@ static void make(struct text *t, int rows)
     uint32_t r = 1;
     for (int i = 0; i < rows; i++) {
         r = r * 1664525 + 1013904223;
-        text_printf(t,
-                    "{\"auction\":%u,\"bidder\":%u,\"price\":%u,\"channel\":\"%s\",\"url\":\"https://www.nexmark.com/item.htm"
-                    "?query=1&channel_id=%u\",\"dateTime\":\"2023-11-14 22:%02d:%02d.%03d\",\"extra\":\"%.*s\"}\n",
-                    1000 + (r >> 15), 1000 + (r >> 20), 100 + (r >> 12), channels[r >> 10 & 3], r, i / 60000 % 60,
-                    i / 1000 % 60, i % 1000, 10 + (int)(r >> 27), extra);
+        text_printf(
+            t,
+            "{\"auction\":%u,\"bidder\":%u,\"price\":%u,\"channel\":\"%s\",\"url\":\"https://www.nexmark.com/item.htm"
+            "?query=1&channel_id=%u\",\"dateTime\":\"2023-11-14 22:%02d:%02d.%03d\",\"extra\":\"%.*s\"}\n",
+            1000 + (r >> 15), 1000 + (r >> 20), 100 + (r >> 12), channels[r >> 10 & 3], r, i / 60000 % 60,
+            i / 1000 % 60, i % 1000, 10 + (int)(r >> 27), extra);
     }
 }
 
@@ -54,8 +54,8 @@ struct run {
     int64_t rows, decode_us, encode_us, bytes_out;
 };
 
-static struct run run(const struct schema *s, const struct options *in_o, const struct options *out_o, const struct text *in,
-                      struct pool *pool)
+static struct run run(const struct schema *s, const struct options *in_o, const struct options *out_o,
+                      const struct text *in, struct pool *pool)
 {
     struct run r = {0};
     struct err err;
@@ -96,7 +96,8 @@ int main(int argc, char **argv)
 {
     struct arena *a = arena_new();
     struct schema *s = bids(a);
-    const struct option_spec *in_table[] = {decoder_find("json")->options}, *out_table[] = {encoder_find("json")->options};
+    const struct option_spec *in_table[] = {decoder_find("json")->options},
+                             *out_table[] = {encoder_find("json")->options};
     struct options *in_o, *out_o;
     struct text in = {0};
     struct run best = {0};
@@ -113,7 +114,8 @@ int main(int argc, char **argv)
     pool_adopt(pool);
     for (int i = 0; i < 5; i++) { /* by turns, so that both meet the same machine */
         struct run r = run(s, in_o, out_o, &in, pool);
-        if (!i || r.decode_us < best.decode_us) best.rows = r.rows, best.decode_us = r.decode_us, best.bytes_out = r.bytes_out;
+        if (!i || r.decode_us < best.decode_us)
+            best.rows = r.rows, best.decode_us = r.decode_us, best.bytes_out = r.bytes_out;
         if (!i || r.encode_us < best.encode_us) best.encode_us = r.encode_us;
         int64_t t0 = env_now_us(env_real());
         if (json_bare(in.p, in.n, &sum) != r.rows) return 1;

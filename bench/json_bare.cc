@@ -13,9 +13,9 @@ static bool bid(ondemand::parser &parser, const char *p, size_t n, uint64_t *sum
     int64_t auction, bidder, price;
     std::string_view channel, url, time, extra;
     if (parser.iterate(p, n, n + SIMDJSON_PADDING).get(doc) || doc.get_object().get(o)) return false;
-    if (o.find_field("auction").get(auction) || o.find_field("bidder").get(bidder) || o.find_field("price").get(price) ||
-        o.find_field("channel").get(channel) || o.find_field("url").get(url) || o.find_field("dateTime").get(time) ||
-        o.find_field("extra").get(extra))
+    if (o.find_field("auction").get(auction) || o.find_field("bidder").get(bidder) ||
+        o.find_field("price").get(price) || o.find_field("channel").get(channel) || o.find_field("url").get(url) ||
+        o.find_field("dateTime").get(time) || o.find_field("extra").get(extra))
         return false;
     *sum += static_cast<uint64_t>(auction + bidder + price) + channel.size() + url.size() + time.size() + extra.size();
     return true;

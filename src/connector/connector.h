@@ -24,9 +24,10 @@ struct connector_ctx {
     struct env *env;
     struct account *account;
     const struct options *options;
-    const struct schema *schema; /* columns of the source or of what the sink is given */
+    const struct schema *schema; /* columns to be read from the source, or those of what the sink is given */
     const char *name;            /* of the source or sink, for messages */
     uint64_t seed;
+    const struct schema *declared; /* all columns of the source, of which `schema` are some; NULL: the same */
 };
 
 /* ---- sources ---------------------------------------------------------------------------------------- */

@@ -28,7 +28,7 @@ static const char *kind_name(const void *ctx, int i) { return (void)ctx, i < GEN
 
 struct reader {
     struct arena *arena;
-    const struct schema *schema;
+    const struct schema *declared;
     const char *p; /* what is left */
     const char *column;
     int nargs;
@@ -295,10 +295,10 @@ static const char *column_name(const void *ctx, int i)
 
 static enum status find_column(struct reader *r, int *col)
 {
-    *col = schema_find(r->schema, r->column);
+    *col = schema_find(r->declared, r->column);
     if (*col >= 0) return ST_OK;
     err_set(r->err, E_COLUMN, "option fields: there is no column \"%s\"", r->column);
-    const char *near = text_nearest(r->column, column_name, r->schema);
+    const char *near = text_nearest(r->column, column_name, r->declared);
     if (near) err_hint(r->err, "did you mean \"%s\"?", near);
     return E_COLUMN;
 }
@@ -357,21 +357,40 @@ static enum status set_default(struct reader *r, struct gen_field *f, const stru
     return E_CONNECTOR_OPTION;
 }
 
-enum status gen_field_parse(struct arena *a, const struct schema *s, const char *text, uint64_t seed, struct gen_field **out,
-                            struct err *err)
+/* The random numbers of a column hang on its name, so that they are the same whichever columns are read. */
+static uint64_t column_key(uint64_t seed, const char *name)
 {
-    struct reader r = {.arena = a, .schema = s, .p = text ? text : "", .err = err};
-    struct gen_field *fields = arena_alloc(a, sizeof *fields * (size_t)(s->n + 1));
-    bool *named = arena_alloc(a, (size_t)s->n + 1);
-    for (int i = 0; i < s->n; i++)
-        fields[i] = (struct gen_field){.type = s->fields[i].type, .key = gen_random(seed, (uint64_t)i), .walk = -1};
-    skip_blanks(&r);
-    if (*r.p) do TRY(read_field(&r, fields, named));
-        while (skip(&r, ','));
-    if (*r.p) return expected(&r, "\",\"");
-    for (int i = 0; i < s->n; i++)
-        if (!named[i]) TRY(set_default(&r, &fields[i], s, i));
-    *out = fields;
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (; *name; name++) hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
+    return gen_random(seed, hash);
+}
+
+static enum status read_fields(struct reader *r, struct gen_field *fields, bool *named)
+{
+    skip_blanks(r);
+    if (*r->p) do TRY(read_field(r, fields, named));
+        while (skip(r, ','));
+    return *r->p ? expected(r, "\",\"") : ST_OK;
+}
+
+enum status gen_field_parse(struct arena *a, const struct schema *s, const struct schema *declared, const char *text,
+                            uint64_t seed, struct gen_field **out, struct err *err)
+{
+    struct reader r = {.arena = a, .declared = declared, .p = text ? text : "", .err = err};
+    struct gen_field *fields = arena_alloc(a, sizeof *fields * (size_t)(declared->n + 1));
+    bool *named = arena_alloc(a, (size_t)declared->n + 1);
+    *out = arena_alloc(a, sizeof **out * (size_t)(s->n + 1));
+    for (int i = 0; i < declared->n; i++) {
+        const struct field *f = &declared->fields[i];
+        fields[i] = (struct gen_field){.type = f->type, .key = column_key(seed, f->name), .walk = -1};
+    }
+    TRY(read_fields(&r, fields, named));
+    for (int i = 0; i < s->n; i++) {
+        int col = schema_find(declared, s->fields[i].name);
+        INVARIANT(col >= 0);
+        if (!named[col]) TRY(set_default(&r, &fields[col], declared, col));
+        (*out)[i] = fields[col];
+    }
     return ST_OK;
 }
 

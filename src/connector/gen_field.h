@@ -50,9 +50,10 @@ struct gen_rows {
     double *doubles;
 };
 
-/* One field per column of s. text is "name: kind(arg, ...) null(0.1), ..."; NULL or unnamed columns: by type. */
-enum status gen_field_parse(struct arena *a, const struct schema *s, const char *text, uint64_t seed, struct gen_field **out,
-                            struct err *err);
+/* One field per column of s, some of those of `declared`. text is "name: kind(arg, ...) null(0.1), ..."; NULL or unnamed
+ * columns: by type. What a column holds does not depend on which others are read. */
+enum status gen_field_parse(struct arena *a, const struct schema *s, const struct schema *declared, const char *text,
+                            uint64_t seed, struct gen_field **out, struct err *err);
 /* Fills column col of b (made by batch_for with BATCH_ROWS) in rows [0, r->n). */
 void gen_field_fill(const struct gen_field *f, const struct gen_rows *r, struct batch *b, int col);
 

@@ -65,7 +65,8 @@ static enum status source_open(struct source *s, struct err *err)
     g->ints = arena_alloc(g->arena, sizeof(int64_t) * BATCH_ROWS);
     g->doubles = arena_alloc(g->arena, sizeof(double) * BATCH_ROWS);
     TRY(read_start(g, err));
-    return gen_field_parse(g->arena, s->ctx.schema, options_text(o, "fields"), seed, &g->fields, err);
+    const struct schema *declared = s->ctx.declared ? s->ctx.declared : s->ctx.schema;
+    return gen_field_parse(g->arena, s->ctx.schema, declared, options_text(o, "fields"), seed, &g->fields, err);
 }
 
 static int source_splits(struct source *s) { return (void)s, 1; }

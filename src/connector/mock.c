@@ -26,14 +26,16 @@ struct mock_source {
 
 static struct mock_source *source_of(struct source *s) { return container_of(s, struct mock_source, source); }
 
-/* One row of text, values parted by commas; \N is NULL. */
+/* One row of text, a value for each declared column parted by commas; \N is NULL. */
 static enum status read_row(struct mock_source *m, char *line, uint32_t row, uint32_t cap, struct err *err)
 {
-    const struct schema *s = m->source.ctx.schema;
+    const struct schema *s = m->source.ctx.schema, *all = m->source.ctx.declared ? m->source.ctx.declared : s;
     char *rest = line;
-    for (int c = 0; c < s->n; c++) {
+    for (int i = 0; i < all->n; i++) {
         char *cell = strsep(&rest, ",");
-        if (!cell) return err_set(err, E_CONNECTOR_OPTION, "option rows: row %u has %d values, not %d", row + 1, c, s->n);
+        if (!cell) return err_set(err, E_CONNECTOR_OPTION, "option rows: row %u has %d values, not %d", row + 1, i, all->n);
+        int c = schema_find(s, all->fields[i].name);
+        if (c < 0) continue;
         struct value v = {.type = s->fields[c].type, .is_null = true};
         char *data = (char *)m->rows->cols[c].data + type_width(v.type) * row;
         if (!strcmp(cell, "\\N"))
@@ -41,7 +43,7 @@ static enum status read_row(struct mock_source *m, char *line, uint32_t row, uin
         else
             TRY(cell_parse(v.type, cell, strlen(cell), data, err)); /* text views the arena */
     }
-    return rest ? err_set(err, E_CONNECTOR_OPTION, "option rows: row %u has more than %d values", row + 1, s->n) : ST_OK;
+    return rest ? err_set(err, E_CONNECTOR_OPTION, "option rows: row %u has more than %d values", row + 1, all->n) : ST_OK;
 }
 
 static enum status read_rows(struct mock_source *m, const char *text, struct err *err)

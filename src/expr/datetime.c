@@ -288,14 +288,19 @@ static enum status read_digits(struct scan *s)
     return loose_number(s, a.v, a.digits);
 }
 
-static bool set_zone_word(struct scan *s, const char *p, size_t n)
+static bool zone_word(const char *p, size_t n, int64_t *us)
 {
     for (size_t i = 0; i < countof(zones); i++)
-        if (word_is(p, n, zones[i].name)) {
-            s->zone_us = zones[i].minutes * US_MINUTE;
-            return s->have_zone = true;
-        }
+        if (word_is(p, n, zones[i].name)) return *us = zones[i].minutes * US_MINUTE, true;
     return false;
+}
+
+bool datetime_zone(const char *p, size_t n, int64_t *us)
+{
+    if (zone_word(p, n, us)) return true;
+    struct scan s = {.p = p, .end = p + n};
+    if (!n || (*p != '+' && *p != '-') || read_offset(&s) || s.p != s.end) return false;
+    return *us = s.zone_us, true;
 }
 
 static enum status read_julian(struct scan *s)
@@ -331,7 +336,7 @@ static enum status read_word(struct scan *s)
         return set_date(s, 1970, 1, 1);
     }
     if (word_is(p, n, "allballs")) return s->have_zone = true, set_clock(s, 0, 0, 0, 0);
-    return set_zone_word(s, p, n) ? ST_OK : E_DATETIME;
+    return zone_word(p, n, &s->zone_us) ? (s->have_zone = true, ST_OK) : E_DATETIME;
 }
 
 static enum status read_all(struct scan *s)

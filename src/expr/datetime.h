@@ -3,7 +3,7 @@
 #ifndef EXPR_DATETIME_H
 #define EXPR_DATETIME_H
 
-#include "arrow/type.h"
+#include "expr/cell.h"
 
 #define US_SECOND 1000000ll
 #define US_MINUTE (60 * US_SECOND)
@@ -35,6 +35,9 @@ enum status datetime_parse(enum type_id id, const char *p, size_t n, int64_t *ou
 uint32_t datetime_print_date(int64_t days, char *out);
 uint32_t datetime_print_time(int64_t us, char *out);
 uint32_t datetime_print_timestamp(int64_t ts_us, bool zone, char *out);
+
+/* "UTC", "EST", "+02:00": what clocks there are ahead of UTC. */
+bool datetime_zone(const char *p, size_t n, int64_t *us);
 
 /* 0-based; -1: not one. At least three letters. */
 int datetime_month_word(const char *p, size_t n);
@@ -72,6 +75,7 @@ static inline int128 interval_span(struct interval v)
 bool interval_add(struct interval a, struct interval b, struct interval *out) MUST_CHECK;
 bool interval_negate(struct interval a, struct interval *out) MUST_CHECK;
 bool interval_scale(struct interval a, double by, struct interval *out) MUST_CHECK;
+bool interval_divide(struct interval a, double by, struct interval *out) MUST_CHECK; /* by is not 0 */
 bool timestamp_add(int64_t ts_us, struct interval v, int64_t *out) MUST_CHECK;
 /* Days and microseconds, as PostgreSQL subtracts. */
 bool timestamp_diff(int64_t a, int64_t b, struct interval *out) MUST_CHECK;

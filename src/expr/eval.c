@@ -30,6 +30,8 @@ struct node {
     int lists[4]; /* of lazy parts: registers of positions and rows */
     bool held;    /* its register is never used for another */
     bool eager;   /* CASE, COALESCE: every part is computed for every row */
+    struct keep keep;
+    struct node *next_keeper;
     void *dst;    /* where the result goes instead of the register */
     uint64_t tick; /* of the scope that `result` is of */
     struct vec result;
@@ -50,6 +52,7 @@ struct eval {
     int n;
     struct node **nodes; /* those that may be shared */
     int nnodes, nodes_cap, scopes;
+    struct node *keepers;
     struct reg *regs;
     int nregs, regs_cap;
     uint32_t cap; /* rows a register holds, a multiple of 64 */
@@ -250,6 +253,7 @@ static struct node *compile(struct eval *ev, const struct expr *e, int scope)
     case EXPR_CALL:
     case EXPR_CAST:
         x->function = e->function;
+        if (e->function->flags & FN_KEEPS) x->next_keeper = ev->keepers, ev->keepers = x;
         if (e->function == &logic_coalesce)
             compile_lazy(ev, x);
         else
@@ -296,6 +300,8 @@ enum status eval_new(struct expr *const *exprs, int n, const struct schema *in, 
 void eval_free(struct eval *ev)
 {
     if (!ev) return;
+    for (struct node *x = ev->keepers; x; x = x->next_keeper)
+        if (x->keep.free) x->keep.free(x->keep.p);
     regs_drop(ev);
     pool_give(ev->mask);
     batch_unref(ev->consts);
@@ -462,7 +468,7 @@ static struct vec run_call(struct eval *ev, struct node *x, const struct scope *
 {
     struct vec *args = x->vecs;
     for (int k = 0; k < x->nargs; k++) args[k] = run(ev, x->args[k], s);
-    struct call c = {.ev = ev, .e = x->e, .rows = &s->rows, .n = s->rows.n, .args = args};
+    struct call c = {.ev = ev, .e = x->e, .rows = &s->rows, .n = s->rows.n, .args = args, .keep = &x->keep};
     c.out = result_data(ev, x);
     c.room = reg_valid(ev, x->reg);
     if (!(x->function->flags & FN_LAX) && !join_validity(args, x->nargs, c.n, c.room, &c.valid)) {
@@ -551,8 +557,10 @@ static struct vec run_case(struct eval *ev, struct node *x, const struct scope *
 static struct vec run_coalesce(struct eval *ev, struct node *x, const struct scope *s)
 {
     struct vec v = run(ev, x->args[0], s);
-    if (!v.valid) return v;
     uint32_t n = s->rows.n, left_n = 0;
+    if (!v.valid && (x->args[0]->held || !v.mask)) return v;
+    if (!v.valid) /* the argument's register may be another's before the result is read */
+        return (struct vec){memcpy(result_data(ev, x), v.data, type_width(x->e->type) * n), NULL, UINT32_MAX};
     uint32_t *left = reg_data(ev, x->lists[0]), *rows = reg_data(ev, x->lists[1]);
     struct partial to = {result_data(ev, x), reg_valid(ev, x->reg), type_width(x->e->type), false};
     memset(to.valid, 0, bitmap_words(n) * 8);
@@ -750,26 +758,27 @@ static struct scope begin(struct eval *ev, const struct rows *in, struct row_err
 void eval_filter(struct eval *ev, const struct rows *in, uint32_t *sel, uint32_t *n, struct row_errors *errors)
 {
     struct scope s = begin(ev, in, errors);
+    const struct rows rows = s.rows; /* n may be in->n itself */
     *n = 0;
-    if (!in->n) return;
+    if (!rows.n) return;
     struct vec v = run(ev, ev->roots[0], &s);
     const uint8_t *p = v.data;
     uint32_t k = 0;
     if (!v.mask) {
         bool all = !v.valid && p[0];
-        for (uint32_t i = 0; all && i < in->n; i++) sel[k++] = rows_at(in, i);
+        for (uint32_t i = 0; all && i < rows.n; i++) sel[k++] = rows_at(&rows, i);
     } else if (v.valid) {
-        for (uint32_t i = 0; i < in->n; i++) {
-            sel[k] = rows_at(in, i);
+        for (uint32_t i = 0; i < rows.n; i++) {
+            sel[k] = rows_at(&rows, i);
             k += p[i] & bit_get(v.valid, i);
         }
-    } else if (in->sel) {
-        for (uint32_t i = 0; i < in->n; i++) {
-            sel[k] = in->sel[i];
+    } else if (rows.sel) {
+        for (uint32_t i = 0; i < rows.n; i++) {
+            sel[k] = rows.sel[i];
             k += p[i];
         }
     } else {
-        for (uint32_t i = 0; i < in->n; i++) {
+        for (uint32_t i = 0; i < rows.n; i++) {
             sel[k] = i;
             k += p[i];
         }

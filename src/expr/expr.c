@@ -138,7 +138,7 @@ struct expr *expr_fold(struct arena *a, struct expr *e)
 static enum status no_cast(struct type from, struct type to, bool automatic, uint32_t pos, struct err *err)
 {
     char x[64], y[64];
-    if (!automatic) return err_at(err, E_TYPE, pos, "cannot cast type %s to %s", type_name(from, x), type_name(to, y));
+    if (!automatic) return err_at(err, E_NO_CAST, pos, "cannot cast type %s to %s", type_name(from, x), type_name(to, y));
     err_at(err, E_TYPE, pos, "%s is not converted to %s by itself", type_name(from, x), type_name(to, y));
     err_hint(err, "write CAST(... AS %s)", y);
     return E_TYPE;

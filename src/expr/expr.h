@@ -75,6 +75,10 @@ void expr_print(const struct expr *e, const struct schema *in, struct text *out)
 bool expr_function_exists(const char *name);      /* a scalar of that name */
 const char *expr_function_name(const void *ctx, int i); /* all names, for nearest and SHOW FUNCTIONS */
 
+/* Clock and randomness of the volatile functions; the machine's when none is set. Set before anything runs. */
+struct env;
+void expr_env_set(struct env *env);
+
 /* ---- evaluating ---------------------------------------------------------------------------------- */
 
 /* Rows that failed in one evaluation. */

@@ -16,6 +16,12 @@ struct vec {
 };
 static inline bool vec_null(const struct vec *v, uint32_t i) { return v->valid && !bit_get(v->valid, i & v->mask); }
 
+/* What a function keeps from batch to batch in one evaluator; zero at first. */
+struct keep {
+    void *p;
+    void (*free)(void *p);
+};
+
 struct call {
     struct eval *ev;
     const struct expr *e;
@@ -25,6 +31,7 @@ struct call {
     void *out;       /* no argument's memory */
     uint64_t *valid; /* of the result; NULL: no row is NULL */
     uint64_t *room;  /* where `valid` goes when it becomes needed */
+    struct keep *keep; /* FN_KEEPS only */
 };
 #define ARG(c, k, T, i) (((const T *)(c)->args[k].data)[(i) & (c)->args[k].mask])
 static inline bool call_live(const struct call *c, uint32_t i) { return !c->valid || bit_get(c->valid, i); }
@@ -41,6 +48,7 @@ enum {
     FN_LAX = 2,      /* looks at NULLs itself and sets `valid` */
     FN_VOLATILE = 4, /* never folded */
     FN_VARIADIC = 8, /* the last argument repeats, at least once */
+    FN_KEEPS = 32,   /* uses call.keep */
     FN_COSTLY = 16,  /* worth a selection when it stands right of AND */
 };
 #define FN_ARGS 6
@@ -54,7 +62,7 @@ struct function {
     enum status (*bind)(struct arena *a, struct expr *e, struct err *err);
 };
 /* Ends with a NULL name. */
-extern const struct function func_arith[], func_compare[], func_math[], func_text[], func_like[], func_time[], func_format[];
+extern const struct function func_arith[], func_compare[], func_math[], func_text[], func_like[], func_regex[], func_time[], func_format[];
 #define TYPE_ANY T_COUNT /* in function.args: as it comes */
 
 /* ---- types ---- */

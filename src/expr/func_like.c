@@ -168,9 +168,9 @@ static void like_any(struct call *c, bool want)
         struct pattern x = {str_ptr(p), p->n, "\\", 1, fold};
         if (escape) x.escape = str_ptr(escape), x.escape_n = escape->n;
         if (utf8_count(x.escape, x.escape_n) > 1)
-            call_fail(c, i, E_ARGUMENT, "invalid escape string: it must be empty or one character");
+            call_fail(c, i, E_ESCAPE, "invalid escape string: it must be empty or one character");
         else if (broken(&x))
-            call_fail(c, i, E_ARGUMENT, "LIKE pattern must not end with escape character");
+            call_fail(c, i, E_ESCAPE, "LIKE pattern must not end with escape character");
         else
             out[i] = matches(&x, str_ptr(s), s->n) == want;
     }

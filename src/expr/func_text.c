@@ -204,7 +204,7 @@ TEXT(substring, {
     if (c->e->nargs > 2) {
         int32_t n = int_arg(c, 2, i);
         if (n < 0) {
-            call_fail(c, i, E_ARGUMENT, "negative substring length not allowed");
+            call_fail(c, i, E_SUBSTRING, "negative substring length not allowed");
             continue;
         }
         to = from + n;
@@ -369,7 +369,7 @@ TEXT(overlay, {
     struct part s = text_arg(c, 0, i), t = text_arg(c, 1, i);
     int64_t from = int_arg(c, 2, i), n = c->e->nargs > 3 ? int_arg(c, 3, i) : (int64_t)utf8_count(t.p, t.n);
     if (from < 1) {
-        call_fail(c, i, E_ARGUMENT, "negative substring length not allowed");
+        call_fail(c, i, E_SUBSTRING, "negative substring length not allowed");
         continue;
     }
     struct str head = between(s, 1, from), tail = between(s, from + n, INT64_MAX);
@@ -389,7 +389,7 @@ TEXT(chr, {
     if (code < 0)
         call_fail(c, i, E_ARGUMENT, "character number must be positive");
     else if (!code || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-        call_fail(c, i, E_ARGUMENT, "not a valid character: %d", code);
+        call_fail(c, i, E_PROGRAM_LIMIT, "not a valid character: %d", code);
     else
         out[i] = str_view(buf, utf8_encode(code, buf));
 })

@@ -370,12 +370,12 @@ bool interval_negate(struct interval a, struct interval *out)
 /* Rounded where a fraction of a microsecond is binary noise. */
 static double tidy(double x) { return rint(x * 1e6) / 1e6; }
 
-bool interval_scale(struct interval a, double by, struct interval *out)
+/* Whole months and days stay; their fractions fall through months of 30 days into days, and through days into
+ * time. */
+static bool compose(double months, double days, double us, struct interval *out)
 {
-    double months = (double)a.months * by, days = (double)a.days * by;
     if (!(fabs(months) <= INT32_MAX && fabs(days) <= INT32_MAX)) return false;
     struct interval v = {(int32_t)months, (int32_t)days, 0};
-    /* Fractions fall through months of 30 days into days, and through days into time. */
     double month_days = tidy((months - v.months) * 30);
     double rest = tidy((days - v.days + month_days - (double)(int32_t)month_days) * 86400);
     if (fabs(rest) >= 86400) {
@@ -384,8 +384,18 @@ bool interval_scale(struct interval a, double by, struct interval *out)
         rest -= whole * 86400;
     }
     if (__builtin_add_overflow(v.days, (int32_t)month_days, &v.days)) return false;
-    double us = rint((double)a.us * by + rest * 1e6);
+    us = rint(us + rest * 1e6);
     if (!(fabs(us) < 0x1p63)) return false;
     v.us = (int64_t)us;
     return *out = v, true;
+}
+
+bool interval_scale(struct interval a, double by, struct interval *out)
+{
+    return compose((double)a.months * by, (double)a.days * by, (double)a.us * by, out);
+}
+
+bool interval_divide(struct interval a, double by, struct interval *out)
+{
+    return compose((double)a.months / by, (double)a.days / by, (double)a.us / by, out);
 }

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-static const struct function *const tables[] = {func_arith, func_compare, func_math, func_text, func_like, func_time, func_format};
+static const struct function *const tables[] = {func_arith, func_compare, func_math, func_text, func_like, func_regex, func_time, func_format};
 
 static const struct function *next_named(const char *name, size_t *table, size_t *at)
 {
@@ -33,7 +33,7 @@ bool overload_exists(const char *name)
     return next_named(name, &table, &at) != NULL;
 }
 
-static uint8_t wanted(const struct function *f, int k) { return f->args[k < f->nargs ? k : f->nargs - 1]; }
+static uint8_t wanted(const struct function *f, int k) { return f->args[k < f->nargs || !f->nargs ? k : f->nargs - 1]; }
 
 static bool takes(const struct function *f, int nargs)
 {
@@ -199,7 +199,7 @@ static void no_match(const struct choice *c, const char *name, struct expr **arg
     struct text t = {.max = 400}, u = {.max = 230};
     describe(c, name, args, &t);
     if (c->n) {
-        err_at(err, E_AMBIGUOUS, pos, "%s is not unique: %s", is_operator(name) ? "operator" : "function", text_cstr(&t));
+        err_at(err, E_NOT_UNIQUE, pos, "%s is not unique: %s", is_operator(name) ? "operator" : "function", text_cstr(&t));
         err_hint(err, "add explicit casts");
     } else if (is_operator(name)) {
         err_at(err, E_FUNCTION, pos, "operator does not exist: %s", text_cstr(&t));

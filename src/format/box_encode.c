@@ -1,5 +1,5 @@
-/* A table with borders, for people. Widths come from the rows held until the first flush, or the first HELD of them; later
- * rows keep these widths, and what is wider stands out. SPDX-License-Identifier: Apache-2.0 */
+/* A table with borders, for people. Widths come from the rows held until the first flush, or the first HELD of them;
+ * later rows keep these widths, and what is wider stands out. SPDX-License-Identifier: Apache-2.0 */
 #include "format/classes.h"
 #include "format/encoder.h"
 
@@ -19,15 +19,15 @@ struct box {
     char *null_text;
     int columns; /* with the changelog's */
     struct box_column *column;
-    bool open;   /* a table has begun; */
-    bool drawn;  /* its head has been written */
+    bool open;  /* a table has begun; */
+    bool drawn; /* its head has been written */
     uint64_t rows;
     uint32_t held;
     struct text cells; /* of held rows, one after the other, without what would break a line */
     uint32_t *ends;    /* of each cell */
 };
 
-/* ---- cells ---------------------------------------------------------------------------------------------------- */
+/* ---- cells ------------------------------------------------------------------------------------------ */
 
 /* Places on the screen. */
 static uint32_t width(const char *p, size_t n)
@@ -95,7 +95,7 @@ static void hold_row(struct box *x, const struct batch *b, uint32_t row)
     x->rows++;
 }
 
-/* ---- drawing ---------------------------------------------------------------------------------------------------- */
+/* ---- drawing ------------------------------------------------------------------------------------------ */
 
 static void put_times(struct text *out, const char *s, uint32_t n)
 {
@@ -138,14 +138,15 @@ static void put_held(struct box *x, struct text *out)
     uint32_t start = 0;
     if (!x->drawn) put_head(x, out);
     for (uint32_t row = 0; row < x->held; row++) {
-        for (int i = 0; i < x->columns; i++, start = *end++) put_padded(&x->column[i], x->cells.p + start, *end - start, out);
+        for (int i = 0; i < x->columns; i++, start = *end++)
+            put_padded(&x->column[i], x->cells.p + start, *end - start, out);
         text_puts(out, "│\n");
     }
     x->held = 0;
     text_clear(&x->cells);
 }
 
-/* ---- the class -------------------------------------------------------------------------------------------------- */
+/* ---- the class ------------------------------------------------------------------------------------------ */
 
 static void new_table(struct box *x)
 {
@@ -196,7 +197,8 @@ static enum status box_open(struct encoder *e, const struct options *o, struct e
     x->null_text = mem_strdup(options_text(o, "null"));
     x->columns = e->schema->n + change;
     x->column = mem_zalloc(sizeof *x->column * (size_t)(x->columns + 1));
-    if (change) x->column[0] = (struct box_column){.name = encoder_change_name(e), .right = e->changelog == CHANGELOG_W};
+    if (change)
+        x->column[0] = (struct box_column){.name = encoder_change_name(e), .right = e->changelog == CHANGELOG_W};
     for (int i = 0; i < e->schema->n; i++) {
         const struct field *f = &e->schema->fields[i];
         x->column[i + change] = (struct box_column){.name = f->name, .type = f->type, .right = type_is_number(f->type)};
@@ -216,7 +218,7 @@ static void box_close(struct encoder *e)
 
 static const struct option_spec box_options[] = {
     {"null", OPT_TEXT, "NULL", 0, NULL, 0, 0, "The text shown for NULL."},
-    {NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL},
+    {NULL,   OPT_TEXT, NULL,   0, NULL, 0, 0, NULL                      },
 };
 
 const struct encoder_class box_encoder = {

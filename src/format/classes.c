@@ -6,13 +6,13 @@ static const struct {
     const struct decoder_class *in;
     const struct encoder_class *out;
 } formats[] = {
-    {"csv", &csv_decoder, &csv_encoder},
-    {"tsv", &tsv_decoder, &tsv_encoder},
-    {"json", &json_decoder, &json_encoder},
-    {"jsonl", &json_decoder, &json_encoder},
+    {"csv",       &csv_decoder,  &csv_encoder },
+    {"tsv",       &tsv_decoder,  &tsv_encoder },
+    {"json",      &json_decoder, &json_encoder},
+    {"jsonl",     &json_decoder, &json_encoder},
     {"jsonlines", &json_decoder, &json_encoder},
-    {"ndjson", &json_decoder, &json_encoder},
-    {"box", NULL, &box_encoder},
+    {"ndjson",    &json_decoder, &json_encoder},
+    {"box",       NULL,          &box_encoder },
 };
 
 const char *format_name(const void *ctx, int i)

@@ -1,14 +1,16 @@
 /* CSV and TSV in, as RFC 4180 has them: fields by the names of the header line.
  *
  * Two passes over up to a batch of records. The first (csv_scan) finds where fields end; records that do not have the
- * right number of them are sorted out. The second goes column by column over those places, so that each type has one tight
- * loop, columns nobody asked for are never looked at, and a date equal to the one above costs a comparison. What the
- * loop's fast reader refuses (quotes in quotes, NULL, spelt otherwise, wrong) takes the slow way, one field at a time.
+ * right number of them are sorted out. The second goes column by column over those places, so that each type has one
+ * tight loop, columns nobody asked for are never looked at, and a date equal to the one above costs a comparison. What
+ * the loop's fast reader refuses (quotes in quotes, NULL, spelt otherwise, wrong) takes the slow way, one field at a
+ * time.
  *
  * A bad field marks its row dead; dead rows leave the batch at the end. Under FAIL the batch ends before the first bad
  * record and the next call reports it, so that the rows before it do not depend on how the input was cut.
  *
- * A blank line is no record, but where a record is one field: there it is a NULL. SPDX-License-Identifier: Apache-2.0 */
+ * A blank line is no record, but where a record is one field: there it is a NULL. SPDX-License-Identifier: Apache-2.0
+ */
 #include "format/classes.h"
 #include "format/csv_scan.h"
 #include "format/decoder.h"
@@ -17,17 +19,17 @@
 struct csv {
     struct decoder d;
     struct csv_dialect dialect;
-    bool header;      /* the next line is the header */
-    bool passing;     /* over a record that is too long, */
+    bool header;                  /* the next line is the header */
+    bool passing;                 /* over a record that is too long, */
     int64_t passed, passed_lines; /* of which p has left so much behind */
     struct csv_state passing_state;
-    int nfields;      /* of a record */
-    int *fields;      /* where each column of the schema is found */
-    int64_t line;     /* of p; 0: unknown, for decoding began in the middle */
+    int nfields;  /* of a record */
+    int *fields;  /* where each column of the schema is found */
+    int64_t line; /* of p; 0: unknown, for decoding began in the middle */
     struct csv_index index;
     uint32_t *records; /* number of each good record's first field */
     uint64_t *dead;
-    uint32_t cap;      /* of both, in rows */
+    uint32_t cap; /* of both, in rows */
     struct text scratch;
     struct day_memo *days; /* a column */
 };
@@ -60,9 +62,12 @@ struct window {
     struct batch *batch;
 };
 
-/* ---- fields ------------------------------------------------------------------------------------------------------ */
+/* ---- fields ------------------------------------------------------------------------------------------ */
 
-static inline uint32_t field_start(const struct csv *c, uint32_t i) { return c->index.ends[(int64_t)i - 1] + 1; }
+static inline uint32_t field_start(const struct csv *c, uint32_t i)
+{
+    return c->index.ends[(int64_t)i - 1] + 1;
+}
 
 static inline struct span field_span(const struct csv *c, const char *base, uint32_t i, bool last)
 {
@@ -72,7 +77,10 @@ static inline struct span field_span(const struct csv *c, const char *base, uint
     return s;
 }
 
-static inline bool is_quoted(const struct csv *c, struct span s) { return s.n && (uint8_t)*s.p == c->dialect.quote; }
+static inline bool is_quoted(const struct csv *c, struct span s)
+{
+    return s.n && (uint8_t)*s.p == c->dialect.quote;
+}
 
 static inline bool is_null(const struct csv *c, struct span s)
 {
@@ -109,7 +117,7 @@ static inline bool peel(const struct csv *c, struct span *s)
     return !memchr(s->p, c->dialect.quote, s->n);
 }
 
-/* ---- what is wrong ------------------------------------------------------------------------------------------------ */
+/* ---- what is wrong -------------------------------------------------------------------------------------- */
 
 static void fault_put(const struct csv *c, struct window *w, struct fault f)
 {
@@ -155,7 +163,7 @@ static void tell(struct csv *c, const struct window *w)
     }
 }
 
-/* ---- columns ------------------------------------------------------------------------------------------------------ */
+/* ---- columns ------------------------------------------------------------------------------------------ */
 
 static void bad_field(struct csv *c, struct window *w, int col, uint32_t row)
 {
@@ -277,7 +285,7 @@ static void column(struct csv *c, struct window *w, int col)
     }
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------------ */
+/* ---- records ------------------------------------------------------------------------------------------ */
 
 static void reserve(struct csv *c, uint32_t rows)
 {
@@ -417,7 +425,7 @@ static bool find(struct csv *c, struct window *w, uint32_t max_rows)
     return x->newlines;
 }
 
-/* ---- the header ------------------------------------------------------------------------------------------------------ */
+/* ---- the header ----------------------------------------------------------------------------------------- */
 
 struct names {
     int n;
@@ -447,7 +455,8 @@ static enum status bind(struct csv *c, const struct names *names, struct err *er
         if ((c->fields[i] = find_name(names, name)) >= 0) continue;
         struct text all = {.max = 300};
         for (int k = 0; k < names->n; k++) text_printf(&all, k ? ", %s" : "%s", names->names[k]);
-        err_set(err, E_DECODE, "column \"%s\" is not in the header (%s%s)", name, text_cstr(&all), all.full ? ", ..." : "");
+        err_set(err, E_DECODE, "column \"%s\" is not in the header (%s%s)", name, text_cstr(&all),
+                all.full ? ", ..." : "");
         text_done(&all);
         const char *near = text_nearest(name, name_at, names);
         if (near)
@@ -476,11 +485,11 @@ static enum status read_header(struct csv *c, struct err *err)
     if (!decoder_begin(&c->d)) return decoder_none(&c->d);
     for (;;) {
         w = (struct window){0};
-        if (!find(c, &w, 1)) {
-            if (w.n <= c->d.record_max) return decoder_none(&c->d);
+        bool whole = find(c, &w, 1);
+        for (end = 0; whole && !ends_record(c, &w, end);) end++;
+        if ((whole ? c->index.ends[end] : w.n) > c->d.record_max)
             return err_set(err, E_DECODE, "the header line is longer than %zu bytes", c->d.record_max);
-        }
-        for (end = 0; !ends_record(c, &w, end);) end++;
+        if (!whole) return decoder_none(&c->d);
         if (!is_blank(c, &w, 0, end)) break;
         consume(c, w.base, after(c, &w, end), 1);
     }
@@ -511,9 +520,10 @@ static enum status read_head(struct csv *c, const char *p, size_t n, struct err 
     return st;
 }
 
-/* ---- the class ------------------------------------------------------------------------------------------------------ */
+/* ---- the class ------------------------------------------------------------------------------------------ */
 
-static enum status csv_open(struct decoder *d, const struct options *o, const char *head, size_t head_n, struct err *err)
+static enum status csv_open(struct decoder *d, const struct options *o, const char *head, size_t head_n,
+                            struct err *err)
 {
     struct csv *c = (struct csv *)d;
     int columns = d->schema->n;
@@ -559,7 +569,8 @@ static enum status settle(struct csv *c, struct window *w, struct pool *pool)
     return E_DECODE;
 }
 
-static enum status csv_next(struct decoder *d, struct pool *pool, uint32_t max_rows, struct batch **out, struct err *err)
+static enum status csv_next(struct decoder *d, struct pool *pool, uint32_t max_rows, struct batch **out,
+                            struct err *err)
 {
     struct csv *c = (struct csv *)d;
     struct window w = {.first_dead = UINT32_MAX};
@@ -595,6 +606,9 @@ static enum status csv_next(struct decoder *d, struct pool *pool, uint32_t max_r
 }
 
 #define CSV_DECODER(name_, options_)                                                                                   \
-    {.name = name_, .size = sizeof(struct csv), .options = options_, .open = csv_open, .next = csv_next, .close = csv_close}
+    {                                                                                                                  \
+        .name = name_, .size = sizeof(struct csv), .options = options_, .open = csv_open, .next = csv_next,            \
+        .close = csv_close                                                                                             \
+    }
 const struct decoder_class csv_decoder = CSV_DECODER("csv", csv_options);
 const struct decoder_class tsv_decoder = CSV_DECODER("tsv", tsv_options);

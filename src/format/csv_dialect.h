@@ -6,7 +6,7 @@
 
 struct csv_dialect {
     char delimiter;
-    int quote;       /* -1: none */
+    int quote; /* -1: none */
     bool header;
     char *null_text; /* unquoted, it is NULL */
     size_t null_n;

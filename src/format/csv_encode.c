@@ -1,4 +1,5 @@
-/* CSV and TSV out, as RFC 4180 has them: NULL is an empty field and empty text is "". SPDX-License-Identifier: Apache-2.0 */
+/* CSV and TSV out, as RFC 4180 has them: NULL is an empty field and empty text is "".
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "format/classes.h"
 #include "format/csv_dialect.h"
 #include "format/encoder.h"
@@ -19,9 +20,7 @@ static enum status csv_open(struct encoder *e, const struct options *o, struct e
     const struct csv_dialect *d = &c->dialect;
     c->special[(uint8_t)d->delimiter] = c->special['\n'] = c->special['\r'] = true;
     if (d->quote >= 0) c->special[d->quote] = true;
-    for (int i = 0; i < 256; i++)
-        if (c->special[i] && i > ' ' && i != ',' && i != ';' && i != '|' && i != '"' && i != '\'') c->careful = true;
-    c->careful |= c->special[' '] || d->null_n;
+    c->careful = c->special[' '] || c->special['-'] || c->special['+'] || c->special[':'] || d->null_n;
     c->printers = mem_alloc(sizeof *c->printers * (size_t)(e->schema->n + 1));
     for (int i = 0; i < e->schema->n; i++) printer_init(&c->printers[i], e->schema->fields[i].type);
     c->fixed = 4 + (size_t)e->schema->n * (2 * CELL_TEXT_MAX + 3 + d->null_n);
@@ -144,8 +143,9 @@ static void csv_begin(struct encoder *e, struct text *out)
 }
 
 #define CSV_ENCODER(name_, options_)                                                                                   \
-    {.name = name_,           .size = sizeof(struct csv_encoder), .options = options_,                                 \
-     .open = csv_open,        .begin = csv_begin,                 .put = csv_put,                                      \
-     .flush = encoder_hold_nothing, .end = encoder_hold_nothing,  .close = csv_close}
+    {                                                                                                                  \
+        .name = name_, .size = sizeof(struct csv_encoder), .options = options_, .open = csv_open, .begin = csv_begin,  \
+        .put = csv_put, .flush = encoder_hold_nothing, .end = encoder_hold_nothing, .close = csv_close                 \
+    }
 const struct encoder_class csv_encoder = CSV_ENCODER("csv", csv_options);
 const struct encoder_class tsv_encoder = CSV_ENCODER("tsv", tsv_options);

@@ -18,7 +18,10 @@ struct masks {
 typedef void masks_fn(const char *p, const struct csv_dialect *d, struct masks *m);
 
 /* Eight bytes to eight bits; x has nothing but the top bit of bytes. */
-INLINE uint64_t top_bits(uint64_t x) { return (x >> 7) * 0x0102040810204080u >> 56; }
+INLINE uint64_t top_bits(uint64_t x)
+{
+    return (x >> 7) * 0x0102040810204080u >> 56;
+}
 
 INLINE uint64_t equal_bits(uint64_t x, char c)
 {
@@ -77,8 +80,8 @@ INLINE uint64_t outside_quotes(const struct masks *m, int last, struct csv_state
     return ~in;
 }
 
-/* Writes the places of the set bits of m. Eight at a time and a few too many: the count varies less than its mispredictions
- * cost. */
+/* Writes the places of the set bits of m. Eight at a time and a few too many: the count varies less than its
+ * mispredictions cost. */
 INLINE void put_bits(uint32_t *to, uint64_t m, uint32_t at, int count)
 {
     for (int done = 0;; done += 8) {
@@ -96,8 +99,8 @@ static void grow(struct csv_index *x)
     x->buf[0] = UINT32_MAX;
 }
 
-INLINE void scan(const struct csv_dialect *dialect, const char *p, uint32_t n, uint32_t max_newlines, struct csv_index *x,
-                 masks_fn *masks)
+INLINE void scan(const struct csv_dialect *dialect, const char *p, uint32_t n, uint32_t max_newlines,
+                 struct csv_index *x, masks_fn *masks)
 {
     const struct csv_dialect d = *dialect;
     struct csv_state s = x->state;
@@ -132,9 +135,11 @@ INLINE void scan(const struct csv_dialect *dialect, const char *p, uint32_t n, u
     x->state = s;
 }
 
-static void scan_any(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max, struct csv_index *x)
+void csv_scan_portable(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max_newlines,
+                       struct csv_index *x)
 {
-    scan(d, p, n, max, x, masks_any);
+    if (!x->cap) grow(x);
+    scan(d, p, n, max_newlines, x, masks_any);
 }
 
 #ifdef __x86_64__
@@ -158,20 +163,20 @@ AVX2 INLINE void masks_avx2(const char *p, const struct csv_dialect *d, struct m
 
 AVX2 static void scan_avx2(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max, struct csv_index *x)
 {
+    if (!x->cap) grow(x);
     scan(d, p, n, max, x, masks_avx2);
 }
 #endif
 
 void csv_scan(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max_newlines, struct csv_index *x)
 {
-    if (!x->cap) grow(x);
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx2")) {
         scan_avx2(d, p, n, max_newlines, x);
         return;
     }
 #endif
-    scan_any(d, p, n, max_newlines, x);
+    csv_scan_portable(d, p, n, max_newlines, x);
 }
 
 void csv_index_push(struct csv_index *x, uint32_t end)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "format/decoder.h"
 
-enum status decoder_new(const struct decoder_class *c, const struct schema *schema, const struct options *o, enum on_error on_error,
-                        size_t record_max, int64_t offset, const char *header, size_t header_n, struct decoder **out,
-                        struct err *err)
+enum status decoder_new(const struct decoder_class *c, const struct schema *schema, const struct options *o,
+                        enum on_error on_error, size_t record_max, int64_t offset, const char *header, size_t header_n,
+                        struct decoder **out, struct err *err)
 {
     for (int i = 0; i < schema->n; i++) {
         const struct field *f = &schema->fields[i];

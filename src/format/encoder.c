@@ -32,7 +32,10 @@ void encoder_free(struct encoder *e)
     mem_free(e);
 }
 
-void encoder_hold_nothing(struct encoder *e, struct text *out) { (void)e, (void)out; }
+void encoder_hold_nothing(struct encoder *e, struct text *out)
+{
+    (void)e, (void)out;
+}
 
 const char *encoder_change_name(const struct encoder *e)
 {
@@ -47,11 +50,15 @@ const char *encoder_change(const struct encoder *e, const struct batch *b, uint3
     return b->weight && row && b->weight[row - 1] < 0 ? "+U" : "+I";
 }
 
-void printer_init(struct printer *p, struct type t) { *p = (struct printer){.type = t}; }
+void printer_init(struct printer *p, struct type t)
+{
+    *p = (struct printer){.type = t};
+}
 
-const char encoder_pairs[200] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546"
-                                "4748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293"
-                                "949596979899";
+const char encoder_pairs[200] =
+    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546"
+    "4748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293"
+    "949596979899";
 
 /* Remembers the day's text. Days that do not print as YYYY-MM-DD are printed whole here; NULL: not so. */
 char *printer_new_day(struct printer *p, int64_t us, char *to)

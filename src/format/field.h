@@ -1,6 +1,6 @@
 /* Text of one field into a value, for the types and spellings that most data is made of; what these refuse (false) goes
- * to cell_parse, which knows all of them and says what is wrong. They read up to 24 bytes from p whatever n is: input has
- * FORMAT_PADDING. Belongs to src/format. SPDX-License-Identifier: Apache-2.0 */
+ * to cell_parse, which knows all of them and says what is wrong. They read up to 24 bytes from p whatever n is: input
+ * has FORMAT_PADDING. Belongs to src/format. SPDX-License-Identifier: Apache-2.0 */
 #ifndef FORMAT_FIELD_H
 #define FORMAT_FIELD_H
 
@@ -109,9 +109,19 @@ static inline bool field_timestamp(const char *p, size_t n, struct day_memo *mem
 static inline struct str field_short(const char *p, uint32_t n)
 {
     static const uint64_t keep[13][2] = {
-        {0, 0}, {0xff, 0}, {0xffff, 0}, {0xffffff, 0}, {0xffffffff, 0}, {0xffffffffff, 0}, {0xffffffffffff, 0},
-        {0xffffffffffffff, 0}, {UINT64_MAX, 0}, {UINT64_MAX, 0xff}, {UINT64_MAX, 0xffff}, {UINT64_MAX, 0xffffff},
-        {UINT64_MAX, 0xffffffff},
+        {0,                0         },
+        {0xff,             0         },
+        {0xffff,           0         },
+        {0xffffff,         0         },
+        {0xffffffff,       0         },
+        {0xffffffffff,     0         },
+        {0xffffffffffff,   0         },
+        {0xffffffffffffff, 0         },
+        {UINT64_MAX,       0         },
+        {UINT64_MAX,       0xff      },
+        {UINT64_MAX,       0xffff    },
+        {UINT64_MAX,       0xffffff  },
+        {UINT64_MAX,       0xffffffff},
     };
     uint64_t lo = load_u64(p) & keep[n][0], hi = load_u64(p + 8) & keep[n][1];
     uint64_t words[2] = {n | lo << 32, lo >> 32 | hi << 32};

@@ -1,12 +1,13 @@
 /* JSON lines in: one object a line, fields by name.
  *
- * simdjson's first stage finds the tokens of some 64 KiB of lines at once; here they are walked once, values going straight
- * from text to columns. Objects of one stream tend to have their keys in one order, so the key at each position is compared
- * with the one that stood there last before it is looked up. When the stage finds text broken somewhere it is run again
- * line by line, so that a bad line costs itself only and what is bad does not depend on how input was cut.
+ * simdjson's first stage finds the tokens of some 64 KiB of lines at once; here they are walked once, values going
+ * straight from text to columns. Objects of one stream tend to have their keys in one order, so the key at each
+ * position is compared with the one that stood there last before it is looked up. When the stage finds text broken
+ * somewhere it is run again line by line, so that a bad line costs itself only and what is bad does not depend on how
+ * input was cut.
  *
- * A line is valid JSON or is skipped whole; fields that are not wanted are checked for their form as well. Names are matched
- * exactly, else without regard to case. Of equal names the last counts. SPDX-License-Identifier: Apache-2.0 */
+ * A line is valid JSON or is skipped whole; fields that are not wanted are checked for their form as well. Names are
+ * matched exactly, else without regard to case. Of equal names the last counts. SPDX-License-Identifier: Apache-2.0 */
 #include "format/classes.h"
 #include "format/decoder.h"
 #include "format/field.h"
@@ -15,9 +16,9 @@
 
 #include <math.h>
 
-#define CHUNK 65536   /* text whose tokens are found at once */
-#define MEMOS 128     /* positions whose key is remembered */
-#define MEMO_BYTES 48 /* longest key remembered, with its closing quote */
+#define CHUNK      65536 /* text whose tokens are found at once */
+#define MEMOS      128   /* positions whose key is remembered */
+#define MEMO_BYTES 48    /* longest key remembered, with its closing quote */
 
 _Static_assert(FORMAT_PADDING >= JSON_PADDING, "feed gives what simdjson reads");
 
@@ -56,19 +57,19 @@ struct json {
     bool passing; /* over a line that is too long */
     int64_t passed;
     int64_t epoch_mul, epoch_div; /* of an epoch number, to microseconds */
-    bool escapes; /* there are backslashes in the text at hand */
+    bool escapes;                 /* there are backslashes in the text at hand */
     struct memo *memos;
     struct json_column *columns;
     uint64_t record; /* number of the one at hand */
     struct text scratch;
     uint32_t *ends; /* of lines */
     uint32_t ends_cap;
-    uint32_t cap;   /* rows of the batch at hand */
+    uint32_t cap; /* rows of the batch at hand */
     struct batch *batch;
     struct fault fault;
 };
 
-/* ---- values into cells ------------------------------------------------------------------------------------------- */
+/* ---- values into cells ---------------------------------------------------------------------------------- */
 
 /* A string's text without quotes and escapes; it may lie in the scratch. */
 static bool string_text(struct json *j, const struct json_value *v, const char **p, uint32_t *n)
@@ -107,7 +108,8 @@ static enum status mismatch(struct type t, const struct json_value *v, struct er
 }
 
 /* Any value into any column but NULL. b NULL: only says what is wrong. */
-static enum status convert(struct json *j, struct batch *b, struct type t, void *data, const struct json_value *v, struct err *err)
+static enum status convert(struct json *j, struct batch *b, struct type t, void *data, const struct json_value *v,
+                           struct err *err)
 {
     const char *p = v->p;
     uint32_t n = v->n;
@@ -135,8 +137,8 @@ static inline void put_text(struct batch *b, struct str *out, const char *p, uin
         return;
     }
     char *to;
-    if (likely(n <= 32 && b->heap_end - b->heap >= 32)) {
-        to = memcpy(b->heap, p, 32);
+    if (likely(n <= 64 && b->heap_end - b->heap >= 64)) {
+        to = memcpy(b->heap, p, 64);
         b->heap += n;
     } else {
         to = memcpy(batch_text(b, n), p, n);
@@ -144,15 +146,11 @@ static inline void put_text(struct batch *b, struct str *out, const char *p, uin
     *out = str_view(to, n);
 }
 
-/* The common pairs of value and column; the rest is convert's. */
+/* The common pairs of value and column; the rest is convert's. Numbers are known to be well formed. */
 static inline bool put_value(struct json *j, struct json_column *c, int col, uint32_t row, const struct json_value *v)
 {
     void *data = j->batch->cols[col].data;
-    char *cell = (char *)data + type_width(c->type) * row;
-    if (v->kind == JSON_NUMBER) {
-        if (c->type.id == T_INT64 && field_int64(v->p, v->n, (int64_t *)data + row)) return true;
-        if (c->type.id == T_DOUBLE && cell_parse_double(v->p, v->n, (double *)data + row)) return true;
-    } else if (v->kind == JSON_STRING) {
+    if (v->kind == JSON_STRING) {
         const char *p;
         uint32_t n;
         if (c->type.id == T_VARCHAR && !c->type.length && string_text(j, v, &p, &n)) {
@@ -160,14 +158,17 @@ static inline bool put_value(struct json *j, struct json_column *c, int col, uin
             return true;
         }
         if (type_is_time(c->type) && field_timestamp(v->p + 1, v->n - 2, &c->day, (int64_t *)data + row)) return true;
+    } else if (v->kind == JSON_NUMBER) {
+        if (c->type.id == T_INT64 && field_int64(v->p, v->n, (int64_t *)data + row)) return true;
+        if (c->type.id == T_DOUBLE && cell_parse_double(v->p, v->n, (double *)data + row)) return true;
     } else if (v->kind == JSON_NULL) {
         decoder_null(j->batch, j->d.schema, col, row, j->cap);
         return true;
     }
-    return convert(j, j->batch, c->type, cell, v, NULL) == ST_OK;
+    return convert(j, j->batch, c->type, (char *)data + type_width(c->type) * row, v, NULL) == ST_OK;
 }
 
-/* ---- keys ------------------------------------------------------------------------------------------------------ */
+/* ---- keys ------------------------------------------------------------------------------------------ */
 
 static bool same_name(const char *a, const char *b, size_t n, bool exact)
 {
@@ -219,7 +220,7 @@ static inline bool same_key(const struct memo *m, const char *p)
     return !other && m->n && (m->n <= 16 || !memcmp(p + 16, m->text + 16, m->n - 16));
 }
 
-/* ---- records -------------------------------------------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------------------------------------ */
 
 /* Under FAIL decoding ends at the first fault, so the latest is the one to tell of. */
 static void fault_put(struct json *j, struct fault f)
@@ -254,9 +255,17 @@ static bool put_field(struct json *j, const struct memo *m, uint32_t row, struct
 
 static const char not_json[] = "not valid JSON", not_closed[] = "the object does not end on its line", too_long[] = "";
 
+/* Numbers of digits that do not begin with 0 are; most are that. */
+static inline bool well_formed(const char *p, uint32_t n)
+{
+    uint64_t unused;
+    bool plain = n <= 8 && *p != '0' && *p != '-' && digits_8(p, n, &unused);
+    return likely(plain) || json_number(p, n);
+}
+
 /* The field at l, whose key is number `position` of the object. Returns what is wrong with the text. */
-static inline const char *walk_field(struct json *j, struct json_line *l, uint32_t position, uint32_t row, struct fault *f,
-                                     bool *fits)
+static inline const char *walk_field(struct json *j, struct json_line *l, uint32_t position, uint32_t row,
+                                     struct fault *f, bool *fits)
 {
     struct memo *m = &j->memos[position < MEMOS ? position : MEMOS];
     if (unlikely(json_token(l) != '"')) return not_json;
@@ -277,9 +286,9 @@ static inline const char *walk_field(struct json *j, struct json_line *l, uint32
         v = json_nested(l, &why);
     } else {
         v = json_scalar_text(l);
-        v.kind = json_scalar_kind(v.p, v.n);
+        v.kind = json_scalar_guess(v.p, v.n);
     }
-    if (unlikely(v.kind == JSON_BAD)) return why;
+    if (unlikely(v.kind == JSON_BAD || (v.kind == JSON_NUMBER && !well_formed(v.p, v.n)))) return why;
     if (m->col < 0 && unlikely(j->escapes) && v.kind == JSON_STRING) {
         uint32_t n;
         return string_text(j, &v, &p, &n) ? NULL : not_json;
@@ -343,14 +352,17 @@ static const char *text_fault(enum json_text text)
     }
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------------ */
+/* ---- lines ------------------------------------------------------------------------------------------ */
 
 /* Lines [first, end) of the input, whose tokens are looked for together. */
 struct group {
     uint32_t first, end;
 };
 
-static uint32_t line_start(const struct json *j, uint32_t line) { return line ? j->ends[line - 1] + 1 : 0; }
+static uint32_t line_start(const struct json *j, uint32_t line)
+{
+    return line ? j->ends[line - 1] + 1 : 0;
+}
 
 static uint32_t find_lines(struct json *j, uint32_t n, uint32_t max)
 {
@@ -447,14 +459,16 @@ static void pass_begin(struct json *j)
     j->passing = true;
 }
 
-/* ---- the class ------------------------------------------------------------------------------------------------------ */
+/* ---- the class ------------------------------------------------------------------------------------------ */
 
 static const struct option_spec json_in_options[] = {
-    {"epoch.unit", OPT_ENUM, "ms", 0, "s|ms|us|ns", 0, 0, "What a number in a TIMESTAMP column counts, from 1970-01-01 UTC."},
-    {NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL},
+    {"epoch.unit", OPT_ENUM, "ms", 0, "s|ms|us|ns", 0, 0,
+     "What a number in a TIMESTAMP column counts, from 1970-01-01 UTC."},
+    {NULL,         OPT_TEXT, NULL, 0, NULL,         0, 0, NULL         },
 };
 
-static enum status json_open(struct decoder *d, const struct options *o, const char *head, size_t head_n, struct err *err)
+static enum status json_open(struct decoder *d, const struct options *o, const char *head, size_t head_n,
+                             struct err *err)
 {
     static const int64_t multiply[] = {1000000, 1000, 1, 1};
     struct json *j = (struct json *)d;
@@ -483,7 +497,8 @@ static void json_close(struct decoder *d)
     text_done(&j->scratch);
 }
 
-static enum status json_next(struct decoder *d, struct pool *pool, uint32_t max_rows, struct batch **out, struct err *err)
+static enum status json_next(struct decoder *d, struct pool *pool, uint32_t max_rows, struct batch **out,
+                             struct err *err)
 {
     struct json *j = (struct json *)d;
     uint32_t lines, n, line = 0;

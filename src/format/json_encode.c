@@ -1,5 +1,5 @@
-/* JSON lines out: one object a line, as RFC 8259 has it. What JSON has no number for (NaN, Infinity) is a string; NULL is
- * null. SPDX-License-Identifier: Apache-2.0 */
+/* JSON lines out: one object a line, as RFC 8259 has it. What JSON has no number for (NaN, Infinity) is a string; NULL
+ * is null. SPDX-License-Identifier: Apache-2.0 */
 #include "format/classes.h"
 #include "format/encoder.h"
 
@@ -18,9 +18,8 @@ struct json_encoder {
 };
 
 /* What stands after the backslash; 0: nothing, 'u': four digits. */
-static const char escapes[256] = {
-    [0 ... 7] = 'u', ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n',      [11] = 'u',
-    ['\f'] = 'f',    ['\r'] = 'r', ['"'] = '"',  [14 ... 31] = 'u', ['\\'] = '\\'};
+static const char escapes[256] = {[0 ... 7] = 'u', ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n',      [11] = 'u',
+                                  ['\f'] = 'f',    ['\r'] = 'r', ['"'] = '"',  [14 ... 31] = 'u', ['\\'] = '\\'};
 
 #define ESCAPE_MAX 6 /* bytes that one can become */
 
@@ -204,7 +203,9 @@ static void json_close(struct encoder *e)
     mem_free(j->printers);
 }
 
-static const struct option_spec json_out_options[] = {{NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL}};
+static const struct option_spec json_out_options[] = {
+    {NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL}
+};
 
 const struct encoder_class json_encoder = {
     .name = "json",

@@ -29,18 +29,33 @@ bool json_number(const char *p, size_t n);
 /* The value at l->i, which is moved past it. Of kind JSON_BAD when it is none; *why then says so. */
 struct json_value json_nested(struct json_line *l, const char **why);
 
-static inline bool json_more(const struct json_line *l) { return l->at[l->i] < l->end; }
-static inline char json_token(const struct json_line *l) { return l->base[l->at[l->i]]; }
+static inline bool json_more(const struct json_line *l)
+{
+    return l->at[l->i] < l->end;
+}
+static inline char json_token(const struct json_line *l)
+{
+    return l->base[l->at[l->i]];
+}
 
-static inline enum json_kind json_scalar_kind(const char *p, uint32_t n)
+/* What it is by its first byte; only of a number is the rest not looked at yet. */
+static inline enum json_kind json_scalar_guess(const char *p, uint32_t n)
 {
     switch (*p) {
     case '"': return n >= 2 && p[n - 1] == '"' ? JSON_STRING : JSON_BAD;
     case 't': return n == 4 && !memcmp(p, "true", 4) ? JSON_BOOL : JSON_BAD;
     case 'f': return n == 5 && !memcmp(p, "false", 5) ? JSON_BOOL : JSON_BAD;
     case 'n': return n == 4 && !memcmp(p, "null", 4) ? JSON_NULL : JSON_BAD;
-    default: return json_number(p, n) ? JSON_NUMBER : JSON_BAD;
+    case '-':
+    case '0' ... '9': return JSON_NUMBER;
+    default: return JSON_BAD;
     }
+}
+
+static inline enum json_kind json_scalar_kind(const char *p, uint32_t n)
+{
+    enum json_kind kind = json_scalar_guess(p, n);
+    return kind == JSON_NUMBER && !json_number(p, n) ? JSON_BAD : kind;
 }
 
 /* From one token to before the next, without the blanks between. */

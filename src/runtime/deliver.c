@@ -169,7 +169,10 @@ static enum status flush(struct deliver *d, int64_t now, int64_t *wake_us, struc
         return ST_OK;
     }
     if (d->encoder) {
-        d->encoder->class->end(d->encoder, &d->out);
+        if (d->ending)
+            d->encoder->class->end(d->encoder, &d->out);
+        else
+            d->encoder->class->flush(d->encoder, &d->out);
         TRY(write_out(d, err));
     }
     TRY(d->class->flush(d->sink, err));

@@ -192,7 +192,7 @@ static void accept_end(struct inst *i, int port, int kind)
 {
     if (i->port_ended[port]) return;
     i->port_ended[port] = true;
-    i->port_idle[port] = false;
+    if (kind == END_FLUSH) i->port_idle[port] = false;
     if (kind == END_CUT) i->cut = true;
     if (kind == END_FLUSH) i->port_wm[port] = TS_MAX;
     i->wm_ports |= 1u << port;
@@ -521,8 +521,7 @@ static void end_channel(struct inst *i, struct edge *e, int kind)
 {
     e->ended = true;
     e->end_kind = kind;
-    e->idle = false;
-    if (kind == END_FLUSH) e->wm = TS_MAX;
+    if (kind == END_FLUSH) e->wm = TS_MAX; /* held ones keep their watermark, or their idleness */
     if (kind == END_CUT) i->cut = true;
     bool all = true, all_flush = true;
     for (struct edge *x = i->in; x; x = x->next) {

@@ -496,7 +496,7 @@ static bool before_rows(struct part *p, enum step *out)
     if (all_closed(p)) return *out = finish(p, END_FLUSH), true;
     resume(p);
     if (p->batch && !hand_on(p)) return *out = STEP_WAIT, true;
-    inject(p);
+    if (!r->pushed_end) inject(p); /* an end that was pushed goes first, and answers for the barrier */
     if (p->holding) return *out = STEP_WAIT, true;
     return false;
 }
@@ -564,7 +564,7 @@ static enum step pushed_step_locked(struct part *p, int64_t now, int64_t *wake_u
         if (out == STEP_DONE || !p->batch) bell_ring(&r->room);
         return out;
     }
-    if (r->pushed_end && !r->queue)
+    if (r->pushed_end && !r->queue && !p->batch)
         return finish(p, r->rt->cfg.eof_hold ? END_HOLD : END_FLUSH);
     look_for_idle(p, now, wake_us);
     bell_ring(&r->room);
@@ -717,7 +717,8 @@ static enum status seek_split(struct part *p, struct split *s, bool fresh, struc
 static enum status open_part(struct part *p, struct source *opened, struct err *err)
 {
     struct reader *r = p->reader;
-    struct connector_ctx ctx = {r->rt->env, r->rt->account, r->object->options, r->schema, r->object->name, r->rt->cfg.seed};
+    struct connector_ctx ctx = {r->rt->env, r->rt->account, r->object->options, r->schema, r->object->name, r->rt->cfg.seed,
+                                r->object->schema};
     p->source = opened;
     if (!opened) {
         p->source = source_new(r->class, &ctx);
@@ -811,7 +812,8 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     if (!values && !r->pushed) {
         r->class = source->connector->class;
         r->blocking = r->class->blocking;
-        struct connector_ctx ctx = {rt->env, rt->account, source->options, r->schema, source->name, rt->cfg.seed};
+        struct connector_ctx ctx = {rt->env, rt->account, source->options, r->schema, source->name, rt->cfg.seed,
+                                    source->schema};
         first = source_new(r->class, &ctx);
         st = r->class->open(first, err);
         if (!st) {
@@ -884,7 +886,8 @@ enum status reader_start(struct reader *r, struct err *err)
 
 static void wake_all(struct reader *r)
 {
-    for (int i = 0; i < r->nparts; i++) task_wake(&r->parts[i].task);
+    for (int i = 0; i < r->nparts; i++)
+        if (r->parts[i].task.host) task_wake(&r->parts[i].task);
 }
 
 void reader_stop(struct reader *r)

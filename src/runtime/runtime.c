@@ -31,7 +31,7 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
     for (int i = 0; i < rt->nworkers; i++) rt->workers[i] = worker_new(rt, i);
     enum status st = ST_OK;
     if (!cfg->threads) {
-        st = host_driver(rt->env, cfg->shuffle, &rt->driver, err);
+        st = host_driver(rt->env, cfg->shuffle, &rt->control, &rt->driver, err);
         for (int i = 0; !st && i < rt->nworkers; i++) host_add(rt->driver, &rt->workers[i]->task);
     }
     *out = rt;
@@ -42,11 +42,11 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
 static enum status start_threads(struct runtime *rt, struct err *err)
 {
     if (rt->driver || rt->io) return ST_OK;
-    TRY(host_thread(rt->env, "lam-io", true, &rt->io, err));
+    TRY(host_thread(rt->env, "lam-io", true, &rt->control, &rt->io, err));
     for (int i = 0; i < rt->nworkers; i++) {
         char name[24];
         snprintf(name, sizeof name, "lam-worker-%hu", (unsigned short)i);
-        TRY(host_thread(rt->env, name, false, &rt->workers[i]->host, err));
+        TRY(host_thread(rt->env, name, false, &rt->control, &rt->workers[i]->host, err));
         host_add(rt->workers[i]->host, &rt->workers[i]->task);
     }
     return ST_OK;
@@ -59,7 +59,7 @@ enum status runtime_host(struct runtime *rt, const char *name, bool blocking, st
     if (!blocking) return *out = rt->driver ? rt->driver : rt->io, ST_OK;
     if (rt->driver)
         return err_set(err, E_MISUSE, "a connector that blocks cannot run without threads (threads = 0)");
-    TRY(host_thread(rt->env, name, true, own, err));
+    TRY(host_thread(rt->env, name, true, &rt->control, own, err));
     *out = *own;
     return ST_OK;
 }

@@ -57,7 +57,8 @@ static inline int fuzz_format(const struct subject *s, const uint8_t *data, size
     struct arena *a = arena_new();
     int dialects = 0;
     while (dialects < 12 && s->dialects[dialects]) dialects++;
-    struct trial t = {.class = decoder_find(s->format), .on_error = data[0] % 3, .record_max = data[1] % 2 ? 64 : 1 << 20};
+    struct trial t = {
+        .class = decoder_find(s->format), .on_error = data[0] % 3, .record_max = data[1] % 2 ? 64 : 1 << 20};
     t.options = try_options(a, t.class->options, dialects ? s->dialects[data[2] % dialects] : NULL);
     t.schema = try_schema(a, "a BIGINT, b VARCHAR, t TIMESTAMP, c DOUBLE, m DECIMAL, v VARCHAR 3, f BOOLEAN, x BLOB");
     const char *p = (const char *)data + 4;

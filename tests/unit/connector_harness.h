@@ -22,7 +22,7 @@
 struct harness {
     struct arena *arena;
     struct account account;
-    struct schema *schema;
+    struct schema *schema, *declared;
     struct err err;
     struct env *env;
 };
@@ -69,7 +69,8 @@ static inline enum status harness_options(struct harness *h, const struct option
 
 static inline struct connector_ctx harness_ctx(struct harness *h, const struct options *o)
 {
-    return (struct connector_ctx){.env = h->env, .account = &h->account, .options = o, .schema = h->schema, .name = "t"};
+    return (struct connector_ctx){.env = h->env, .account = &h->account, .options = o, .schema = h->schema, .name = "t",
+                                  .declared = h->declared};
 }
 
 /* Opens; NULL with h->err set when that fails. */

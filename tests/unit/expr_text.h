@@ -147,9 +147,7 @@ static inline enum status read_expr(struct reader *r, struct expr **out, struct 
         *out = as_column(r, expr_const(r->a, (struct value){.type = TYPE(T_BOOL), .b = *token == 't'}, 0));
         return ST_OK;
     }
-    bool negative = *token == '-';
-    TRY(expr_number(r->a, token + negative, 0, out, err));
-    if (negative) TRY(expr_call(r->a, "neg", out, 1, 0, out, err));
+    TRY(expr_number(r->a, token, 0, out, err));
     *out = as_column(r, *out);
     return ST_OK;
 }

@@ -1,4 +1,5 @@
-/* Runs a decoder over text as a source would, cut in pieces, and writes down what came out. SPDX-License-Identifier: Apache-2.0 */
+/* Runs a decoder over text as a source would, cut in pieces, and writes down what came out.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_FORMAT_TRY_H
 #define TESTS_FORMAT_TRY_H
 
@@ -80,7 +81,8 @@ static inline void try_put_rows(const struct schema *s, const struct batch *b, s
 /* Each feed is a block of its own with bytes after it that tempt a decoder that looks at them. */
 static inline void try_decode(const struct trial *t, const char *p, size_t n, struct outcome *out)
 {
-    static const char temptation[] = "\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1";
+    static const char temptation[] =
+        "\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1\"\n,}]\\1";
     struct decoder *d = NULL;
     struct pool *pool = pool_new(NULL);
     char *buf = malloc(FORMAT_PADDING);

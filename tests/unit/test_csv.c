@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "format/csv_scan.h"
 #include "format_try.h"
 
 struct sample {
@@ -16,8 +17,9 @@ struct sample {
     const char *last; /* the report's, or under FAIL the error's */
 };
 #define OPTIONS(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define THREE "a BIGINT, b VARCHAR, c DOUBLE"
+#define THREE        "a BIGINT, b VARCHAR, c DOUBLE"
 
+/* clang-format off */
 static const struct sample samples[] = {
     {THREE, "a,b,c\n1,x,2.5\n-2,yy,1e3\n", "1|x|2.5|\n-2|yy|1000|\n", NULL, 0, 0, 0, NULL},
     {THREE, "a,b,c\r\n1,x,2.5\r\n2,y,3\r\n", "1|x|2.5|\n2|y|3|\n", NULL, 0, 0, 0, NULL},
@@ -83,10 +85,17 @@ static const struct sample samples[] = {
     {THREE, "a,b,c\n1,\"0123456789\n0123456789\n012345678901234567\"\"89\",2\n2,y,3\n3,z,012345678901234567890123456789012345678901234567890",
      "2|y|3|\n", NULL, 0, 2, 0, "line 6: the record is longer than 40 bytes"},
 };
+/* clang-format on */
 
 static struct arena *arena;
-static int setup(void **state) { return (void)state, arena = arena_new(), 0; }
-static int teardown(void **state) { return (void)state, arena_free(arena), 0; }
+static int setup(void **state)
+{
+    return (void)state, arena = arena_new(), 0;
+}
+static int teardown(void **state)
+{
+    return (void)state, arena_free(arena), 0;
+}
 
 static struct trial trial_of(const struct sample *s)
 {
@@ -132,7 +141,8 @@ static void cuts_do_not_matter(void **state)
             t.max_rows = max_rows[k];
             for (t.first = 1, t.piece = 0; t.first < n; t.first++) { /* in two */
                 try_decode(&t, text, n, &o);
-                if (!try_same(&whole, &o)) print_error("sample %zu cut at %zu\n%s\n%s\n", i, t.first, whole.rows.p, o.rows.p);
+                if (!try_same(&whole, &o))
+                    print_error("sample %zu cut at %zu\n%s\n%s\n", i, t.first, whole.rows.p, o.rows.p);
                 assert_true(try_same(&whole, &o));
                 text_done(&o.rows);
             }
@@ -146,14 +156,18 @@ static void cuts_do_not_matter(void **state)
     }
 }
 
-static uint32_t next_random(uint32_t *r) { return *r = *r * 1664525 + 1013904223, *r >> 8; }
+static uint32_t next_random(uint32_t *r)
+{
+    return *r = *r * 1664525 + 1013904223, *r >> 8;
+}
 
 /* Text of CSV's own bytes: quotes in every place against the block scan's guess by parity. */
 static void any_text_is_cut_alike(void **state)
 {
     (void)state;
     static const char alphabet[] = "\"\"\"\",,,\n\n\r1ab\xc3\xa4 ";
-    struct sample s = {.schema = "a VARCHAR, b VARCHAR", .on_error = ON_ERROR_SKIP, .options = OPTIONS("header", "false")};
+    struct sample s = {
+        .schema = "a VARCHAR, b VARCHAR", .on_error = ON_ERROR_SKIP, .options = OPTIONS("header", "false")};
     uint32_t r = 7;
     for (int round = 0; round < 300; round++) {
         char text[400];
@@ -170,12 +184,58 @@ static void any_text_is_cut_alike(void **state)
             t.max_rows = 1 + next_random(&r) % 10;
             try_decode(&t, text, n, &o);
             if (!try_same(&whole, &o))
-                print_error("round %d: %.*s\n%s--\n%s\n%s\n%s\n", round, (int)n, text, whole.rows.p, o.rows.p, whole.report.last.text, o.report.last.text);
+                print_error("round %d: %.*s\n%s--\n%s\n%s\n%s\n", round, (int)n, text, whole.rows.p, o.rows.p,
+                            whole.report.last.text, o.report.last.text);
             assert_true(try_same(&whole, &o));
             text_done(&o.rows);
         }
         text_done(&whole.rows);
     }
+}
+
+/* The state machine that csv_scan.h describes, a byte at a time. */
+static uint32_t scan_slowly(const char *p, uint32_t n, uint32_t *ends, struct csv_state *s)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool quote = p[i] == '"', opens = quote && !s->inside && (s->start || s->closed), closes = quote && s->inside;
+        bool separator = !s->inside && (p[i] == ',' || p[i] == '\n');
+        if (separator) ends[count++] = i;
+        *s = (struct csv_state){opens || (s->inside && !closes), closes, separator};
+    }
+    return count;
+}
+
+static void scans_agree(void **state)
+{
+    (void)state;
+    static const char alphabet[] = "\"\"\"\"\"\",,,\n\n\rab\xc3\xa4 -.+cd";
+    const struct csv_dialect d = {.delimiter = ',', .quote = '"'};
+    struct csv_index any = {0}, best = {0};
+    uint32_t r = 11, ends[600];
+    for (int round = 0; round < 2000; round++) {
+        char text[600 + 64] = "";
+        uint32_t n = next_random(&r) % 600, letters = 2 + next_random(&r) % (sizeof alphabet - 2);
+        for (uint32_t i = 0; i < n + 64; i++) text[i] = alphabet[next_random(&r) % letters];
+        struct csv_state slow = {
+            .inside = round % 3 == 0, .closed = round % 3 == 1 && round % 2, .start = round % 3 == 1 && round % 2 == 0};
+        any.state = best.state = slow;
+        uint32_t count = scan_slowly(text, n, ends, &slow);
+        csv_scan_portable(&d, text, n, UINT32_MAX, &any);
+        csv_scan(&d, text, n, UINT32_MAX, &best);
+        assert_int_equal(any.n, count);
+        assert_int_equal(best.n, count);
+        assert_memory_equal(any.ends, ends, count * sizeof *ends);
+        assert_memory_equal(best.ends, ends, count * sizeof *ends);
+        assert_int_equal(any.newlines, best.newlines);
+        assert_int_equal(any.quotes, best.quotes);
+        assert_true(!n || (slow.inside == any.state.inside && slow.closed == any.state.closed &&
+                           slow.start == any.state.start));
+        assert_true(!n || (slow.inside == best.state.inside && slow.closed == best.state.closed &&
+                           slow.start == best.state.start));
+    }
+    csv_index_done(&any);
+    csv_index_done(&best);
 }
 
 static void a_header_names_what_is_missing(void **state)
@@ -195,7 +255,8 @@ static void a_header_names_what_is_missing(void **state)
 static void begins_in_the_middle(void **state)
 {
     (void)state;
-    static const char text[] = "\xef\xbb\xbf" "b,a\nx,1\ny,2\nz,q\n";
+    static const char text[] = "\xef\xbb\xbf"
+                               "b,a\nx,1\ny,2\nz,q\n";
     struct decoder *d = NULL;
     struct batch *b;
     struct err err;
@@ -211,7 +272,8 @@ static void begins_in_the_middle(void **state)
     assert_int_equal(decoder_next(d, pool, 10, &b, &err), ST_OK);
     assert_int_equal(b->rows, 1);
     assert_int_equal(((int64_t *)b->cols[0].data)[0], 2);
-    assert_string_equal(d->report.last.text, "record at byte 15, column \"a\": invalid input syntax for type BIGINT: \"q\"");
+    assert_string_equal(d->report.last.text,
+                        "record at byte 15, column \"a\": invalid input syntax for type BIGINT: \"q\"");
     assert_int_equal(d->offset, sizeof text - 1);
     batch_unref(b);
     assert_int_equal(decoder_next(d, pool, 10, &b, &err), ST_DONE);
@@ -231,7 +293,8 @@ static void position_waits_for_a_long_record(void **state)
     struct options *o = try_options(arena, c->options, OPTIONS("header", "false"));
     char text[128 + FORMAT_PADDING] = "1,a\n2,\"bbbbbbbbbbbbbbbbbbbbb\nbb";
     char more[128 + FORMAT_PADDING] = "b\nb\"\n3,c\n";
-    assert_int_equal(decoder_new(c, try_schema(arena, "a BIGINT, b VARCHAR"), o, ON_ERROR_SKIP, 10, 0, NULL, 0, &d, &err), ST_OK);
+    assert_int_equal(
+        decoder_new(c, try_schema(arena, "a BIGINT, b VARCHAR"), o, ON_ERROR_SKIP, 10, 0, NULL, 0, &d, &err), ST_OK);
     decoder_feed(d, text, strlen(text), false);
     assert_int_equal(decoder_next(d, pool, 10, &b, &err), ST_OK);
     batch_unref(b);
@@ -261,8 +324,10 @@ static void warm_decoding_does_not_allocate(void **state)
     pool_adopt(pool);
     for (int i = 0; i < 20480; i++) text_printf(&in, "%05d,\"text number %05d, quoted\",%05d.5\n", i, i, i);
     memset(text_room(&in, FORMAT_PADDING), 0, FORMAT_PADDING);
-    assert_int_equal(decoder_new(c, try_schema(arena, THREE), try_options(arena, c->options, OPTIONS("header", "false")), ON_ERROR_SKIP, 1000, 0,
-                                 NULL, 0, &d, &err), ST_OK);
+    assert_int_equal(decoder_new(c, try_schema(arena, THREE),
+                                 try_options(arena, c->options, OPTIONS("header", "false")), ON_ERROR_SKIP, 1000, 0,
+                                 NULL, 0, &d, &err),
+                     ST_OK);
     decoder_feed(d, in.p, in.n, true);
     for (struct batch *b; !decoder_next(d, pool, 1024, &b, &err); batches++) {
         batch_unref(b);
@@ -281,6 +346,7 @@ int main(void)
         cmocka_unit_test(reads_and_refuses),
         cmocka_unit_test(cuts_do_not_matter),
         cmocka_unit_test(any_text_is_cut_alike),
+        cmocka_unit_test(scans_agree),
         cmocka_unit_test(a_header_names_what_is_missing),
         cmocka_unit_test(begins_in_the_middle),
         cmocka_unit_test(position_waits_for_a_long_record),

@@ -183,6 +183,31 @@ static void zipf_prefers_low_numbers(void **state)
     harness_source_end(s);
 }
 
+/* A query reads some of the columns: they hold what they would hold among all. */
+static void columns_do_not_depend_on_others(void **state)
+{
+    (void)state;
+    struct source *all = harness_source(&h, "generator", "rows", "100", "fields", FIELDS, NULL);
+    struct schema *whole = h.schema, *some = harness_schema(h.arena, "n INTEGER, sym VARCHAR");
+    h.declared = whole;
+    h.schema = some;
+    struct source *part = harness_source(&h, "generator", "rows", "100", "fields", FIELDS, NULL);
+    assert_non_null(part);
+    struct batch *a = next(all, NULL), *b = next(part, NULL);
+    for (uint32_t i = 0; i < 100; i++) {
+        struct value x = batch_value(a, whole, 3, i), y = batch_value(b, some, 0, i);
+        assert_int_equal(x.i, y.i);
+        x = batch_value(a, whole, 2, i), y = batch_value(b, some, 1, i);
+        assert_int_equal(x.is_null, y.is_null);
+        if (!x.is_null) assert_true(str_equal(&x.s, &y.s));
+    }
+    batch_unref(a);
+    batch_unref(b);
+    assert_null(harness_source(&h, "generator", "fields", "id: sequense", NULL)); /* not read, but checked */
+    harness_source_end(all);
+    harness_source_end(part);
+}
+
 static void allocates_nothing_once_warm(void **state)
 {
     (void)state;
@@ -232,7 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(makes_what_is_asked),      T(replays_from_every_position), T(keeps_the_pace),
         T(paces_few_rows_and_many),  T(disorder_is_bounded),         T(zipf_prefers_low_numbers),
-        T(allocates_nothing_once_warm), T(refuses_bad_fields),
+        T(columns_do_not_depend_on_others), T(allocates_nothing_once_warm), T(refuses_bad_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,8 +18,9 @@ struct sample {
     const char *const *options;
 };
 #define OPTIONS(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define THREE "a BIGINT, b VARCHAR, c DOUBLE"
+#define THREE        "a BIGINT, b VARCHAR, c DOUBLE"
 
+/* clang-format off */
 static const struct sample samples[] = {
     {THREE, "{\"a\":1,\"b\":\"x\",\"c\":2.5}\n{\"a\":-2,\"b\":\"yy\",\"c\":1e3}\n", "1|x|2.5|\n-2|yy|1000|\n", 0, 0, 0, NULL, NULL},
     {THREE, "\xef\xbb\xbf{\"a\":1}\r\n\r\n \t\n{ \"c\" : 1 , \"a\" : 2 } \r\n{}", "1|~|~|\n2|~|1|\n~|~|~|\n", 0, 0, 0, NULL, NULL},
@@ -73,8 +74,10 @@ static const struct sample samples[] = {
     {THREE, "{\"a\":1}\n{\"b\":\"0123456789012345678901234567890123456789\"}\n{\"a\":2}\n", "1|~|~|\n2|~|~|\n", 0, 1, 0,
      "line 2: the record is longer than 40 bytes", NULL},
 };
+/* clang-format on */
 
 /* One line each, all of them bad. */
+/* clang-format off */
 static const char *const broken[] = {
     "{", "}", "[]", "1", "\"a\"", "null", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{\"a\":1 \"b\":2}", "{\"a\" 1}", "{a:1}",
     "{\"a\":1}}", "{\"a\":1} x", "{\"a\":1}{\"a\":1}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":1e}", "{\"a\":-}",
@@ -82,10 +85,17 @@ static const char *const broken[] = {
     "{\"z\":{\"y\"}}", "{\"z\":{\"y\":1,}}", "{\"z\":{1:2}}", "{\"z\":[1}", "{\"z\":{\"y\":[}]}", "{\"z\":\"\\x\"}", "{\"z\":\"\\ud800\"}", "{\"b\":\"\\x\"}",
     "{\"z\":\"a\tb\"}", "{\"z\":\"", "{\"z\":[[[[[[[[", "{\"a\":1\\}", "{\"a\":\"x\"y}", "{:1}", "{\"a\"::1}", "{\"a\":1:2}", "{\"z\":,}", "{\"z\":]}",
 };
+/* clang-format on */
 
 static struct arena *arena;
-static int setup(void **state) { return (void)state, arena = arena_new(), 0; }
-static int teardown(void **state) { return (void)state, arena_free(arena), 0; }
+static int setup(void **state)
+{
+    return (void)state, arena = arena_new(), 0;
+}
+static int teardown(void **state)
+{
+    return (void)state, arena_free(arena), 0;
+}
 
 static struct trial trial_of(const struct sample *s)
 {
@@ -131,7 +141,8 @@ static void cuts_do_not_matter(void **state)
             t.max_rows = max_rows[k];
             for (t.first = 1, t.piece = 0; t.first < n; t.first++) {
                 try_decode(&t, text, n, &o);
-                if (!try_same(&whole, &o)) print_error("sample %zu cut at %zu\n%s\n%s\n", i, t.first, whole.rows.p, o.rows.p);
+                if (!try_same(&whole, &o))
+                    print_error("sample %zu cut at %zu\n%s\n%s\n", i, t.first, whole.rows.p, o.rows.p);
                 assert_true(try_same(&whole, &o));
                 text_done(&o.rows);
             }
@@ -221,13 +232,18 @@ static void long_text(void **state)
     text_done(&text);
 }
 
-static uint32_t next_random(uint32_t *r) { return *r = *r * 1664525 + 1013904223, *r >> 8; }
+static uint32_t next_random(uint32_t *r)
+{
+    return *r = *r * 1664525 + 1013904223, *r >> 8;
+}
 
 /* Text of JSON's own bytes. */
 static void any_text_is_cut_alike(void **state)
 {
     (void)state;
-    static const char *const words[] = {"{", "}", "\"a\":", "\"b\":", "\"", "\\", "1", ",", "\n", "}\n{", "{\"a\":1}\n", "null", "[", "]", " ", "\xc3\xa4", "\xff", "\"x\"", "\r"};
+    static const char *const words[] = {"{", "}",        "\"a\":", "\"b\":",      "\"",   "\\", "1",
+                                        ",", "\n",       "}\n{",   "{\"a\":1}\n", "null", "[",  "]",
+                                        " ", "\xc3\xa4", "\xff",   "\"x\"",       "\r"};
     struct sample s = {.schema = THREE};
     uint32_t r = 7;
     for (int round = 0; round < 300; round++) {
@@ -244,7 +260,8 @@ static void any_text_is_cut_alike(void **state)
             t.max_rows = 1 + next_random(&r) % 10;
             try_decode(&t, text.p, text.n, &o);
             if (!try_same(&whole, &o))
-                print_error("round %d: %s\n%s--\n%s\n%s\n%s\n", round, text_cstr(&text), whole.rows.p, o.rows.p, whole.report.last.text, o.report.last.text);
+                print_error("round %d: %s\n%s--\n%s\n%s\n%s\n", round, text_cstr(&text), whole.rows.p, o.rows.p,
+                            whole.report.last.text, o.report.last.text);
             assert_true(try_same(&whole, &o));
             text_done(&o.rows);
         }
@@ -256,9 +273,12 @@ static void any_text_is_cut_alike(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_and_refuses),     cmocka_unit_test(cuts_do_not_matter),
-        cmocka_unit_test(broken_lines_are_lost_alone), cmocka_unit_test(depth_is_bounded),
-        cmocka_unit_test(long_text),             cmocka_unit_test(any_text_is_cut_alike),
+        cmocka_unit_test(reads_and_refuses),
+        cmocka_unit_test(cuts_do_not_matter),
+        cmocka_unit_test(broken_lines_are_lost_alone),
+        cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(long_text),
+        cmocka_unit_test(any_text_is_cut_alike),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -20,7 +20,10 @@ extern "C" json_index *json_index_new(void)
     return x;
 }
 
-extern "C" void json_index_free(json_index *x) { delete x; }
+extern "C" void json_index_free(json_index *x)
+{
+    delete x;
+}
 
 extern "C" json_text json_index_text(json_index *x, const char *p, size_t n, const uint32_t **at, uint32_t *count)
 {
