@@ -210,6 +210,8 @@ enum status expr_cast(struct arena *a, struct expr *e, struct type to, bool try_
         (*out)->type = (*out)->value.type = to;
         if (!to.length) return ST_OK;
     }
+    if (to.length && e->type.id != T_VARCHAR) /* first the text, then cut */
+        TRY(cast_node(a, e, TYPE(T_VARCHAR), try_, literal && !try_, pos, &e, err));
     return cast_node(a, e, to, try_, literal && !try_, pos, out, err);
 }
 
