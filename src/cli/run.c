@@ -8,11 +8,6 @@
 
 #define PROGRESS_US 250000
 
-static int stopped(void)
-{
-    return 128 + stop_signal();
-}
-
 int run_statements(struct cli *c, const char *file, const char *sql, size_t *results)
 {
     size_t at = 0;
