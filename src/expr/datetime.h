@@ -12,7 +12,7 @@
 
 /* 4713-11-24 BC, and the end of the year 5874897: what a DATE holds. */
 #define DATE_MIN (-2440588)
-#define DATE_MAX 2145042541
+#define DATE_MAX 2145042905
 
 struct moment { /* proleptic Gregorian, UTC; year 0 is 1 BC */
     int64_t year;

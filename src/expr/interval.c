@@ -48,41 +48,41 @@ enum unit datetime_unit(const char *p, size_t n)
 
 /* ---- adding up ----------------------------------------------------------------------------------- */
 
-/* Wide enough that no text overflows it before the check at the end. */
+/* Wide enough that no text overflows it before the check at the end, and exact for every microsecond. */
 struct sum {
-    double months, days, us;
+    long double months, days, us;
 };
 
 /* A fraction of days, its whole days apart. */
-static void add_days(struct sum *s, double days)
+static void add_days(struct sum *s, long double days)
 {
-    double whole = trunc(days);
+    long double whole = truncl(days);
     s->days += whole;
-    s->us += rint((days - whole) * (double)US_DAY);
+    s->us += rintl((days - whole) * (long double)US_DAY);
 }
 
 /* whole and fraction have the same sign. */
-static void add_unit(struct sum *s, enum unit unit, double whole, double fraction)
+static void add_unit(struct sum *s, enum unit unit, long double whole, long double fraction)
 {
     static const int months[] = {[UNIT_YEAR] = 12, [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
     switch (unit) {
-    case UNIT_MICROSECOND: s->us += whole + rint(fraction); break;
-    case UNIT_MILLISECOND: s->us += whole * 1e3 + rint(fraction * 1e3); break;
-    case UNIT_SECOND: s->us += whole * 1e6 + rint(fraction * 1e6); break;
-    case UNIT_MINUTE: s->us += whole * (double)US_MINUTE + rint(fraction * (double)US_MINUTE); break;
-    case UNIT_HOUR: s->us += whole * (double)US_HOUR + rint(fraction * (double)US_HOUR); break;
+    case UNIT_MICROSECOND: s->us += whole + rintl(fraction); break;
+    case UNIT_MILLISECOND: s->us += whole * 1e3L + rintl(fraction * 1e3L); break;
+    case UNIT_SECOND: s->us += whole * 1e6L + rintl(fraction * 1e6L); break;
+    case UNIT_MINUTE: s->us += whole * (long double)US_MINUTE + rintl(fraction * (long double)US_MINUTE); break;
+    case UNIT_HOUR: s->us += whole * (long double)US_HOUR + rintl(fraction * (long double)US_HOUR); break;
     case UNIT_DAY: s->days += whole, add_days(s, fraction); break;
     case UNIT_WEEK: s->days += whole * 7, add_days(s, fraction * 7); break;
     case UNIT_MONTH: s->months += whole, add_days(s, fraction * 30); break;
-    case UNIT_QUARTER: s->months += whole * 3 + rint(fraction * 3); break;
+    case UNIT_QUARTER: s->months += whole * 3 + rintl(fraction * 3); break;
     case UNIT_NONE: break;
-    default: s->months += whole * months[unit] + rint(fraction * months[unit]); break;
+    default: s->months += whole * months[unit] + rintl(fraction * months[unit]); break;
     }
 }
 
 static enum status settle(const struct sum *s, struct interval *out)
 {
-    if (fabs(s->months) > INT32_MAX || fabs(s->days) > INT32_MAX || fabs(s->us) >= 0x1p63) return E_DATETIME_RANGE;
+    if (fabsl(s->months) > INT32_MAX || fabsl(s->days) > INT32_MAX || fabsl(s->us) >= 0x1p63L) return E_DATETIME_RANGE;
     *out = (struct interval){(int32_t)s->months, (int32_t)s->days, (int64_t)s->us};
     return ST_OK;
 }
@@ -100,9 +100,9 @@ struct scan {
 static bool at(const struct scan *s, char c) { return s->p < s->end && *s->p == c; }
 
 /* Digits with a point: whole and fraction apart. */
-static bool read_number(struct scan *s, double *whole, double *fraction)
+static bool read_number(struct scan *s, long double *whole, long double *fraction)
 {
-    double unit = 1, f = 0, w = 0;
+    long double unit = 1, f = 0, w = 0;
     bool seen = false;
     for (; s->p < s->end && is_digit(*s->p); s->p++, seen = true) w = w * 10 + (*s->p - '0');
     if (at(s, '.')) {
@@ -114,9 +114,9 @@ static bool read_number(struct scan *s, double *whole, double *fraction)
 }
 
 /* After the first number of hh:mm[:ss[.f]]. */
-static enum status read_clock(struct scan *s, double first, double sign)
+static enum status read_clock(struct scan *s, long double first, long double sign)
 {
-    double m, f, sec = 0, us = 0;
+    long double m, f, sec = 0, us = 0;
     s->p++;
     if (!read_number(s, &m, &f)) return E_DATETIME;
     bool three = at(s, ':');
@@ -124,10 +124,10 @@ static enum status read_clock(struct scan *s, double first, double sign)
         s->p++;
         if (f != 0 || !read_number(s, &sec, &us)) return E_DATETIME;
     }
-    double h = first;
+    long double h = first;
     if (!three && (s->min_sec || f != 0)) us = f, sec = m, m = first, h = 0;
     if (m >= 60 || sec >= 61) return E_DATETIME_RANGE;
-    s->sum.us += sign * (h * (double)US_HOUR + m * (double)US_MINUTE + sec * 1e6 + rint(us * 1e6));
+    s->sum.us += sign * (h * (long double)US_HOUR + m * (long double)US_MINUTE + sec * 1e6L + rintl(us * 1e6L));
     return ST_OK;
 }
 
@@ -148,14 +148,14 @@ static bool clock_follows(const struct scan *s)
 
 static enum status read_field(struct scan *s)
 {
-    double sign = 1, whole, fraction;
+    long double sign = 1, whole, fraction;
     if (at(s, '-') || at(s, '+')) sign = *s->p++ == '-' ? -1 : 1;
     skip_blanks(s);
     if (!read_number(s, &whole, &fraction)) return E_DATETIME;
     s->some = true;
     if (at(s, ':')) return read_clock(s, whole, sign);
     if (at(s, '-') && s->end - s->p > 1 && is_digit(s->p[1])) { /* years-months */
-        double months, rest;
+        long double months, rest;
         s->p++;
         if (!read_number(s, &months, &rest) || fraction != 0 || rest != 0) return E_DATETIME;
         if (months >= 12) return E_DATETIME_RANGE;
@@ -183,7 +183,7 @@ static enum status read_iso(struct scan *s)
             time = true, s->p++;
             continue;
         }
-        double sign = 1, whole, fraction;
+        long double sign = 1, whole, fraction;
         if (at(s, '-') || at(s, '+')) sign = *s->p++ == '-' ? -1 : 1;
         if (!read_number(s, &whole, &fraction)) return E_DATETIME;
         s->some = true;
@@ -193,7 +193,7 @@ static enum status read_iso(struct scan *s)
             continue;
         }
         if (*s->p == '-' && !time) {
-            double months, days = 0, none;
+            long double months, days = 0, none;
             s->p++;
             if (!read_number(s, &months, &none)) return E_DATETIME;
             if (at(s, '-')) {

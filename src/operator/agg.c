@@ -231,14 +231,15 @@ static void count_dropped(struct agg *a)
     struct op_ctx *c = &a->op.ctx;
     if (a->timeless) {
         add(&c->errors, a->timeless);
-        err_set(&c->row_error, E_DATETIME_RANGE,
-                "the event time is NULL or out of range: the row belongs to no window");
+        note_write(&c->row_error, "the event time is NULL or out of range: the row belongs to no window");
     }
     if (!a->late) return;
     int64_t end = slice_end(a, a->late_id), times[2] = {a->late_us, end};
     for (int i = 0; i < 2; i++) at[i][cell_print(TYPE(T_TIMESTAMP), &times[i], at[i])] = 0;
     add(&c->late, a->late);
-    snprintf(c->late_example, sizeof c->late_example, "%.38s, for the window that ended at %.38s", at[0], at[1]);
+    char example[120];
+    snprintf(example, sizeof example, "%.38s, for the window that ended at %.38s", at[0], at[1]);
+    note_write(&c->late_example, example);
 }
 
 /* The part of a slice among this batch's, made when it is new. `table` finds it by a hash of the id. */

@@ -35,7 +35,7 @@ enum status op_row_errors(struct op *op, const struct row_errors *e, struct rows
         c->err = e->first;
         return e->first.code;
     }
-    c->row_error = e->first;
+    note_write(&c->row_error, e->first.text);
     atomic_store_explicit(&c->errors, atomic_load_explicit(&c->errors, memory_order_relaxed) + e->count,
                           memory_order_relaxed);
     if (c->on_error == ON_ERROR_NULL) return ST_OK;

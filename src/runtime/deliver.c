@@ -35,15 +35,15 @@ struct deliver {
     _Atomic bool cancel;
     _Atomic(const char *) state;
     _Atomic uint64_t rows, bytes, writes, errors, retries;
-    struct err err;      /* the latest; final once state is FAILED */
+    struct err err;      /* the latest; read by others once state is FAILED */
+    struct note last_error;
 };
 
 static void add(_Atomic uint64_t *c, uint64_t n) { atomic_fetch_add_explicit(c, n, memory_order_relaxed); }
 
 static enum step finish(struct deliver *d, const char *state)
 {
-    cursor_free(d->cursor);
-    d->cursor = NULL;
+    cursor_close(d->cursor);
     atomic_store(&d->state, state);
     bell_ring(&d->rt->control);
     return STEP_DONE;
@@ -53,6 +53,7 @@ static void note(struct deliver *d, const struct err *err)
 {
     d->err = *err;
     snprintf(d->err.text, sizeof d->err.text, "sink \"%.80s\": %.380s", d->object->name, err->text);
+    note_write(&d->last_error, d->err.text);
 }
 
 static enum step fail(struct deliver *d, const struct err *err)
@@ -337,9 +338,6 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->errors = atomic_load(&d->errors);
     out->retries = atomic_load(&d->retries);
     out->state = atomic_load(&d->state);
-    if (d->cursor && !deliver_done(d)) {
-        out->lag_bytes = cursor_lag_bytes(d->cursor);
-        out->lag_rows = cursor_lag_rows(d->cursor);
-    }
-    if (d->err.text[0]) snprintf(out->last_error, sizeof out->last_error, "%.199s", d->err.text);
+    if (d->cursor) cursor_lag(d->cursor, &out->lag_bytes, &out->lag_rows);
+    note_read(&d->last_error, out->last_error);
 }

@@ -56,7 +56,7 @@ struct part {
     _Atomic uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
     _Atomic int64_t position, watermark;
     _Atomic bool idle_now;
-    struct err last_error;
+    struct note last_error;
 };
 
 struct reader {
@@ -260,7 +260,7 @@ static void note_bad(struct part *p, struct split *s)
     if (bad + nulled == atomic_load(&p->bad) + atomic_load(&p->nulled)) return;
     atomic_store(&p->bad, bad);
     atomic_store(&p->nulled, nulled);
-    p->last_error = d->last;
+    note_write(&p->last_error, d->last.text);
 }
 
 static void part_fail(struct part *p, const struct err *err)
@@ -945,6 +945,6 @@ void reader_stats(struct reader *r, struct source_stats *out)
         out->position += atomic_load(&p->position);
         out->idle &= atomic_load(&p->idle_now);
         if (atomic_load(&p->watermark) < out->watermark) out->watermark = atomic_load(&p->watermark);
-        if (p->last_error.text[0]) snprintf(out->last_error, sizeof out->last_error, "%.199s", p->last_error.text);
+        if (!out->last_error[0]) note_read(&p->last_error, out->last_error);
     }
 }

@@ -555,16 +555,17 @@ bool runtime_sink_stats(struct runtime *rt, uint64_t sink_id, struct sink_stats 
     return found;
 }
 
-static void add_node_stats(const struct node *n, struct stream_stats *out, int depth)
+static void add_node_stats(struct node *n, struct stream_stats *out, int depth)
 {
     for (int i = 0; i < n->ninst && n->class; i++) {
-        const struct op_ctx *c = &n->inst[i]->op->ctx;
+        struct op_ctx *c = &n->inst[i]->op->ctx;
         if (!depth) out->rows_out += atomic_load(&c->rows_out);
         out->late += atomic_load(&c->late);
         out->errors += atomic_load(&c->errors);
-        if (c->late_example[0]) snprintf(out->late_example, sizeof out->late_example, "%.119s", c->late_example);
-        if (c->row_error.text[0]) snprintf(out->last_error, sizeof out->last_error, "%.199s", c->row_error.text);
-        if (!depth && n->inst[i]->wm_sent < out->watermark) out->watermark = n->inst[i]->wm_sent;
+        if (!out->late_example[0]) note_read(&c->late_example, out->late_example);
+        if (!out->last_error[0]) note_read(&c->row_error, out->last_error);
+        int64_t wm = atomic_load_explicit(&n->inst[i]->wm_shown, memory_order_relaxed);
+        if (!depth && wm < out->watermark) out->watermark = wm;
     }
     for (int p = 0; p < n->nin; p++)
         if (!n->in[p].from->stream_id) add_node_stats(n->in[p].from, out, depth + 1);

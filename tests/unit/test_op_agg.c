@@ -121,7 +121,7 @@ static void late_and_timeless_rows_are_counted(void **state)
     assert_int_equal(r.end_wm, 1600000);
     ok(rig_push(&r, 0, "a|1|999\na|1|1000\na|1|-5\n"));
     assert_int_equal(r.op->ctx.late, 2);
-    assert_non_null(strstr(r.op->ctx.late_example, "1969-12-31 23:59:59.995"));
+    assert_non_null(strstr(r.op->ctx.late_example.text, "1969-12-31 23:59:59.995"));
     ok(rig_watermark(&r, 0, TS_MAX));
     rig_expect(&r, "1000|2000|1\n");
 }
