@@ -117,6 +117,12 @@ static bool is_call(struct parser *p, struct ast *x)
     return false;
 }
 
+struct ast *call__distinct(struct parser *p, struct ast *call)
+{
+    if (is_call(p, call)) call->distinct = true;
+    return call;
+}
+
 struct ast *call__order(struct parser *p, struct ast *call, struct list order, bool within_group)
 {
     if (!order.n || !is_call(p, call)) return call;

@@ -368,8 +368,8 @@ option_list: option | option_list "," option;
 option: option_key "=" option_value { stmt__option(p, $1, @1, $3, @3); };
 option_key:
     key_part
-  | option_key "." key_part { $$ = arena_printf(p->arena, "%s.%s", $1, $3); }
-  | option_key "-" key_part { $$ = arena_printf(p->arena, "%s-%s", $1, $3); }
+  | option_key "." key_part { $$ = stmt__key(p, $1, '.', $3, @$); }
+  | option_key "-" key_part { $$ = stmt__key(p, $1, '-', $3, @$); }
   ;
 key_part: label | STRING { $$ = $1.p; };
 option_value:
@@ -703,7 +703,7 @@ plain_call:
   | function "(" args opt_order_by ")" { $$ = call__order(p, call__new(p, $1, $3, @$), $4, false); }
   | function "(" "ALL" args opt_order_by ")" { $$ = call__order(p, call__new(p, $1, $4, @$), $5, false); }
   | function "(" "DISTINCT" args opt_order_by ")"
-    { $$ = call__order(p, call__new(p, $1, $4, @$), $5, false), $$->distinct = true; }
+    { $$ = call__distinct(p, call__order(p, call__new(p, $1, $4, @$), $5, false)); }
   ;
 function: funcname | dotted { $$ = name__dotted(p, $1); };
 args: arg { $$ = ONE($1); } | args "," arg { $$ = ADD($1, $3); };
@@ -821,7 +821,10 @@ names: colid { $$ = ONE($1); } | names "," colid { $$ = ADD($1, $3); };
 name: qualified { $$ = name__object(p, $1); };
 dotted_name: qualified { $$ = name__dotted(p, $1); };
 qualified: colid { $$ = ONE($1); } | dotted;
-dotted: colid "." label { $$ = ADD(ONE($1), $3); } | dotted "." label { $$ = ADD($1, $3); };
+dotted:
+    colid "." label { $$ = name__add(p, ONE($1), $3, @$); }
+  | dotted "." label { $$ = name__add(p, $1, $3, @$); }
+  ;
 
 colid: IDENT | unreserved | unreserved_not_bare | col_name;
 funcname: IDENT | unreserved | unreserved_not_bare | type_func;

@@ -60,11 +60,7 @@ struct ast *node__bool(struct parser *p, bool value, struct span at)
 struct ast *node__name(struct parser *p, enum ast_kind kind, struct list parts, struct span at)
 {
     struct ast *x = node__new(p, kind, at);
-    int max = (int)countof(x->parts);
-    if (parts.n > max) {
-        parser__fail(p, E_SYNTAX, at.pos, "a name has at most %d parts", max);
-        parts.n = max;
-    }
+    _Static_assert(countof(x->parts) == NAME_PARTS, "name__add bounds the parts");
     for (int i = 0; i < parts.n; i++) x->parts[i] = parts.at[i];
     x->nparts = parts.n;
     return x;

@@ -66,6 +66,9 @@ static bool expects_unit(const struct parser *p)
 static void refine(struct parser *p, struct token *t)
 {
     const char *name;
+    /* Behind these any word is a name. */
+    bool is_label = p->last[0].kind == TK_DOT || p->last[0].kind == TK_AS;
+    if (is_label && (t->kind == TK_NOT || t->kind == TK_WITH)) return;
     switch (t->kind) {
     case TK_SEMICOLON: t->kind = TK_END; break;
     case TK_IDENT:
@@ -157,7 +160,7 @@ static const char *summary(struct fits *f)
              TK_LOCALTIMESTAMP);
         return "an expression";
     }
-    if (f->at[TK_TIMES] && f->at[TK_OP]) {
+    if ((f->at[TK_TIMES] && f->at[TK_OP]) || (f->at[TK_EQ] && f->at[TK_AND])) {
         /* Without OR beside it, the AND is that of BETWEEN. */
         bool between = f->at[TK_AND] && !f->at[TK_OR];
         DROP(f, TK_OP, TK_PLUS, TK_MINUS, TK_TIMES, TK_DIVIDE, TK_MODULO, TK_POWER, TK_TILDE, TK_CAST_TO, TK_EQ, TK_NE,
@@ -376,7 +379,7 @@ bool sql_incomplete(const char *text, size_t n)
     for (struct token t;;) {
         lexer__next(&p.lexer, &t);
         if (t.kind == TK_END) return inside;
-        if (p.lexer.unterminated) return true;
+        if (t.kind == TK_BAD) return p.lexer.unterminated;
         inside = t.kind != TK_SEMICOLON;
     }
 }

@@ -21,7 +21,7 @@ struct list {
     void **at;
     int n;
 };
-#define LIST_OF(x) (*(const struct list *)(const void *)&(x))
+#define LIST_OF(x) ((struct list){(void **)(x).at, (x).n})
 #define LIST_SET(to, from)                                                                                             \
     do {                                                                                                               \
         struct list from_ = (from);                                                                                    \
@@ -116,6 +116,7 @@ struct ast *node__operator(struct parser *p, const char *name, struct ast *l, st
 struct ast *call__new(struct parser *p, const char *name, struct list args, struct span at);
 struct ast *call__of(struct parser *p, const char *name, struct span at, int n, ...);
 struct ast *call__named(struct parser *p, const char *name, struct ast *value, struct span at);
+struct ast *call__distinct(struct parser *p, struct ast *call);
 struct ast *call__order(struct parser *p, struct ast *call, struct list order, bool within_group);
 struct ast *call__filter(struct parser *p, struct ast *call, struct ast *filter);
 struct ast *call__over(struct parser *p, struct ast *call, struct ast_over *over);
@@ -182,12 +183,17 @@ void stmt__watermark(struct parser *p, const char *column, struct ast *expr, str
 void stmt__connector(struct parser *p, const char *name, struct span at);
 void stmt__format(struct parser *p, const char *name, struct span at);
 void stmt__option(struct parser *p, const char *key, struct span key_at, const char *value, struct span value_at);
+/* key, separator, part: the name of an option grows, up to OPTION_KEY_MAX bytes. */
+const char *stmt__key(struct parser *p, const char *key, char separator, const char *part, struct span at);
 /* A word as an option's value: as written, though names fold. */
 const char *stmt__word(struct parser *p, const char *word, struct span at);
 void stmt__from(struct parser *p, const char *name, struct ast_select *select, struct ast *where, struct span at);
 void stmt__select(struct parser *p, struct ast_select *select, struct span at);
 enum { CONSTRAINT_NOT_NULL = 1, CONSTRAINT_PRIMARY_KEY = 2 };
 
+/* One more part of a name; there are at most NAME_PARTS. */
+enum { NAME_PARTS = 4, OPTION_KEY_MAX = 200 };
+struct list name__add(struct parser *p, struct list parts, const char *part, struct span at);
 /* A dotted name of an object as one: "public" and "main" fall away. */
 const char *name__object(struct parser *p, struct list parts);
 const char *name__dotted(struct parser *p, struct list parts);
