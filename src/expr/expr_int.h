@@ -48,8 +48,9 @@ enum {
     FN_LAX = 2,      /* looks at NULLs itself and sets `valid` */
     FN_VOLATILE = 4, /* never folded */
     FN_VARIADIC = 8, /* the last argument repeats, at least once */
-    FN_KEEPS = 32,   /* uses call.keep */
     FN_COSTLY = 16,  /* worth a selection when it stands right of AND */
+    FN_KEEPS = 32,   /* uses call.keep */
+    FN_FLOATS = 64,  /* only for a first argument that is a float already */
 };
 #define FN_ARGS 6
 struct function {
