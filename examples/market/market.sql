@@ -9,7 +9,7 @@ CREATE SOURCE trades (
     account_id BIGINT,
     symbol VARCHAR,
     side VARCHAR,
-    price DOUBLE,
+    price DECIMAL(10,2),
     volume BIGINT,
     order_ref BIGINT,
     ts TIMESTAMP,
@@ -40,6 +40,6 @@ GROUP BY account_id, symbol, TUMBLE(ts, INTERVAL '5' SECOND);
 
 CREATE STREAM wash_score AS
 SELECT account_id, symbol, window_start, bought, sold,
-       ROUND(CAST(LEAST(bought, sold) AS DECIMAL(18,2)) / GREATEST(bought, sold), 3) AS score
+       CAST(CAST(LEAST(bought, sold) AS DOUBLE) / GREATEST(bought, sold) AS DECIMAL(4,3)) AS score
 FROM wash
 WHERE bought + sold > 100000 AND LEAST(bought, sold) * 100 > GREATEST(bought, sold) * 99;

@@ -873,6 +873,7 @@ struct stream {
     unsigned flags;
     struct cdata_source from;
     struct err err;
+    char message[sizeof(((struct err *)0)->text) + 48]; /* with the codes, which have no other way out */
 };
 
 static int stream_schema(struct ArrowArrayStream *x, struct ArrowSchema *out)
@@ -896,7 +897,10 @@ static int stream_next(struct ArrowArrayStream *x, struct ArrowArray *out)
 static const char *stream_error(struct ArrowArrayStream *x)
 {
     struct stream *s = x->private_data;
-    return s->err.text[0] ? s->err.text : NULL;
+    if (!s->err.text[0]) return NULL;
+    snprintf(s->message, sizeof s->message, "[LAM-%04d] %s (SQLSTATE %s)", s->err.code, s->err.text,
+             err_sqlstate(s->err.code));
+    return s->message;
 }
 
 static void stream_release(struct ArrowArrayStream *x)

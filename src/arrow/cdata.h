@@ -51,7 +51,8 @@ struct cdata_source {
     void (*close)(void *ctx);
     void *ctx;
 };
-/* s is copied. Batches are exported from a pool of the stream's own. */
+/* s is copied. Batches are exported from a pool of the stream's own. get_last_error gives "[LAM-1203] division by zero
+ * (SQLSTATE 22012)". */
 void cdata_stream(const struct schema *s, unsigned flags, struct cdata_source from, struct ArrowArrayStream *out);
 /* A stream over batches that exist: it references each. */
 void cdata_stream_list(const struct schema *s, unsigned flags, struct batch *const *batches, size_t n,

@@ -44,6 +44,7 @@ struct unit {
     int64_t factor;
 };
 
+/* clang-format off */
 static const struct unit durations[] = {
     {"us", 1},           {"microsecond", 1},
     {"ms", 1000},        {"msec", 1000},          {"millisecond", 1000},
@@ -62,6 +63,12 @@ static const struct unit sizes[] = {
     {"t", 1LL << 40}, {"tb", 1LL << 40}, {"tib", 1LL << 40},
     {NULL, 0},
 };
+/* As messages write them, largest first. */
+static const struct unit time_units[] = {{" d", 86400000000}, {" h", 3600000000}, {" min", 60000000},
+                                         {" s", 1000000},     {" ms", 1000},      {" us", 1}};
+static const struct unit size_units[] = {{" TiB", 1LL << 40}, {" GiB", 1 << 30}, {" MiB", 1 << 20}, {" KiB", 1 << 10}, {"", 1}};
+static const struct unit plain_units[] = {{"", 1}};
+/* clang-format on */
 
 /* The factor of the word at *s, a plural s allowed; 0: none. Moves *s past it. */
 static int64_t unit_at(const struct unit *units, const char **s)
@@ -122,11 +129,19 @@ bool duration_parse(const char *s, int64_t bare_unit_us, int64_t *out_us)
     return quantity_parse(s, durations, bare_unit_us, true, out_us);
 }
 
-bool size_parse(const char *s, int64_t *out) { return quantity_parse(s, sizes, 1, false, out); }
+bool size_parse(const char *s, int64_t *out)
+{
+    return quantity_parse(s, sizes, 1, false, out);
+}
 
 static bool bool_parse(const char *s, int64_t *out)
 {
-    static const char *const words[][2] = {{"false", "true"}, {"off", "on"}, {"no", "yes"}, {"0", "1"}};
+    static const char *const words[][2] = {
+        {"false", "true"},
+        {"off",   "on"  },
+        {"no",    "yes" },
+        {"0",     "1"   }
+    };
     for (size_t i = 0; i < countof(words); i++)
         for (int v = 0; v < 2; v++)
             if (!text_casecmp(s, words[i][v])) {
@@ -156,9 +171,19 @@ static bool double_parse(const char *s, double *out)
 
 static bool char_parse(const char *s, int64_t *out)
 {
-    static const struct { const char *word; char c; } names[] = {
-        {"\\t", '\t'}, {"tab", '\t'}, {"\\n", '\n'}, {"\\r", '\r'}, {"\\\\", '\\'}, {"space", ' '},
-        {"comma", ','}, {"semicolon", ';'}, {"pipe", '|'},
+    static const struct {
+        const char *word;
+        char c;
+    } names[] = {
+        {"\\t",       '\t'},
+        {"tab",       '\t'},
+        {"\\n",       '\n'},
+        {"\\r",       '\r'},
+        {"\\\\",      '\\'},
+        {"space",     ' ' },
+        {"comma",     ',' },
+        {"semicolon", ';' },
+        {"pipe",      '|' },
     };
     if (s[0] && !s[1]) {
         *out = (unsigned char)s[0];
@@ -231,33 +256,23 @@ static bool in_bounds(const struct option_spec *s, const struct option_value *v)
     return !bounded || (v->i >= s->min && v->i <= s->max);
 }
 
-/* Bounds in the unit that the option is written in. */
+/* A bound in the largest unit that divides it. */
 static void bound_put(const struct option_spec *s, int64_t n, struct text *out)
 {
-    static const struct { int64_t factor; const char *word; } us[] = {
-        {86400000000, " d"}, {3600000000, " h"}, {60000000, " min"}, {1000000, " s"}, {1000, " ms"}, {1, " us"}},
-        bytes[] = {{1LL << 40, " TiB"}, {1 << 30, " GiB"}, {1 << 20, " MiB"}, {1 << 10, " KiB"}, {1, ""}};
-    if (s->type == OPT_INT || n == 0) {
-        text_printf(out, "%lld", (long long)n);
-        return;
-    }
-    size_t i = 0;
-    if (s->type == OPT_SIZE) {
-        while (n % bytes[i].factor) i++;
-        text_printf(out, "%lld%s", (long long)(n / bytes[i].factor), bytes[i].word);
-    } else {
-        while (n % us[i].factor) i++;
-        text_printf(out, "%lld%s", (long long)(n / us[i].factor), us[i].word);
-    }
+    const struct unit *u = s->type == OPT_INT ? plain_units : s->type == OPT_SIZE ? size_units : time_units;
+    while (u->factor > 1 && (!n || n % u->factor)) u++;
+    text_printf(out, "%lld%s", (long long)(n / u->factor), n ? u->word : "");
 }
 
-static enum status out_of_bounds(const char *what, const struct option_spec *s, const struct option_in *in, struct err *err)
+static enum status out_of_bounds(const char *what, const struct option_spec *s, const struct option_in *in,
+                                 struct err *err)
 {
     struct text range = {0};
     bound_put(s, s->min, &range);
     text_puts(&range, " and ");
     bound_put(s, s->max, &range);
-    err_at(err, E_CONNECTOR_OPTION, in->value_pos, "option '%s' of %s must lie between %s", s->name, what, text_cstr(&range));
+    err_at(err, E_CONNECTOR_OPTION, in->value_pos, "option '%s' of %s must lie between %s", s->name, what,
+           text_cstr(&range));
     text_done(&range);
     return E_CONNECTOR_OPTION;
 }
@@ -278,7 +293,8 @@ static enum status bad_value(const char *what, const struct option_spec *s, cons
         text_done(&choices);
         return E_CONNECTOR_OPTION;
     }
-    err_at(err, E_CONNECTOR_OPTION, in->value_pos, "option '%s' of %s takes %s, not '%.100s'", s->name, what, wanted(s), shown);
+    err_at(err, E_CONNECTOR_OPTION, in->value_pos, "option '%s' of %s takes %s, not '%.100s'", s->name, what, wanted(s),
+           shown);
     if (s->sentence) err_hint(err, "%s: %s", s->name, s->sentence);
     return E_CONNECTOR_OPTION;
 }
@@ -333,7 +349,8 @@ static enum status unknown(const char *what, const struct options *o, const stru
     return E_OPTION;
 }
 
-static enum status read_one(struct arena *a, const char *what, struct options *o, const struct option_in *in, struct err *err)
+static enum status read_one(struct arena *a, const char *what, struct options *o, const struct option_in *in,
+                            struct err *err)
 {
     struct option_value *v = value_find(o, in->key);
     if (!v) return unknown(what, o, in, err);
@@ -376,8 +393,14 @@ const struct option_value *options_get(const struct options *o, const char *name
     return v;
 }
 
-const char *options_text(const struct options *o, const char *name) { return options_get(o, name)->text; }
-int64_t options_int(const struct options *o, const char *name) { return options_get(o, name)->i; }
+const char *options_text(const struct options *o, const char *name)
+{
+    return options_get(o, name)->text;
+}
+int64_t options_int(const struct options *o, const char *name)
+{
+    return options_get(o, name)->i;
+}
 
 bool options_has(const struct options *o, const char *name)
 {

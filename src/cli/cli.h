@@ -53,7 +53,8 @@ int live_run(struct cli *c);
 /* stop.c: SIGINT and SIGTERM end what waits, on a thread of their own; a second one ends the process. */
 void stop_begin(void);
 void stop_target(struct lam_session *s); /* whose waiting calls are cancelled; NULL: nobody's */
-int stop_signal(void);                   /* the signal that came, or 0 */
+int stop_signal(void);                   /* the signal that came, or 0; SIGPIPE: who read stdout has gone */
+int stop_status(void);                   /* the exit status for it */
 void stop_clear(void);                   /* the shell goes on after an interrupt */
 /* While the shell reads a line, an interrupt is for the reader of the line (a pthread_kill with SIGINT). */
 void stop_at_prompt(bool yes);

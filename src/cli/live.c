@@ -1,9 +1,11 @@
 /* Streams as they move: a table on a terminal, a line a second elsewhere. Ends when all sources have.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
+#include "cli/grid.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,7 +72,10 @@ static void take_rows(struct live *l, struct view *v)
     int rc = 0;
     while (!v->ended && !(rc = lam_poll(v->sub, &a))) {
         v->rows += a.length;
-        if (!l->terminal) print_rows(stdout, &v->schema, &a, PRINT_TSV, !v->begun);
+        if (!l->terminal) {
+            printf("-- %s\n", v->name);
+            print_rows(stdout, &v->schema, &a, PRINT_TSV, !v->begun);
+        }
         v->begun = true;
         v->kept[v->n++] = a;
         forget_old(v);
@@ -118,17 +123,28 @@ static void status_line(struct live *l, FILE *out)
     l->drawn_rows = l->rows;
 }
 
-/* The last ROWS_SHOWN rows: the oldest array may be shown in part, by an offset of its own. */
-static void draw_view(const struct view *v, FILE *out)
+/* What is drawn must fit the screen, or the cursor cannot go back over it: a view takes five lines besides its rows. */
+static int rows_that_fit(const struct live *l)
 {
-    struct table *t = table_new(&v->schema);
-    int64_t total = 0;
-    for (int i = 0; i < v->n; i++) total += v->kept[i].length;
-    for (int i = 0; i < v->n; i++)
-        table_add_from(t, &v->schema, &v->kept[i], i || total <= ROWS_SHOWN ? 0 : total - ROWS_SHOWN);
+    struct winsize w;
+    if (ioctl(1, TIOCGWINSZ, &w) || w.ws_row < 10) return ROWS_SHOWN;
+    int rows = (w.ws_row - 2) / l->n - 5;
+    return rows < 1 ? 1 : rows < ROWS_SHOWN ? rows : ROWS_SHOWN;
+}
+
+/* The last rows: the oldest array may be shown in part. */
+static void draw_view(const struct view *v, int64_t rows, FILE *out)
+{
+    struct grid *t = grid_new(&v->schema);
+    int64_t skip = -rows;
+    for (int i = 0; i < v->n; i++) skip += v->kept[i].length;
+    for (int i = 0; i < v->n; i++) {
+        if (skip < v->kept[i].length) grid_add_from(t, &v->schema, &v->kept[i], skip > 0 ? skip : 0);
+        skip -= v->kept[i].length;
+    }
     fprintf(out, "%s\n", v->name);
-    table_print(out, t);
-    table_free(t);
+    grid_frame(out, t);
+    grid_free(t);
 }
 
 static void draw(struct live *l)
@@ -138,7 +154,8 @@ static void draw(struct live *l)
     FILE *out = open_memstream(&text, &n);
     if (l->lines) fprintf(out, "\033[%dA\033[J", l->lines);
     status_line(l, out);
-    for (int i = 0; i < l->n; i++) draw_view(&l->views[i], out);
+    int rows = rows_that_fit(l);
+    for (int i = 0; i < l->n; i++) draw_view(&l->views[i], rows, out);
     fclose(out);
     l->lines = 0;
     for (size_t i = 0; i < n; i++) l->lines += text[i] == '\n';
@@ -200,5 +217,5 @@ int live_run(struct cli *c)
     if (!rc || stop_signal()) summarise(l);
     close_all(l);
     free(l);
-    return stop_signal() ? 128 + stop_signal() : rc ? EXIT_RUN : EXIT_OK;
+    return stop_signal() ? stop_status() : rc ? EXIT_RUN : EXIT_OK;
 }

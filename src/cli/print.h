@@ -16,12 +16,4 @@ int print_stream(FILE *out, struct ArrowArrayStream *s, enum print_format format
 void print_rows(FILE *out, const struct ArrowSchema *x, const struct ArrowArray *a, enum print_format format,
                 bool begin);
 
-/* A table under construction: rows are added, then laid out with columns as wide as they need be. */
-struct table;
-struct table *table_new(const struct ArrowSchema *x);
-void table_add(struct table *t, const struct ArrowSchema *x, const struct ArrowArray *a);
-void table_add_from(struct table *t, const struct ArrowSchema *x, const struct ArrowArray *a, int64_t from);
-void table_print(FILE *out, struct table *t);
-void table_free(struct table *t);
-
 #endif

@@ -2,24 +2,11 @@
 #include "cli/cli.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define PROGRESS_US 250000
-
-static int stopped(void)
-{
-    return 128 + stop_signal();
-}
-
-/* Whoever read our output has gone: no error, as for LIMIT. */
-static bool reader_gone(void)
-{
-    struct pollfd p = {.fd = 1};
-    return poll(&p, 1, 0) == 1 && p.revents & POLLERR;
-}
 
 int run_statements(struct cli *c, const char *file, const char *sql, size_t *results)
 {
@@ -30,7 +17,7 @@ int run_statements(struct cli *c, const char *file, const char *sql, size_t *res
         rc = lam_execute_next(c->session, sql, &at, &s);
         if (rc == LAM_END) return EXIT_OK;
         if (rc) {
-            if (stop_signal()) return stopped();
+            if (stop_signal()) return stop_status();
             cli_error(c, file);
             return EXIT_RUN;
         }
@@ -40,7 +27,7 @@ int run_statements(struct cli *c, const char *file, const char *sql, size_t *res
         fflush(stdout);
         if (rc && !stop_signal()) fprintf(stderr, "%s\n", why ? why : strerror(rc));
         free(why);
-        if (rc) return stop_signal() ? stopped() : EXIT_RUN;
+        if (rc) return stop_signal() ? stop_status() : EXIT_RUN;
     }
 }
 
@@ -67,8 +54,8 @@ static int wait_for_end(struct cli *c, const char *file)
     while ((rc = lam_wait(c->db, c->session, p.on ? PROGRESS_US : -1)) == LAM_TIMEOUT && !stop_signal())
         progress_show(&p, c);
     progress_end(&p);
-    if (stop_signal()) return stopped();
-    if (!rc || reader_gone()) return EXIT_OK;
+    if (stop_signal()) return stop_status();
+    if (!rc) return EXIT_OK;
     cli_error(c, file);
     return EXIT_RUN;
 }
@@ -97,7 +84,7 @@ static int run(struct cli *c, const char *file, const char *sql)
     if (c->live) return live_run(c);
     int rc = lam_apply(c->session);
     if (!rc && c->replay) rc = lam_replay(c->session, c->replay);
-    if (rc && stop_signal()) return stopped();
+    if (rc && stop_signal()) return stop_status();
     if (rc) {
         cli_error(c, file);
         return EXIT_RUN;

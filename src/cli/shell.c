@@ -65,11 +65,11 @@ static void dot_command(struct shell *sh, char *line)
     else if (!strcmp(name, ".help"))
         fputs(help, stdout);
     else if (!strcmp(name, ".tables"))
-        execute(sh, ".tables", "SHOW SOURCES; SHOW STREAMS; SHOW SINKS;");
+        execute(sh, ".tables", "SHOW TABLES; SHOW SINKS;");
     else if (!strcmp(name, ".timer") && value)
         sh->timer = !strcmp(value, "on");
     else if (!strcmp(name, ".mode") && value && print_format_of(value, &sh->c->format))
-        sh->c->format_name = value;
+        return;
     else if (!strcmp(name, ".read") && value)
         read_script(sh, value);
     else

@@ -1,9 +1,12 @@
-/* Ending on SIGINT and SIGTERM. All threads block both; one waits for them and cancels what the session waits for, so
- * that no handler runs in the library's threads. SPDX-License-Identifier: Apache-2.0 */
+/* Ending on SIGINT, SIGTERM, or when nobody reads our output any more. All threads block both signals; one waits for
+ * them and cancels what the session waits for, so that no handler runs in the library's threads.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,15 +51,27 @@ static void stop(int sig, const sigset_t *set)
     }
 }
 
+/* The reader of our output may go as well: that is the end of what is wanted. */
 static void *wait_for_signals(void *arg)
 {
     (void)arg;
     sigset_t set = both();
-    for (int sig; !sigwait(&set, &sig);) {
-        if (sig == SIGINT && atomic_load(&at_prompt))
+    struct pollfd fds[] = {
+        {signalfd(-1, &set, SFD_CLOEXEC), POLLIN, 0},
+        {1,          0,              0                         }
+    };
+    struct signalfd_siginfo info;
+    while (poll(fds, 2, -1) > 0) {
+        if (fds[1].revents) {
+            fds[1].fd = -1;
+            stop(SIGPIPE, &set);
+        } else if (read(fds[0].fd, &info, sizeof info) != sizeof info) {
+            break;
+        } else if (info.ssi_signo == SIGINT && atomic_load(&at_prompt)) {
             pthread_kill(main_thread, SIGINT);
-        else
-            stop(sig, &set);
+        } else {
+            stop((int)info.ssi_signo, &set);
+        }
     }
     return NULL;
 }
@@ -82,6 +97,11 @@ void stop_target(struct lam_session *s)
 int stop_signal(void)
 {
     return atomic_load(&came);
+}
+
+int stop_status(void)
+{
+    return stop_signal() == SIGPIPE ? EXIT_OK : 128 + stop_signal();
 }
 
 void stop_clear(void)

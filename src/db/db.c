@@ -109,6 +109,7 @@ void lam_session_close(struct lam_session *s)
     while (s->vars) lam_set_var(s, s->vars->name, NULL);
     text_done(&s->detail);
     text_done(&s->statement);
+    text_done(&s->before);
     mem_free(s);
 }
 
@@ -123,6 +124,7 @@ int lam_wait(struct lam_db *db, struct lam_session *s, int64_t timeout_us)
     if (s) {
         s->errpos = -1;
         text_clear(&s->statement);
+        text_clear(&s->before);
         return session_fail(s, &err);
     }
     return (int)st;

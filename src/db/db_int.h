@@ -30,7 +30,8 @@ struct lam_db {
     bool closing;
     struct lock push_lock; /* of push_pool: foreign arrays become batches under it */
     struct pool *push_pool;
-    struct arena *arena;   /* connector and format descriptions */
+    struct arena *arena;   /* of what follows */
+    struct description *descriptions; /* of connectors and formats, as the planner sees them */
 };
 
 /* The catalog. */
@@ -64,8 +65,8 @@ struct lam_session {
     struct err err;
     char message[620];
     struct text detail;
-    struct text statement;  /* the text err.pos counts in */
-    size_t line;            /* lines of the script before it */
+    struct text statement;  /* the text err.pos counts in: the statement with its variables put in */
+    struct text before;     /* the script's text before it, for line numbers */
     int64_t errpos;         /* in the text the caller gave */
     struct variable *vars;
     _Atomic bool cancel;

@@ -198,5 +198,6 @@ int lam_replay(struct lam_session *s, const char *path)
     if (!st) return LAM_OK;
     s->errpos = -1;
     text_clear(&s->statement);
+    text_clear(&s->before);
     return session_fail(s, &err);
 }

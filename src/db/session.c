@@ -27,7 +27,13 @@ const char *lam_errdetail(struct lam_session *s, const char *file)
 {
     text_clear(&s->detail);
     if (!s->err.code) return "";
-    sql_print_error(file, s->statement.p, s->statement.n, &s->err, &s->detail);
+    struct text whole = {0};
+    struct err at = s->err;
+    text_put(&whole, s->before.p, s->before.n);
+    text_put(&whole, s->statement.p, s->statement.n);
+    if (at.pos != NO_POS) at.pos += (uint32_t)s->before.n;
+    sql_print_error(file, whole.p, whole.n, &at, &s->detail);
+    text_done(&whole);
     return text_cstr(&s->detail);
 }
 
@@ -262,14 +268,6 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
 
 /* ---- scripts ------------------------------------------------------------------------------------------------------------ */
 
-/* Where the statement that begins at text[at] ends: behind its semicolon, or at n. */
-static size_t statement_end(const char *text, size_t at, size_t n)
-{
-    for (size_t i = at; i < n; i++)
-        if (text[i] == ';' && !sql_incomplete(text + at, i + 1 - at)) return i + 1;
-    return n;
-}
-
 static bool only_blanks(const char *text, size_t n)
 {
     struct arena *a = arena_new();
@@ -298,13 +296,13 @@ int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct 
     if (out) memset(out, 0, sizeof *out);
     do {
         if (from >= n) return *at = n, LAM_END;
-        to = statement_end(sql, from, n);
+        to = sql_statement_end(sql, n, from);
         if (!only_blanks(sql + from, to - from)) break;
         from = to;
     } while (true);
     *at = to;
-    s->line = 0;
-    for (size_t i = 0; i < from; i++) s->line += sql[i] == '\n';
+    text_clear(&s->before);
+    text_put(&s->before, sql, from);
     enum status st = session_statement(s, sql + from, to - from, &rows, &err);
     if (st) {
         s->errpos = err.pos == NO_POS ? -1 : (int64_t)(from + err.pos);

@@ -21,6 +21,7 @@ static enum status plan_stream(struct lam_session *s, struct arena *a, const cha
     sql_print_name(stream, &sql);
     if (where) text_printf(&sql, " WHERE %s", where);
     text_clear(&s->statement);
+    text_clear(&s->before);
     text_put(&s->statement, sql.p, sql.n);
     text_done(&sql);
     struct stmt *st;

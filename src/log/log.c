@@ -19,6 +19,7 @@ struct cursor {
     struct cursor *next;
     struct task *reader;
     uint64_t at;
+    bool closed;
 };
 
 struct log *log_new(int64_t bytes_max, struct task *writer)
@@ -106,19 +107,27 @@ struct cursor *cursor_new(struct log *l, struct task *reader)
     return c;
 }
 
-void cursor_free(struct cursor *c)
+void cursor_close(struct cursor *c)
 {
-    if (!c) return;
     struct log *l = c->log;
     lock_take(&l->lock);
-    for (struct cursor **p = &l->cursors; *p; p = &(*p)->next)
-        if (*p == c) {
-            *p = c->next;
-            break;
-        }
+    if (c->closed) {
+        lock_give(&l->lock);
+        return;
+    }
+    c->closed = true;
+    struct cursor **at = &l->cursors;
+    while (*at != c) at = &(*at)->next;
+    *at = c->next;
     bool wake = trim(l) || !l->cursors;
     lock_give(&l->lock);
     if (wake && l->writer->host && !atomic_load(&l->writer->done)) task_wake(l->writer);
+}
+
+void cursor_free(struct cursor *c)
+{
+    if (!c) return;
+    cursor_close(c);
     mem_free(c);
 }
 
@@ -150,30 +159,15 @@ void cursor_advance(struct cursor *c)
     if (wake) task_wake(l->writer);
 }
 
-static void lag(struct cursor *c, int64_t *bytes, uint64_t *rows)
+void cursor_lag(struct cursor *c, int64_t *bytes, uint64_t *rows)
 {
     struct log *l = c->log;
+    *bytes = 0, *rows = 0;
     lock_take(&l->lock);
-    for (uint64_t s = c->at; s < l->next; s++)
+    for (uint64_t s = c->at; s < l->next && !c->closed; s++)
         if (entry(l, s)->kind == LOG_BATCH) {
             *bytes += entry(l, s)->b->bytes_held;
             *rows += entry(l, s)->b->rows;
         }
     lock_give(&l->lock);
-}
-
-int64_t cursor_lag_bytes(struct cursor *c)
-{
-    int64_t bytes = 0;
-    uint64_t rows = 0;
-    lag(c, &bytes, &rows);
-    return bytes;
-}
-
-uint64_t cursor_lag_rows(struct cursor *c)
-{
-    int64_t bytes = 0;
-    uint64_t rows = 0;
-    lag(c, &bytes, &rows);
-    return rows;
 }

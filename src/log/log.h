@@ -35,14 +35,15 @@ bool log_full(struct log *l);
 
 /* Control. A cursor at the end of the log: it sees what is appended from now on. reader is woken by appends. */
 struct cursor *cursor_new(struct log *l, struct task *reader);
-void cursor_free(struct cursor *c); /* what only it had not passed is let go */
+void cursor_close(struct cursor *c); /* what only it had not passed is let go */
+void cursor_free(struct cursor *c);  /* closes it as well; NULL is allowed */
 bool log_abandoned(struct log *l); /* it had cursors and has none any more; the writer is woken when that happens */
 
 /* Reader. The entry under the cursor, without moving; false when it is at the end. A batch stays valid until
  * cursor_advance. */
 bool cursor_peek(struct cursor *c, struct log_entry *out);
 void cursor_advance(struct cursor *c);
-int64_t cursor_lag_bytes(struct cursor *c);
-uint64_t cursor_lag_rows(struct cursor *c);
+/* Anyone: what lies between it and the end of the log; nothing once it is closed. */
+void cursor_lag(struct cursor *c, int64_t *bytes, uint64_t *rows);
 
 #endif

@@ -1,5 +1,5 @@
-/* The binder's own face: names, expressions, groups and queries, from the syntax tree to plan nodes. One binder serves one
- * statement; all it makes lives in the statement's arena. The error travels in the binder: the first one set is the
+/* The binder's own face: names, expressions, groups and queries, from the syntax tree to plan nodes. One binder serves
+ * one statement; all it makes lives in the statement's arena. The error travels in the binder: the first one set is the
  * statement's. SPDX-License-Identifier: Apache-2.0 */
 #ifndef PLAN_BIND_H
 #define PLAN_BIND_H
@@ -18,9 +18,9 @@ struct binder {
     struct err *err;
     const struct object **uses; /* objects named, each once */
     int nuses, uses_cap;
-    const struct cte *ctes;     /* innermost first */
-    int depth;                  /* of nested queries */
-    int nfrom;                  /* FROM items bound: nested WITH must not multiply without end */
+    const struct cte *ctes; /* innermost first */
+    int depth;              /* of nested queries */
+    int nfrom;              /* FROM items bound: nested WITH must not multiply without end */
 };
 
 /* E_UNSUPPORTED for `what`; `instead` says what is there instead. */
@@ -48,7 +48,7 @@ enum status scope_rename(struct binder *b, struct scope *s, const char *const *n
 /* Both sides' names over `join`; the columns of using_ stand first, once. */
 struct scope *scope_join(struct arena *a, const struct scope *left, const struct scope *right, struct plan *join,
                          const char *const *using_, int nusing);
-#define SCOPE_NONE (-1)
+#define SCOPE_NONE      (-1)
 #define SCOPE_AMBIGUOUS (-2)
 /* table may be NULL. A column of the plan, SCOPE_NONE or SCOPE_AMBIGUOUS. */
 int scope_look(const struct scope *s, const char *table, const char *name);
@@ -65,9 +65,9 @@ struct grouping;
 /* Where an expression stands. */
 struct place {
     struct binder *b;
-    const struct scope *scope;  /* NULL: no columns here */
-    const char *clause;         /* for messages: "WHERE" */
-    struct grouping *grouping;  /* NULL: no aggregates here */
+    const struct scope *scope; /* NULL: no columns here */
+    const char *clause;        /* for messages: "WHERE" */
+    struct grouping *grouping; /* NULL: no aggregates here */
     bool in_aggregate;
     int depth;
 };
@@ -76,7 +76,8 @@ enum status bind_expr(struct place *p, const struct ast *e, struct expr **out);
 enum status bind_bool(struct place *p, const struct ast *e, struct expr **out);
 /* A constant span of time without months, in microseconds; a plain number is of `bare_us` each (0: refused).
  * what: "the window's size". */
-enum status bind_span(struct binder *b, const struct ast *e, const char *what, int64_t bare_us, enum status code, int64_t *out);
+enum status bind_span(struct binder *b, const struct ast *e, const char *what, int64_t bare_us, enum status code,
+                      int64_t *out);
 /* LIMIT and OFFSET; -1: NULL or none. */
 enum status bind_count(struct binder *b, const struct ast *e, const char *what, int64_t *out);
 /* PostgreSQL's name of an unnamed column. */
@@ -105,7 +106,7 @@ enum status window_refuse(struct binder *b, const struct ast *call);
 struct grouping {
     struct binder *b;
     const struct scope *scope;
-    int base;                   /* the first column beyond the input's */
+    int base; /* the first column beyond the input's */
     bool active;
     uint32_t pos;
     int nkeys, keys_cap;

@@ -13,7 +13,8 @@ enum { VIRTUAL_START, VIRTUAL_END, VIRTUAL_AGGS };
 
 void grouping_init(struct grouping *g, struct binder *b, const struct scope *scope)
 {
-    *g = (struct grouping){.b = b, .scope = scope, .base = scope->plan->schema->n, .start_column = -1, .end_column = -1};
+    *g =
+        (struct grouping){.b = b, .scope = scope, .base = scope->plan->schema->n, .start_column = -1, .end_column = -1};
 }
 
 /* ---- the arguments of a window -------------------------------------------------------------------- */
@@ -35,7 +36,8 @@ enum status window_refuse(struct binder *b, const struct ast *call)
 /* The column that e is, also as an integer widened to BIGINT; -1: none. */
 static int plain_column(const struct expr *e)
 {
-    if (e->kind == EXPR_CAST && e->nargs == 1 && e->type.id == T_INT64 && type_is_integer(e->args[0]->type)) e = e->args[0];
+    if (e->kind == EXPR_CAST && e->nargs == 1 && e->type.id == T_INT64 && type_is_integer(e->args[0]->type))
+        e = e->args[0];
     return e->kind == EXPR_COLUMN ? e->column : -1;
 }
 
@@ -91,10 +93,33 @@ static struct expr *span_const(struct binder *b, bool is_ms, int64_t us, uint32_
     return expr_const(b->a, v, pos);
 }
 
+/* ts - (((ts - offset) % size + size) % size): % takes the sign of ts. */
+static enum status start_of_ms(struct binder *b, const struct window_args *w, uint32_t pos, struct expr **out)
+{
+    struct expr *size = span_const(b, true, w->size_us, pos), *rest = w->time;
+    const struct {
+        const char *name;
+        struct expr *with;
+    } steps[] = {
+        {"-",           w->offset_us ? span_const(b, true, w->offset_us, pos) : NULL},
+        {"%", size                },
+        {"+",           size                                 },
+        {"%",           size                       }
+    };
+    for (size_t i = 0; i < countof(steps); i++) {
+        struct expr *args[] = {rest, steps[i].with};
+        if (args[1]) TRY(expr_call(b->a, steps[i].name, args, 2, pos, &rest, b->err));
+    }
+    struct expr *args[] = {w->time, rest};
+    return expr_call(b->a, "-", args, 2, pos, out, b->err);
+}
+
 enum status window_start_expr(struct binder *b, const struct window_args *w, uint32_t pos, struct expr **out)
 {
-    struct expr *args[] = {w->time, span_const(b, w->is_ms, w->size_us, pos), span_const(b, w->is_ms, w->offset_us, pos)};
-    return expr_call(b->a, "tumble", args, 3, pos, out, b->err);
+    if (w->is_ms) return start_of_ms(b, w, pos, out);
+    struct value origin = {.type = w->time->type, .i = w->offset_us};
+    struct expr *args[] = {span_const(b, false, w->size_us, pos), w->time, expr_const(b->a, origin, pos)};
+    return expr_call(b->a, "date_bin", args, 3, pos, out, b->err);
 }
 
 enum status time_plus(struct binder *b, struct expr *e, bool is_ms, int64_t us, uint32_t pos, struct expr **out)
@@ -133,7 +158,8 @@ static enum status group_tumble(struct grouping *g, const struct ast *e)
     struct window_args w;
     TRY(window_bind(&p, e, &w));
     if (g->window == WINDOW_TUMBLE && !window_same(&g->args, &w))
-        return bind_refuse(g->b, e->pos, "a second window in GROUP BY", "aggregate by one window, then window that stream again");
+        return bind_refuse(g->b, e->pos, "a second window in GROUP BY",
+                           "aggregate by one window, then window that stream again");
     g->window = WINDOW_TUMBLE;
     g->args = w;
     return ST_OK;
@@ -175,8 +201,8 @@ static bool take_tumble(struct grouping *g, int start, int end)
     for (int i = 0; i < n - 3; i++)
         if (expr_same(tvf->exprs[i], tvf->time)) {
             g->window = WINDOW_TUMBLE;
-            g->args = (struct window_args){expr_column(g->b->a, i, tvf->time->type, NO_POS), tvf->time_is_ms, tvf->size_us,
-                                           tvf->offset_us};
+            g->args = (struct window_args){expr_column(g->b->a, i, tvf->time->type, NO_POS), tvf->time_is_ms,
+                                           tvf->size_us, tvf->offset_us};
             g->start_column = n - 3, g->end_column = n - 2;
             return true;
         }
@@ -227,14 +253,17 @@ static enum status no_watermark(struct grouping *g)
     err_at(b->err, E_WATERMARK, pos, "no watermark says when a window over %s may close",
            column >= 0 ? scope_print(g->scope, column, b->a) : "this expression");
     if (time >= 0 && in->lags[time] != LAG_NONE)
-        err_hint(b->err, "window over %s, or declare the watermark for the other column", in->schema->fields[time].name);
+        err_hint(b->err, "window over %s, or declare the watermark for the other column",
+                 in->schema->fields[time].name);
     else
         err_hint(b->err, "declare one on the source: WATERMARK FOR %s AS %s - INTERVAL '5' SECOND",
-                 column >= 0 ? in->schema->fields[column].name : "ts", column >= 0 ? in->schema->fields[column].name : "ts");
+                 column >= 0 ? in->schema->fields[column].name : "ts",
+                 column >= 0 ? in->schema->fields[column].name : "ts");
     return E_WATERMARK;
 }
 
-/* The column that says when the window closes: of bounds the end, else the start, behind whose lag no later row comes. */
+/* The column that says when the window closes: of bounds the end, else the start, behind whose lag no later row comes.
+ */
 static int closing_column(const struct grouping *g)
 {
     return g->window == WINDOW_COLUMNS && g->end_column >= 0 ? g->end_column : plain_column(g->args.time);
@@ -255,7 +284,10 @@ enum status grouping_windows(struct grouping *g)
 
 /* ---- what a group gives ---------------------------------------------------------------------------- */
 
-static struct type bound_type(const struct grouping *g) { return g->args.time->type; }
+static struct type bound_type(const struct grouping *g)
+{
+    return g->args.time->type;
+}
 
 static struct expr *bound_column(const struct grouping *g, int which, uint32_t pos)
 {
@@ -269,7 +301,8 @@ enum status grouping_name(struct place *p, const struct ast *e, struct expr **ou
     if (!strcmp(e->parts[0], "window_start")) *out = bound_column(g, VIRTUAL_START, e->pos);
     if (!strcmp(e->parts[0], "window_end")) *out = bound_column(g, VIRTUAL_END, e->pos);
     if (!strcmp(e->parts[0], "window_time"))
-        return time_plus(g->b, bound_column(g, VIRTUAL_END, e->pos), g->args.is_ms, -time_unit(g->args.is_ms), e->pos, out);
+        return time_plus(g->b, bound_column(g, VIRTUAL_END, e->pos), g->args.is_ms, -time_unit(g->args.is_ms), e->pos,
+                         out);
     return ST_OK;
 }
 
@@ -284,7 +317,8 @@ static enum status no_aggregate_here(struct place *p, const struct ast *e)
 
 static bool agg_same(const struct agg_call *x, const struct agg_call *y)
 {
-    if (x->class != y->class || x->nargs != y->nargs || x->distinct != y->distinct || !x->filter != !y->filter) return false;
+    if (x->class != y->class || x->nargs != y->nargs || x->distinct != y->distinct || !x->filter != !y->filter)
+        return false;
     for (int i = 0; i < x->nargs; i++)
         if (!expr_same(x->args[i], y->args[i])) return false;
     return !x->filter || expr_same(x->filter, y->filter);
@@ -312,14 +346,15 @@ static enum status bind_aggregate(struct place *p, const struct ast *e, struct e
     if (e->order.n || e->within_group)
         return bind_refuse(b, e->pos, e->within_group ? "WITHIN GROUP" : "ORDER BY within an aggregate",
                            "FIRST_VALUE and LAST_VALUE go by event time");
-    struct place inner = {.b = b, .scope = p->scope, .clause = "an aggregate", .grouping = g, .in_aggregate = true,
-                          .depth = p->depth};
+    struct place inner = {
+        .b = b, .scope = p->scope, .clause = "an aggregate", .grouping = g, .in_aggregate = true, .depth = p->depth};
     struct expr **args = arena_alloc(b->a, sizeof *args * (size_t)e->args.n), *filter = NULL;
     struct agg_call *call;
     for (int i = 0; i < e->args.n; i++) TRY(bind_expr(&inner, e->args.at[i], &args[i]));
     inner.clause = "FILTER";
     if (e->filter) TRY(bind_bool(&inner, e->filter, &filter));
-    TRY(agg_bind(b->a, arena_strdup(b->a, e->name), args, e->args.n, e->star, e->distinct, filter, e->pos, &call, b->err));
+    TRY(agg_bind(b->a, arena_strdup(b->a, e->name), args, e->args.n, e->star, e->distinct, filter, e->pos, &call,
+                 b->err));
     g->active = true;
     *out = expr_column(b->a, g->base + VIRTUAL_AGGS + agg_add(g, call), call->type, e->pos);
     return ST_OK;
@@ -333,7 +368,8 @@ static enum status bind_bound(struct place *p, const struct ast *e, int which, s
     if (!g || p->in_aggregate || g->window == WINDOW_NONE) {
         if (scalar) return ST_OK;
         err_at(p->b->err, E_WINDOW, e->pos, "%s() needs a window in GROUP BY", e->name);
-        err_hint(p->b->err, "add TUMBLE(ts, INTERVAL '1' MINUTE) to GROUP BY, or use tumble(ts, size) for a row's window");
+        err_hint(p->b->err,
+                 "add TUMBLE(ts, INTERVAL '1' MINUTE) to GROUP BY, or use tumble(ts, size) for a row's window");
         return E_WINDOW;
     }
     if (e->args.n) {
@@ -367,9 +403,11 @@ static enum status unbounded(struct grouping *g)
     int time = in->schema->time_column;
     err_at(b->err, E_UNBOUNDED, g->pos, "an aggregate over input that never ends has no last result");
     if (time >= 0 && in->lags[time] != LAG_NONE)
-        err_hint(b->err, "group by a window, as in GROUP BY TUMBLE(%s, INTERVAL '1' MINUTE)", in->schema->fields[time].name);
+        err_hint(b->err, "group by a window, as in GROUP BY TUMBLE(%s, INTERVAL '1' MINUTE)",
+                 in->schema->fields[time].name);
     else
-        err_hint(b->err, "declare WATERMARK FOR a time column of the source and group by TUMBLE(column, INTERVAL '1' MINUTE)");
+        err_hint(b->err,
+                 "declare WATERMARK FOR a time column of the source and group by TUMBLE(column, INTERVAL '1' MINUTE)");
     return E_UNBOUNDED;
 }
 
@@ -391,7 +429,10 @@ static enum status check_emit(struct grouping *g, const struct ast_select *s)
     return err_at(b->err, E_ARGUMENT, s->lateness->pos, "the lateness must not be negative");
 }
 
-static int64_t plus(int64_t x, int64_t y) { return x >= LAG_END - y ? LAG_END : x + y; }
+static int64_t plus(int64_t x, int64_t y)
+{
+    return x >= LAG_END - y ? LAG_END : x + y;
+}
 
 /* The bounds' own columns: what later rows may still carry follows from when their windows close. */
 static void bound_columns(const struct grouping *g, struct plan *p)
@@ -403,15 +444,16 @@ static void bound_columns(const struct grouping *g, struct plan *p)
     if (g->window == WINDOW_COLUMNS && g->start_column >= 0)
         start_lag = in->lags[g->start_column] == LAG_NONE ? LAG_NONE : plus(in->lags[g->start_column], g->lateness_us);
     for (int i = 0; i < 2; i++) {
-        p->schema->fields[at + i] = (struct field){.name = i ? "window_end" : "window_start", .type = bound_type(g), .not_null = true};
+        p->schema->fields[at + i] =
+            (struct field){.name = i ? "window_end" : "window_start", .type = bound_type(g), .not_null = true};
         p->is_ms[at + i] = g->args.is_ms;
         p->roles[at + i] = i ? ROLE_WINDOW_END : ROLE_WINDOW_START;
         p->lags[at + i] = g->lag_us == LAG_END ? LAG_NONE : i ? end_lag : start_lag;
     }
 }
 
-/* Of a window whose end the input no longer has, the end is its start and one unit: with the start's lag it closes at the
- * same watermark. */
+/* Of a window whose end the input no longer has, the end is its start and one unit: with the start's lag it closes at
+ * the same watermark. */
 static enum status end_expr(struct grouping *g, struct expr **out)
 {
     const struct plan *in = g->scope->plan;
@@ -441,14 +483,20 @@ enum status grouping_plan(struct grouping *g, struct plan *in, const struct ast_
     if (g->window == WINDOW_NONE && !in->bounded) return unbounded(g);
     struct plan *p = node_new(g->b->a, PLAN_AGG, 1, g->nkeys + bounds + g->naggs);
     for (int i = 0; i < g->nkeys; i++) {
-        p->schema->fields[i] = (struct field){.name = arena_strdup(g->b->a, g->key_names[i]), .type = g->keys[i]->type};
+        p->schema->fields[i] =
+            (struct field){.name = node_free_name(g->b->a, p->schema, i, arena_strdup(g->b->a, g->key_names[i])),
+                           .type = g->keys[i]->type};
         if (g->keys[i]->kind == EXPR_COLUMN) p->is_ms[i] = in->is_ms[g->keys[i]->column];
     }
     if (bounds) bound_columns(g, p);
-    for (int i = 0; i < g->naggs; i++)
-        p->schema->fields[g->nkeys + bounds + i] = (struct field){.name = g->aggs[i]->name, .type = g->aggs[i]->type};
+    for (int i = 0; i < g->naggs; i++) {
+        int at = g->nkeys + bounds + i;
+        p->schema->fields[at] =
+            (struct field){.name = node_free_name(g->b->a, p->schema, at, g->aggs[i]->name), .type = g->aggs[i]->type};
+    }
     node_pick_time(p);
-    p->in[0] = (struct plan_input){.node = in, .dist = g->nkeys ? DIST_HASH : DIST_ONE, .nkeys = g->nkeys, .keys = g->keys};
+    p->in[0] =
+        (struct plan_input){.node = in, .dist = g->nkeys ? DIST_HASH : DIST_ONE, .nkeys = g->nkeys, .keys = g->keys};
     p->nkeys = g->nkeys, p->keys = g->keys;
     p->naggs = g->naggs, p->aggs = g->aggs;
     p->window = g->window;
@@ -512,7 +560,8 @@ enum status grouping_distinct(struct binder *b, struct plan *in, const struct as
     grouping_init(&g, b, scope_new(b->a, in, NULL));
     g.pos = s->pos;
     for (int i = 0; i < in->schema->n; i++)
-        TRY(grouping_add_expr(&g, expr_column(b->a, i, in->schema->fields[i].type, NO_POS), in->schema->fields[i].name));
+        TRY(grouping_add_expr(&g, expr_column(b->a, i, in->schema->fields[i].type, NO_POS),
+                              in->schema->fields[i].name));
     TRY(window_columns(&g));
     if (g.window == WINDOW_TUMBLE) return err_at(b->err, E_INTERNAL, s->pos, "a window below DISTINCT");
     if (g.window == WINDOW_NONE && !in->bounded) {

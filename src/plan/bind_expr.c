@@ -7,7 +7,10 @@
 /* Deeper trees than the parser lets through do not come; this guards the stack where it does not bound. */
 #define DEPTH_MAX 2000
 
-bool ast_is_call(const struct ast *e, const char *name) { return e->kind == AST_CALL && !strcmp(e->name, name); }
+bool ast_is_call(const struct ast *e, const char *name)
+{
+    return e->kind == AST_CALL && !strcmp(e->name, name);
+}
 
 /* ---- names and stars ---------------------------------------------------------------------------- */
 
@@ -17,8 +20,7 @@ static enum status bind_column(struct place *p, const struct ast *e, struct expr
     *out = NULL;
     if (p->grouping && !p->in_aggregate) TRY(grouping_name(p, e, out));
     if (*out) return ST_OK;
-    if (!p->scope)
-        return err_at(b->err, E_COLUMN, e->pos, "a column cannot be used in %s", p->clause);
+    if (!p->scope) return err_at(b->err, E_COLUMN, e->pos, "a column cannot be used in %s", p->clause);
     int column;
     TRY(scope_find(b, p->scope, e, &column));
     *out = expr_column(b->a, column, p->scope->plan->schema->fields[column].type, e->pos);
@@ -49,8 +51,8 @@ static const char *nth_function(const void *ctx, int i)
 
 static bool is_window_only(const char *name)
 {
-    static const char *const names[] = {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile",
-                                        "lag", "lead", "nth_value"};
+    static const char *const names[] = {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist",
+                                        "ntile",      "lag",  "lead",       "nth_value"};
     for (size_t i = 0; i < countof(names); i++)
         if (!strcmp(names[i], name)) return true;
     return false;
@@ -73,8 +75,12 @@ static enum status no_function(struct binder *b, const struct ast *e)
 
 static enum status only_for_aggregates(struct binder *b, const struct ast *e)
 {
-    const char *what = e->distinct ? "DISTINCT" : e->filter ? "FILTER" : e->star ? "*" : e->within_group ? "WITHIN GROUP"
-                     : e->order.n ? "ORDER BY" : NULL;
+    const char *what = e->distinct       ? "DISTINCT"
+                       : e->filter       ? "FILTER"
+                       : e->star         ? "*"
+                       : e->within_group ? "WITHIN GROUP"
+                       : e->order.n      ? "ORDER BY"
+                                         : NULL;
     if (!what) return ST_OK;
     return err_at(b->err, E_SYNTAX, e->pos, "%s belongs to aggregates; %.100s() is none", what, e->name);
 }
@@ -90,17 +96,20 @@ static enum status bind_tumble(struct place *p, const struct ast *e, struct expr
 static enum status bind_call(struct place *p, const struct ast *e, struct expr **out)
 {
     struct binder *b = p->b;
-    if (e->over)
-        return bind_refuse(b, e->pos, "OVER", "supported are aggregates with GROUP BY and TUMBLE windows");
+    if (e->over) return bind_refuse(b, e->pos, "OVER", "supported are aggregates with GROUP BY and TUMBLE windows");
     *out = NULL;
     TRY(grouping_call(p, e, out));
     if (*out) return ST_OK;
     TRY(window_refuse(b, e));
     if (!strcmp(e->name, "tumble")) return bind_tumble(p, e, out);
-    if (!expr_function_exists(e->name)) return no_function(b, e);
-    TRY(only_for_aggregates(b, e));
+    bool exists = expr_function_exists(e->name);
+    struct type type;
     struct expr **args;
+    if (!exists && (e->args.n != 1 || !type_from_word(e->name, &type))) return no_function(b, e);
+    TRY(only_for_aggregates(b, e));
     TRY(bind_args(p, e, &args));
+    /* date(x) is CAST(x AS DATE), as in PostgreSQL. */
+    if (!exists) return expr_cast(b->a, args[0], type, false, e->pos, out, b->err);
     return call(p, arena_strdup(b->a, e->name), args, e->args.n, e->pos, out);
 }
 
@@ -157,7 +166,7 @@ static enum status bind_case(struct place *p, const struct ast *e, struct expr *
     if (e->operand) TRY(bind_expr(p, e->operand, &operand));
     TRY(bind_args(p, e, &whens));
     if (e->els) TRY(bind_expr(p, e->els, &els));
-    return expr_case(p->b->a, operand, whens, e->args.n / 2, els, e->pos, out, p->b->err);
+    return expr_case(p->b->a, operand, whens, e->args.n, els, e->pos, out, p->b->err);
 }
 
 static enum status bind_cast(struct place *p, const struct ast *e, struct expr **out)
@@ -181,7 +190,8 @@ static enum status bind_node(struct place *p, const struct ast *e, struct expr *
     case AST_STRING: *out = expr_string(b->a, e->text, e->text_n, e->pos); return ST_OK;
     case AST_INTERVAL: return expr_interval(b->a, e->text, e->name ? e->name : "", e->pos, out, b->err);
     case AST_NAME: return bind_column(p, e, out);
-    case AST_STAR: return err_at(b->err, E_SYNTAX, e->pos, "* stands for columns in a SELECT list and in COUNT(*) only");
+    case AST_STAR:
+        return err_at(b->err, E_SYNTAX, e->pos, "* stands for columns in a SELECT list and in COUNT(*) only");
     case AST_CALL: return bind_call(p, e, out);
     case AST_TYPED:
     case AST_CAST: return bind_cast(p, e, out);
@@ -234,7 +244,8 @@ static enum status bind_constant(struct binder *b, const struct ast *e, const ch
     return err_at(b->err, E_ARGUMENT, e->pos, "%s must be a constant", what);
 }
 
-enum status bind_span(struct binder *b, const struct ast *e, const char *what, int64_t bare_us, enum status code, int64_t *out)
+enum status bind_span(struct binder *b, const struct ast *e, const char *what, int64_t bare_us, enum status code,
+                      int64_t *out)
 {
     struct expr *x;
     struct value v;
@@ -280,10 +291,15 @@ enum status bind_count(struct binder *b, const struct ast *e, const char *what, 
 static const char *cast_name(struct type t, const char *word)
 {
     static const char *const names[T_COUNT] = {
-        [T_BOOL] = "bool", [T_INT8] = "int1", [T_INT16] = "int2", [T_INT32] = "int4", [T_INT64] = "int8",
-        [T_FLOAT] = "float4", [T_DOUBLE] = "float8", [T_DECIMAL] = "numeric", [T_VARCHAR] = "varchar",
-        [T_BLOB] = "bytea", [T_DATE] = "date", [T_TIME] = "time", [T_TIMESTAMP] = "timestamp",
-        [T_TIMESTAMPTZ] = "timestamptz", [T_INTERVAL] = "interval", [T_UUID] = "uuid", [T_JSON] = "json",
+        [T_BOOL] = "bool",           [T_INT8] = "int1",
+        [T_INT16] = "int2",          [T_INT32] = "int4",
+        [T_INT64] = "int8",          [T_FLOAT] = "float4",
+        [T_DOUBLE] = "float8",       [T_DECIMAL] = "numeric",
+        [T_VARCHAR] = "varchar",     [T_BLOB] = "bytea",
+        [T_DATE] = "date",           [T_TIME] = "time",
+        [T_TIMESTAMP] = "timestamp", [T_TIMESTAMPTZ] = "timestamptz",
+        [T_INTERVAL] = "interval",   [T_UUID] = "uuid",
+        [T_JSON] = "json",
     };
     if (word && (!strcmp(word, "text") || !strcmp(word, "jsonb"))) return word;
     if (word && (!strcmp(word, "char") || !strcmp(word, "character"))) return "bpchar";

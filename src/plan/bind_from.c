@@ -1,8 +1,8 @@
 /* FROM: objects, queries, TUMBLE over a table, joins.
  *
- * Joins come without keys first. ON and WHERE are cut into conjuncts and given to the highest join that all of them pass
- * through: what one side alone knows goes down that side, an equality between the sides becomes a key, and what is left
- * of ON stays as the join's residual condition (of WHERE: a filter above). Then every join must have a key.
+ * Joins come without keys first. ON and WHERE are cut into conjuncts and given to the highest join that all of them
+ * pass through: what one side alone knows goes down that side, an equality between the sides becomes a key, and what is
+ * left of ON stays as the join's residual condition (of WHERE: a filter above). Then every join must have a key.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "plan/bind.h"
@@ -45,7 +45,8 @@ enum status bind_object(struct binder *b, const char *name, uint32_t pos, const 
         if (near) err_hint(b->err, "did you mean '%s'?", near);
         return E_TABLE;
     }
-    if (o->kind == OBJECT_SINK) return err_at(b->err, E_TABLE, pos, "'%s' is a sink; rows can be read from sources and streams", name);
+    if (o->kind == OBJECT_SINK)
+        return err_at(b->err, E_TABLE, pos, "'%s' is a sink; rows can be read from sources and streams", name);
     note_use(b, o);
     *out = o;
     return ST_OK;
@@ -168,9 +169,10 @@ static enum status bind_tvf(struct binder *b, const struct ast_from *f, struct s
 
 static enum status join_kind(struct binder *b, const struct ast_from *f)
 {
-    static const char *const names[] = {[JOIN_LEFT] = "LEFT JOIN", [JOIN_RIGHT] = "RIGHT JOIN", [JOIN_FULL] = "FULL JOIN",
-                                        [JOIN_SEMI] = "SEMI JOIN", [JOIN_ANTI] = "ANTI JOIN", [JOIN_ASOF] = "ASOF JOIN",
-                                        [JOIN_ASOF_LEFT] = "ASOF LEFT JOIN"};
+    static const char *const names[] = {
+        [JOIN_LEFT] = "LEFT JOIN",          [JOIN_RIGHT] = "RIGHT JOIN", [JOIN_FULL] = "FULL JOIN",
+        [JOIN_SEMI] = "SEMI JOIN",          [JOIN_ANTI] = "ANTI JOIN",   [JOIN_ASOF] = "ASOF JOIN",
+        [JOIN_ASOF_LEFT] = "ASOF LEFT JOIN"};
     static const char instead[] = "supported are inner joins of bounded inputs on equal keys";
     if (f->join != JOIN_INNER && f->join != JOIN_CROSS) return bind_refuse(b, f->pos, names[f->join], instead);
     if (f->match) return bind_refuse(b, f->match->pos, "MATCH_CONDITION", instead);
@@ -274,8 +276,8 @@ enum status bind_join_check(struct binder *b, const struct ast_from *f, const st
 }
 
 /* USING's columns, NATURAL's being those that both sides have. */
-static enum status using_columns(struct binder *b, const struct ast_from *f, const struct scope *l, const struct scope *r,
-                                 const char ***names, int *n)
+static enum status using_columns(struct binder *b, const struct ast_from *f, const struct scope *l,
+                                 const struct scope *r, const char ***names, int *n)
 {
     if (!f->natural) {
         *names = f->using_.at, *n = f->using_.n;
@@ -284,7 +286,8 @@ static enum status using_columns(struct binder *b, const struct ast_from *f, con
     const char **common = arena_alloc(b->a, sizeof *common * (size_t)(l->n + 1));
     *n = 0;
     for (int i = 0; i < l->n; i++)
-        if (!l->columns[i].hidden && scope_look(r, NULL, l->columns[i].name) != SCOPE_NONE) common[(*n)++] = l->columns[i].name;
+        if (!l->columns[i].hidden && scope_look(r, NULL, l->columns[i].name) != SCOPE_NONE)
+            common[(*n)++] = l->columns[i].name;
     *names = common;
     if (!*n) return err_at(b->err, E_JOIN_KEY, f->pos, "NATURAL JOIN finds no column that both sides have");
     return ST_OK;
@@ -299,7 +302,8 @@ static enum status using_key(struct binder *b, struct plan *join, const struct s
     for (int i = 0; i < 2; i++) {
         const struct scope *s = i ? r : l;
         TRY(scope_find(b, s, &ref, &columns[i]));
-        keys[i] = expr_column(b->a, columns[i] + (i ? l->plan->schema->n : 0), s->plan->schema->fields[columns[i]].type, pos);
+        keys[i] =
+            expr_column(b->a, columns[i] + (i ? l->plan->schema->n : 0), s->plan->schema->fields[columns[i]].type, pos);
     }
     return add_key(b, join, keys[0], keys[1]);
 }
@@ -349,7 +353,8 @@ static enum status bind_item(struct binder *b, const struct ast_from *f, struct 
 {
     struct plan *p;
     if (f->system_time)
-        return bind_refuse(b, f->system_time->pos, "FOR SYSTEM_TIME AS OF", "supported are inner joins of bounded inputs on equal keys");
+        return bind_refuse(b, f->system_time->pos, "FOR SYSTEM_TIME AS OF",
+                           "supported are inner joins of bounded inputs on equal keys");
     switch (f->kind) {
     case FROM_NAME: return bind_table(b, f->name, f->alias ? f->alias : f->name, f->pos, out);
     case FROM_CALL: return bind_tvf(b, f, out);

@@ -22,8 +22,7 @@ struct scope *scope_new(struct arena *a, struct plan *plan, const char *table)
 
 enum status scope_rename(struct binder *b, struct scope *s, const char *const *names, int n, uint32_t pos)
 {
-    if (n > s->n)
-        return err_at(b->err, E_COLUMN, pos, "%d column names for a table of %d columns", n, s->n);
+    if (n > s->n) return err_at(b->err, E_COLUMN, pos, "%d column names for a table of %d columns", n, s->n);
     for (int i = 0; i < n; i++) s->columns[i].name = names[i];
     return ST_OK;
 }

@@ -1,17 +1,17 @@
-/* Queries. A SELECT becomes, from below: FROM, WHERE, the aggregation and HAVING, the projection to the select list (and
- * what only ORDER BY needs), DISTINCT, the order, and LIMIT. SPDX-License-Identifier: Apache-2.0 */
+/* Queries. A SELECT becomes, from below: FROM, WHERE, the aggregation and HAVING, the projection to the select list
+ * (and what only ORDER BY needs), DISTINCT, the order, and LIMIT. SPDX-License-Identifier: Apache-2.0 */
 #include "plan/bind.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define SELECT_DEPTH_MAX 100
-#define COLUMNS_MAX 4096
+#define COLUMNS_MAX      4096
 
 struct item {
     const struct ast *ast; /* NULL: from a star, then `expr` is set */
     const char *name;
-    const char *alias;     /* as written, or NULL */
+    const char *alias; /* as written, or NULL */
     struct expr *expr;
 };
 
@@ -32,10 +32,15 @@ struct query {
 static enum status refuse_clauses(struct binder *b, const struct ast_select *s)
 {
     static const char emits[] = "supported are EMIT ON WATERMARK, ON WINDOW CLOSE and FINAL";
-    if (s->qualify) return bind_refuse(b, s->qualify->pos, "QUALIFY", "supported are aggregates with GROUP BY and TUMBLE windows");
-    if (s->windows.n) return bind_refuse(b, s->pos, "WINDOW", "supported are aggregates with GROUP BY and TUMBLE windows");
-    if (s->distinct_on.n) return bind_refuse(b, s->distinct_on.at[0]->pos, "DISTINCT ON", "use GROUP BY with FIRST_VALUE or LAST_VALUE");
-    if (s->late_to) return bind_refuse(b, s->pos, "LATE DATA TO", "late rows are counted; ALLOW LATENESS keeps windows open for them");
+    if (s->qualify)
+        return bind_refuse(b, s->qualify->pos, "QUALIFY", "supported are aggregates with GROUP BY and TUMBLE windows");
+    if (s->windows.n)
+        return bind_refuse(b, s->pos, "WINDOW", "supported are aggregates with GROUP BY and TUMBLE windows");
+    if (s->distinct_on.n)
+        return bind_refuse(b, s->distinct_on.at[0]->pos, "DISTINCT ON", "use GROUP BY with FIRST_VALUE or LAST_VALUE");
+    if (s->late_to)
+        return bind_refuse(b, s->pos, "LATE DATA TO",
+                           "late rows are counted; ALLOW LATENESS keeps windows open for them");
     switch (s->emit) {
     case EMIT_ON_UPDATE: return bind_refuse(b, s->emit_pos, "EMIT ON UPDATE", emits);
     case EMIT_EVERY: return bind_refuse(b, s->emit_pos, "EMIT EVERY", emits);
@@ -49,7 +54,8 @@ static enum status refuse_window_clauses(struct binder *b, const struct ast_sele
 {
     bool final = s->emit == EMIT_FINAL;
     if (final || s->emit == EMIT_ON_WINDOW_CLOSE) {
-        err_at(b->err, E_WINDOW, s->emit_pos, "EMIT %s needs a windowed aggregation", final ? "FINAL" : "ON WINDOW CLOSE");
+        err_at(b->err, E_WINDOW, s->emit_pos, "EMIT %s needs a windowed aggregation",
+               final ? "FINAL" : "ON WINDOW CLOSE");
         err_hint(b->err, "group by TUMBLE(ts, INTERVAL '1' MINUTE), or leave EMIT out");
         return E_WINDOW;
     }
@@ -78,7 +84,8 @@ static enum status expand_star(struct query *q, const struct ast *star)
     const char *table = star->nparts ? star->parts[star->nparts - 1] : NULL;
     const struct scope *s = q->scope;
     if (!q->s->from) return err_at(b->err, E_SYNTAX, star->pos, "SELECT * needs FROM");
-    if (table && !scope_has_table(s, table)) return err_at(b->err, E_TABLE, star->pos, "there is no '%.100s' in FROM", table);
+    if (table && !scope_has_table(s, table))
+        return err_at(b->err, E_TABLE, star->pos, "there is no '%.100s' in FROM", table);
     for (int i = 0; i < s->n; i++) {
         const struct scope_column *c = &s->columns[i];
         if (table ? !c->table || strcmp(c->table, table) : c->hidden) continue;
@@ -96,7 +103,8 @@ static enum status expand_items(struct query *q)
             TRY(expand_star(q, item->expr));
             continue;
         }
-        struct item plain = {.ast = item->expr, .alias = item->alias, .name = item->alias ? item->alias : bind_name(item->expr)};
+        struct item plain = {
+            .ast = item->expr, .alias = item->alias, .name = item->alias ? item->alias : bind_name(item->expr)};
         TRY(item_add(q, plain, item->expr->pos));
     }
     q->visible = q->n;
@@ -110,7 +118,8 @@ static enum status item_at(struct query *q, const struct ast *e, const char *cla
     if (e->kind != AST_NUMBER || strspn(e->text, "0123456789") != strlen(e->text)) return ST_OK;
     long n = strtol(e->text, NULL, 10);
     if (n < 1 || n > q->visible)
-        return err_at(q->b->err, E_PLAN, e->pos, "%s position %.20s is not in the select list of %d columns", clause, e->text, q->visible);
+        return err_at(q->b->err, E_PLAN, e->pos, "%s position %.20s is not in the select list of %d columns", clause,
+                      e->text, q->visible);
     *out = (int)n - 1;
     return ST_OK;
 }
@@ -121,7 +130,9 @@ static int item_named(const struct query *q, const char *name)
     int found = -1;
     for (int i = 0; i < q->visible; i++) {
         if (strcmp(q->items[i].name, name)) continue;
-        if (found >= 0 && (!q->items[i].expr || !q->items[found].expr || !expr_same(q->items[i].expr, q->items[found].expr))) return -2;
+        if (found >= 0 &&
+            (!q->items[i].expr || !q->items[found].expr || !expr_same(q->items[i].expr, q->items[found].expr)))
+            return -2;
         found = found < 0 ? i : found;
     }
     return found;
@@ -129,10 +140,13 @@ static int item_named(const struct query *q, const char *name)
 
 /* ---- GROUP BY -------------------------------------------------------------------------------------------- */
 
-static bool is_plain_name(const struct ast *e) { return e->kind == AST_NAME && e->nparts == 1; }
+static bool is_plain_name(const struct ast *e)
+{
+    return e->kind == AST_NAME && e->nparts == 1;
+}
 
-/* The item of the select list that a GROUP BY item names by position or alias; -1: none, -2: several. Columns of the input
- * come before aliases, as in PostgreSQL. */
+/* The item of the select list that a GROUP BY item names by position or alias; -1: none, -2: several. Columns of the
+ * input come before aliases, as in PostgreSQL. */
 static enum status group_item(struct query *q, const struct ast *e, int *out)
 {
     TRY(item_at(q, e, "GROUP BY", out));
@@ -205,7 +219,9 @@ static enum status bind_order_item(struct query *q, const struct ast *e, int *ou
     if (*out >= 0) return ST_OK;
     if (is_plain_name(e)) {
         *out = item_named(q, e->parts[0]);
-        if (*out == -2) return err_at(q->b->err, E_AMBIGUOUS, e->pos, "'%.100s' names several columns of the select list", e->parts[0]);
+        if (*out == -2)
+            return err_at(q->b->err, E_AMBIGUOUS, e->pos, "'%.100s' names several columns of the select list",
+                          e->parts[0]);
         if (*out >= 0) return ST_OK;
     }
     struct expr *x;
@@ -275,7 +291,8 @@ static enum status no_order(struct binder *b, const struct ast_select *s)
 }
 
 /* NULL is the greatest value: last ascending, first descending, unless the statement says otherwise. */
-static struct plan_order *order_keys(struct binder *b, const struct ast_select *s, const int *columns, const struct schema *schema)
+static struct plan_order *order_keys(struct binder *b, const struct ast_select *s, const int *columns,
+                                     const struct schema *schema)
 {
     struct plan_order *order = arena_alloc(b->a, sizeof *order * (size_t)s->order.n);
     for (int i = 0; i < s->order.n; i++) {
@@ -362,7 +379,8 @@ static enum status bind_plain(struct binder *b, const struct ast_select *s, bool
     return ST_OK;
 }
 
-/* ---- VALUES ------------------------------------------------------------------------------------------------------- */
+/* ---- VALUES -------------------------------------------------------------------------------------------------------
+ */
 
 static enum status value_constant(struct binder *b, struct expr *e, uint32_t pos, struct expr **out)
 {
@@ -371,7 +389,8 @@ static enum status value_constant(struct binder *b, struct expr *e, uint32_t pos
         *out = e;
         return ST_OK;
     }
-    if (!expr_is_const(e)) return bind_refuse(b, pos, "a computed value in VALUES", "write constants, or SELECT the expression");
+    if (!expr_is_const(e))
+        return bind_refuse(b, pos, "a computed value in VALUES", "write constants, or SELECT the expression");
     TRY(expr_value(e, b->a, &v, b->err));
     *out = expr_const(b->a, v, pos);
     return ST_OK;
@@ -407,7 +426,8 @@ static enum status bind_values(struct binder *b, const struct ast_select *s, str
     struct place place = {.b = b, .clause = "VALUES"};
     for (int r = 0; r < p->nrows; r++) {
         const struct ast_row *row = s->values.at[r];
-        if (row->values.n != ncols) return err_at(b->err, E_SYNTAX, s->pos, "rows of VALUES differ in length: %d and %d", ncols, row->values.n);
+        if (row->values.n != ncols)
+            return err_at(b->err, E_SYNTAX, s->pos, "rows of VALUES differ in length: %d and %d", ncols, row->values.n);
         for (int c = 0; c < ncols; c++) {
             struct expr **e = &p->values[r * ncols + c];
             TRY(bind_expr(&place, row->values.at[c], e));
@@ -419,14 +439,19 @@ static enum status bind_values(struct binder *b, const struct ast_select *s, str
     return ST_OK;
 }
 
-/* ---- UNION ALL ------------------------------------------------------------------------------------------------------ */
+/* ---- UNION ALL ------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_nested_union(const struct ast_select *s)
 {
-    return s->set == SET_UNION && s->all && !s->order.n && !s->limit && !s->offset && !s->with.n && s->emit == EMIT_NONE;
+    return s->set == SET_UNION && s->all && !s->order.n && !s->limit && !s->offset && !s->with.n &&
+           s->emit == EMIT_NONE;
 }
 
-static int count_arms(const struct ast_select *s) { return is_nested_union(s) ? count_arms(s->left) + count_arms(s->right) : 1; }
+static int count_arms(const struct ast_select *s)
+{
+    return is_nested_union(s) ? count_arms(s->left) + count_arms(s->right) : 1;
+}
 
 static enum status bind_arms(struct binder *b, const struct ast_select *s, struct plan **arms, int *n)
 {
@@ -435,11 +460,10 @@ static enum status bind_arms(struct binder *b, const struct ast_select *s, struc
     return bind_arms(b, s->right, arms, n);
 }
 
-/* What column c of an arm is, so that an open literal can still take its type from the other arms. */
+/* What column c of an arm is: below its projection, so that an open literal can still take its type from the others. */
 static struct expr *arm_expr(struct arena *a, const struct plan *arm, int c)
 {
-    if (arm->kind == PLAN_PROJECT && arm->exprs[c]->untyped) return arm->exprs[c];
-    return expr_column(a, c, arm->schema->fields[c].type, NO_POS);
+    return arm->kind == PLAN_PROJECT ? arm->exprs[c] : expr_column(a, c, arm->schema->fields[c].type, NO_POS);
 }
 
 static enum status coerce_arm(struct binder *b, struct plan **arm, const struct type *types)
@@ -452,10 +476,10 @@ static enum status coerce_arm(struct binder *b, struct plan **arm, const struct 
     for (int c = 0; c < n; c++) {
         struct expr *e = arm_expr(b->a, p, c);
         names[c] = p->schema->fields[c].name;
-        changed |= e->kind != EXPR_COLUMN || !type_equal(e->type, types[c]);
-        TRY(expr_coerce(b->a, e, types[c], NO_POS, &exprs[c], b->err));
+        TRY(expr_coerce(b->a, e, types[c], e->pos, &exprs[c], b->err));
+        changed |= exprs[c] != e;
     }
-    if (changed) *arm = node_project(b->a, p, n, exprs, names);
+    if (changed) *arm = node_project(b->a, p->kind == PLAN_PROJECT ? p->in[0].node : p, n, exprs, names);
     return ST_OK;
 }
 
@@ -488,7 +512,10 @@ static enum status union_order(struct binder *b, const struct ast_select *s, con
 static enum status bind_union(struct binder *b, const struct ast_select *s, struct plan **out)
 {
     if (s->set != SET_UNION || !s->all)
-        return bind_refuse(b, s->pos, s->set == SET_UNION ? "UNION without ALL" : s->set == SET_EXCEPT ? "EXCEPT" : "INTERSECT",
+        return bind_refuse(b, s->pos,
+                           s->set == SET_UNION    ? "UNION without ALL"
+                           : s->set == SET_EXCEPT ? "EXCEPT"
+                                                  : "INTERSECT",
                            "supported is UNION ALL; SELECT DISTINCT over it removes equal rows");
     TRY(refuse_window_clauses(b, s));
     int narms = count_arms(s->left) + count_arms(s->right), n = 0;
@@ -498,7 +525,8 @@ static enum status bind_union(struct binder *b, const struct ast_select *s, stru
     int ncols = arms[0]->schema->n;
     for (int i = 1; i < n; i++)
         if (arms[i]->schema->n != ncols)
-            return err_at(b->err, E_TYPE, s->pos, "the arms of UNION ALL have %d and %d columns", ncols, arms[i]->schema->n);
+            return err_at(b->err, E_TYPE, s->pos, "the arms of UNION ALL have %d and %d columns", ncols,
+                          arms[i]->schema->n);
     struct type *types = arena_alloc(b->a, sizeof *types * (size_t)ncols);
     TRY(union_types(b, arms, n, types));
     for (int i = 0; i < n; i++) TRY(coerce_arm(b, &arms[i], types));
@@ -508,7 +536,8 @@ static enum status bind_union(struct binder *b, const struct ast_select *s, stru
     return order_and_limit(b, s, columns, out);
 }
 
-/* ---- any query ------------------------------------------------------------------------------------------------------- */
+/* ---- any query
+ * ------------------------------------------------------------------------------------------------------- */
 
 static enum status bind_body(struct binder *b, const struct ast_select *s, bool settle, struct plan **out)
 {

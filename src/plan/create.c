@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+/* clang-format off */
 /* The order of option sentences is the order SHOW and the manual print them in. */
 const struct option_spec source_options[] = {
     {.name = "format", .type = OPT_TEXT, .sentence = "How bytes are read: csv, tsv, json ...; by default what the path's ending says."},
@@ -36,6 +37,7 @@ const struct option_spec sink_options[] = {
      .sentence = "How changes are marked: a column w of 1 and -1, or op of +I, -U, +U and -D."},
     {0},
 };
+/* clang-format on */
 
 struct maker {
     const struct catalog *catalog;
@@ -80,7 +82,10 @@ static const struct option_spec *connector_table(const struct object *o)
     return o->connector && o->connector->options ? o->connector->options : no_options;
 }
 
-static uint32_t connector_pos(const struct maker *m) { return m->s->connector ? m->s->connector_pos : m->s->name_pos; }
+static uint32_t connector_pos(const struct maker *m)
+{
+    return m->s->connector ? m->s->connector_pos : m->s->name_pos;
+}
 
 /* An error about options that stands nowhere stands at the connector. */
 static enum status place_error(struct maker *m, enum status st)
@@ -92,7 +97,8 @@ static enum status place_error(struct maker *m, enum status st)
 static enum status read_options(struct maker *m, const char *what)
 {
     struct object *o = m->o;
-    const struct option_spec *tables[] = {connector_table(o), o->format && o->format->options ? o->format->options : no_options,
+    const struct option_spec *tables[] = {connector_table(o),
+                                          o->format && o->format->options ? o->format->options : no_options,
                                           o->kind == OBJECT_SOURCE ? source_options : sink_options};
     int n;
     struct option_in *in = options_of(m, NULL, &n);
@@ -134,7 +140,8 @@ static enum status find_connector(struct maker *m)
     m->o->connector = source ? c->source(c->ctx, name) : c->sink(c->ctx, name);
     if (m->o->connector) return ST_OK;
     if (source ? c->sink(c->ctx, name) : c->source(c->ctx, name))
-        return err_at(m->err, E_CONNECTOR, m->s->connector_pos, "the connector '%s' is for %s only", name, source ? "sinks" : "sources");
+        return err_at(m->err, E_CONNECTOR, m->s->connector_pos, "the connector '%s' is for %s only", name,
+                      source ? "sinks" : "sources");
     err_at(m->err, E_CONNECTOR, m->s->connector_pos, "there is no connector '%.100s'", name);
     hint_names(m, name, nth_connector);
     return E_CONNECTOR;
@@ -215,7 +222,8 @@ static enum status find_format(struct maker *m, const char *what)
 
 static bool is_secret(const struct object *o, const char *key)
 {
-    const struct option_spec *tables[] = {connector_table(o), o->format && o->format->options ? o->format->options : no_options};
+    const struct option_spec *tables[] = {connector_table(o),
+                                          o->format && o->format->options ? o->format->options : no_options};
     for (size_t i = 0; i < countof(tables); i++) {
         const struct option_spec *spec = option_find(tables[i], key);
         if (spec) return spec->flags & OPT_SECRET;
@@ -241,6 +249,12 @@ static void keep_text(struct maker *m)
 
 /* ---- columns and watermark ------------------------------------------------------------------------------------ */
 
+/* A column has one scale for all its rows: DECIMAL without one gets nine digits, for none would round what is read. */
+static struct type column_type(struct type t)
+{
+    return t.id == T_DECIMAL && !t.precision ? type_decimal(38, 9) : t;
+}
+
 static enum status make_columns(struct maker *m)
 {
     const struct stmt *s = m->s;
@@ -254,11 +268,13 @@ static enum status make_columns(struct maker *m)
         const struct ast_column *c = s->columns.at[i];
         char type[64];
         for (int k = 0; k < i; k++)
-            if (!strcmp(s->columns.at[k]->name, c->name)) return err_at(m->err, E_EXISTS, c->pos, "column '%s' is declared twice", c->name);
+            if (!strcmp(s->columns.at[k]->name, c->name))
+                return err_at(m->err, E_EXISTS, c->pos, "column '%s' is declared twice", c->name);
         if (c->primary_key) return err_at(m->err, E_UNSUPPORTED, c->pos, "PRIMARY KEY is not supported here");
         if (!type_width(c->type.type))
-            return err_at(m->err, E_UNSUPPORTED, c->type.pos, "the type %s is not supported", type_name(c->type.type, type));
-        schema->fields[i] = (struct field){arena_strdup(m->a, c->name), c->type.type, c->not_null};
+            return err_at(m->err, E_UNSUPPORTED, c->type.pos, "the type %s is not supported",
+                          type_name(c->type.type, type));
+        schema->fields[i] = (struct field){arena_strdup(m->a, c->name), column_type(c->type.type), c->not_null};
     }
     if (s->primary_key.n) return err_at(m->err, E_UNSUPPORTED, s->name_pos, "PRIMARY KEY is not supported here");
     m->o->schema = schema;
@@ -329,7 +345,8 @@ static enum status make_watermark(struct maker *m)
 static enum status make_source(struct maker *m)
 {
     struct object *o = m->o;
-    const char *what = m->s->connector ? arena_printf(m->a, "the %s source", m->s->connector) : "a source without connector";
+    const char *what =
+        m->s->connector ? arena_printf(m->a, "the %s source", m->s->connector) : "a source without connector";
     TRY(make_columns(m));
     TRY(make_watermark(m));
     if (m->s->connector) TRY(find_connector(m));
@@ -352,7 +369,8 @@ static enum status make_stream(struct maker *m)
 {
     const struct stmt *s = m->s;
     if (s->options.n)
-        return err_at(m->err, E_OPTION, s->options.at[0]->pos, "a stream has no option '%.100s'", s->options.at[0]->key);
+        return err_at(m->err, E_OPTION, s->options.at[0]->pos, "a stream has no option '%.100s'",
+                      s->options.at[0]->key);
     if (s->select) return make_plan(m, s->select);
     m->o->declared_only = true;
     TRY(make_columns(m));
@@ -365,10 +383,12 @@ static enum status sink_plan(struct maker *m)
     const struct stmt *s = m->s;
     struct ast star = {.kind = AST_STAR, .pos = s->from_pos};
     struct ast_item item = {.expr = &star}, *items[] = {&item};
-    struct ast_from from = {.kind = s->select ? FROM_SELECT : FROM_NAME, .pos = s->from_pos, .name = s->from, .select = s->select};
+    struct ast_from from = {
+        .kind = s->select ? FROM_SELECT : FROM_NAME, .pos = s->from_pos, .name = s->from, .select = s->select};
     struct ast_select select = {.pos = s->from_pos, .from = &from, .where = s->where};
     select.items.at = items, select.items.n = 1;
-    if (!s->select && !s->from) return err_at(m->err, E_SYNTAX, s->name_pos, "a sink needs FROM a source, a stream or a query");
+    if (!s->select && !s->from)
+        return err_at(m->err, E_SYNTAX, s->name_pos, "a sink needs FROM a source, a stream or a query");
     return make_plan(m, s->select && !s->where ? s->select : &select);
 }
 
@@ -386,13 +406,15 @@ static enum status make_sink(struct maker *m)
     TRY(read_options(m, what));
     TRY(sink_plan(m));
     if (o->plan->stream == STREAM_APPEND || o->connector->changelog) return ST_OK;
-    err_at(m->err, E_UNSUPPORTED, m->s->connector_pos, "%s takes added rows only, and this stream takes rows back", what);
+    err_at(m->err, E_UNSUPPORTED, m->s->connector_pos, "%s takes added rows only, and this stream takes rows back",
+           what);
     return E_UNSUPPORTED;
 }
 
-enum status plan_create(const struct catalog *c, const struct stmt *s, const char *text, struct object **out, struct err *err)
+enum status plan_create(const struct catalog *c, const struct stmt *s, const char *text, struct object **out,
+                        struct err *err)
 {
-    static enum status (*const make[])(struct maker *m) = {
+    static enum status (*const make[])(struct maker * m) = {
         [OBJECT_SOURCE] = make_source, [OBJECT_STREAM] = make_stream, [OBJECT_SINK] = make_sink};
     enum object_kind kind;
     (void)text;
@@ -400,9 +422,12 @@ enum status plan_create(const struct catalog *c, const struct stmt *s, const cha
     case STMT_CREATE_SOURCE: kind = OBJECT_SOURCE; break;
     case STMT_CREATE_STREAM: kind = OBJECT_STREAM; break;
     case STMT_CREATE_SINK: kind = OBJECT_SINK; break;
-    case STMT_CREATE_VIEW: return err_at(err, E_UNSUPPORTED, s->pos, "CREATE MATERIALIZED VIEW is not supported; CREATE STREAM is");
-    case STMT_CREATE_TABLE: return err_at(err, E_UNSUPPORTED, s->pos, "CREATE TABLE is not supported; CREATE SOURCE is");
-    case STMT_CREATE_LOOKUP: return err_at(err, E_UNSUPPORTED, s->pos, "CREATE LOOKUP TABLE is not supported; a join of bounded sources is");
+    case STMT_CREATE_VIEW:
+        return err_at(err, E_UNSUPPORTED, s->pos, "CREATE MATERIALIZED VIEW is not supported; CREATE STREAM is");
+    case STMT_CREATE_TABLE:
+        return err_at(err, E_UNSUPPORTED, s->pos, "CREATE TABLE is not supported; CREATE SOURCE is");
+    case STMT_CREATE_LOOKUP:
+        return err_at(err, E_UNSUPPORTED, s->pos, "CREATE LOOKUP TABLE is not supported; a join of bounded sources is");
     default: return err_at(err, E_INTERNAL, s->pos, "no CREATE statement");
     }
     AUTO(arena_free) struct arena *a = arena_new();

@@ -5,15 +5,24 @@
  *         Filter: v > 10
  *           Source trades: k, v, ts; time ts
  *
- * [hash] and [one] say how rows reach the node: by the key group of its keys, or all to one worker; without it they stay
- * where they are. SPDX-License-Identifier: Apache-2.0 */
+ * [hash] and [one] say how rows reach the node: by the key group of its keys, or all to one worker; without it they
+ * stay where they are. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "plan/node.h"
 
 void explain_span(int64_t us, struct text *out)
 {
-    static const struct { int64_t us; const char *name; } units[] = {
-        {86400000000, "d"}, {3600000000, "h"}, {60000000, "min"}, {1000000, "s"}, {1000, "ms"}, {1, "us"}};
+    static const struct {
+        int64_t us;
+        const char *name;
+    } units[] = {
+        {86400000000, "d"  },
+        {3600000000,  "h"  },
+        {60000000,    "min"},
+        {1000000,     "s"  },
+        {1000,        "ms" },
+        {1,           "us" }
+    };
     size_t i = us ? 0 : 3;
     while (us % units[i].us) i++;
     text_printf(out, "%lld %s", (long long)(us / units[i].us), units[i].name);
@@ -92,8 +101,10 @@ static void put_agg_call(const struct agg_call *c, const struct schema *in, stru
 
 static void put_emit(const struct plan *p, struct text *out)
 {
-    static const char *const words[] = {[EMIT_NONE] = "at the end", [EMIT_ON_WATERMARK] = "on watermark",
-                                        [EMIT_ON_WINDOW_CLOSE] = "on window close", [EMIT_FINAL] = "final"};
+    static const char *const words[] = {[EMIT_NONE] = "at the end",
+                                        [EMIT_ON_WATERMARK] = "on watermark",
+                                        [EMIT_ON_WINDOW_CLOSE] = "on window close",
+                                        [EMIT_FINAL] = "final"};
     text_puts(out, p->lag_us == LAG_END ? "at the end" : words[p->emit]);
     if (p->lag_us && p->lag_us != LAG_END) text_puts(out, "; lag "), explain_span(p->lag_us, out);
     if (p->lateness_us) text_puts(out, "; lateness "), explain_span(p->lateness_us, out);
@@ -175,4 +186,7 @@ static void put_tree(const struct plan *p, int depth, struct text *out)
     for (int i = 0; i < p->nin; i++) put_tree(p->in[i].node, depth + 1, out);
 }
 
-void plan_explain(const struct plan *p, struct text *out) { put_tree(p, 0, out); }
+void plan_explain(const struct plan *p, struct text *out)
+{
+    put_tree(p, 0, out);
+}

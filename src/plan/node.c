@@ -33,8 +33,8 @@ void node_copy_columns(struct plan *p, int at, const struct plan *in)
 /* A window's own time says best when a row of it happened; its bounds order rows alike. */
 void node_pick_time(struct plan *p)
 {
-    static const uint8_t rank[] = {[ROLE_NONE] = 0, [ROLE_WINDOW_START] = 1, [ROLE_EVENT_TIME] = 2,
-                                   [ROLE_WINDOW_END] = 3, [ROLE_WINDOW_TIME] = 4};
+    static const uint8_t rank[] = {
+        [ROLE_NONE] = 0, [ROLE_WINDOW_START] = 1, [ROLE_EVENT_TIME] = 2, [ROLE_WINDOW_END] = 3, [ROLE_WINDOW_TIME] = 4};
     p->schema->time_column = -1;
     for (int i = 0; i < p->schema->n; i++) {
         int best = p->schema->time_column;
@@ -42,7 +42,10 @@ void node_pick_time(struct plan *p)
     }
 }
 
-bool type_is_event_time(struct type t) { return type_is_time(t) || (type_is_integer(t) && t.id >= T_INT32); }
+bool type_is_event_time(struct type t)
+{
+    return type_is_time(t) || (type_is_integer(t) && t.id >= T_INT32);
+}
 
 void node_settle(struct plan *p)
 {
@@ -157,7 +160,8 @@ static void forget_lags(struct plan *p)
     for (int i = 0; i < p->schema->n; i++) p->lags[i] = LAG_NONE;
 }
 
-struct plan *node_sort(struct arena *a, struct plan *in, int norder, struct plan_order *order, int64_t limit, int64_t offset)
+struct plan *node_sort(struct arena *a, struct plan *in, int norder, struct plan_order *order, int64_t limit,
+                       int64_t offset)
 {
     struct plan *p = unary(a, PLAN_SORT, in, DIST_ONE);
     p->norder = norder;
@@ -177,15 +181,32 @@ struct plan *node_limit(struct arena *a, struct plan *in, int64_t limit, int64_t
     return p;
 }
 
+const char *node_free_name(struct arena *a, const struct schema *s, int n, const char *name)
+{
+    const char *free = name;
+    for (int i = 0, k = 2; i < n; i++)
+        if (!strcmp(s->fields[i].name, free)) free = arena_printf(a, "%s_%d", name, k++), i = -1;
+    return free;
+}
+
+void node_join_columns(struct arena *a, struct plan *p)
+{
+    const struct plan *left = p->in[0].node, *right = p->in[1].node;
+    p->schema->n = left->schema->n + right->schema->n;
+    p->schema->time_column = left->schema->time_column;
+    node_copy_columns(p, 0, left);
+    node_copy_columns(p, left->schema->n, right);
+    for (int i = left->schema->n; i < p->schema->n; i++)
+        p->schema->fields[i].name = node_free_name(a, p->schema, i, p->schema->fields[i].name);
+    forget_lags(p);
+}
+
 struct plan *node_join(struct arena *a, struct plan *left, struct plan *right)
 {
     struct plan *p = node_new(a, PLAN_JOIN, 2, left->schema->n + right->schema->n);
     p->in[0] = (struct plan_input){.node = left, .dist = DIST_HASH};
     p->in[1] = (struct plan_input){.node = right, .dist = DIST_HASH};
-    node_copy_columns(p, 0, left);
-    node_copy_columns(p, left->schema->n, right);
-    p->schema->time_column = left->schema->time_column;
-    forget_lags(p);
+    node_join_columns(a, p);
     node_settle(p);
     return p;
 }
@@ -262,7 +283,10 @@ static void mark(void *ctx, const struct expr *e)
     bool *used = ctx;
     if (e->kind == EXPR_COLUMN) used[e->column] = true;
 }
-void columns_mark(const struct expr *e, bool *used) { expr_walk(e, mark, used); }
+void columns_mark(const struct expr *e, bool *used)
+{
+    expr_walk(e, mark, used);
+}
 
 struct range {
     int from, to;

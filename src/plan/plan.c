@@ -13,7 +13,9 @@ enum status plan_query(struct arena *a, const struct catalog *c, const struct as
 {
     struct binder b = {.a = a, .catalog = c, .err = err};
     struct plan *p;
-    TRY(bind_select(&b, s, true, &p));
+    enum status st = bind_select(&b, s, true, &p);
+    if (st && err && err->pos == NO_POS) err->pos = s->pos;
+    TRY(st);
     TRY(plan_rewrite(a, &p, keep_root, name, err));
     *uses = b.uses;
     *nuses = b.nuses;
@@ -21,8 +23,8 @@ enum status plan_query(struct arena *a, const struct catalog *c, const struct as
     return ST_OK;
 }
 
-enum status plan_select(struct arena *a, const struct catalog *c, const struct ast_select *s, bool ad_hoc, struct plan **out,
-                        const struct object ***uses, int *nuses, struct err *err)
+enum status plan_select(struct arena *a, const struct catalog *c, const struct ast_select *s, bool ad_hoc,
+                        struct plan **out, const struct object ***uses, int *nuses, struct err *err)
 {
     struct plan *p;
     TRY(plan_query(a, c, s, false, "", &p, uses, nuses, err));

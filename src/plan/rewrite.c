@@ -1,8 +1,8 @@
 /* What follows binding: filters go down, columns that nobody needs go away, ids are given.
  *
- * Nodes are changed in place: they belong to this statement alone (a stream that is read is a leaf here, its own plan is
- * not touched). A node's columns after pruning are told by a map from old to new.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Nodes are changed in place: they belong to this statement alone (a stream that is read is a leaf here, its own plan
+ * is not touched). A node's columns after pruning are told by a map from old to new. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "base/text.h"
 #include "plan/node.h"
 
@@ -122,7 +122,10 @@ static void cut_never(struct arena *a, struct plan **p)
 
 static int *prune(struct arena *a, struct plan *p, bool *need);
 
-static bool *needs_none(struct arena *a, const struct plan *p) { return arena_alloc(a, (size_t)p->schema->n + 1); }
+static bool *needs_none(struct arena *a, const struct plan *p)
+{
+    return arena_alloc(a, (size_t)p->schema->n + 1);
+}
 
 static int *map_all(struct arena *a, int n)
 {
@@ -172,10 +175,13 @@ static int *follow(struct plan *p, int *map)
     return map;
 }
 
-/* A source gives its event time always, the watermark is made of it, and at least one column. */
+/* A source gives its event time always, the watermark is made of it, and at least one column. A connector that makes
+ * columns makes all: its options speak of them, and what it makes must not depend on who reads. */
 static int *prune_source(struct arena *a, struct plan *p, bool *need)
 {
+    const struct connector_info *connector = p->object->connector;
     bool any = false;
+    for (int i = 0; i < p->schema->n && connector && !connector->is_bytes; i++) need[i] = true;
     if (p->schema->time_column >= 0) need[p->schema->time_column] = true;
     for (int i = 0; i < p->schema->n; i++) any |= need[i];
     for (int i = 0; i < p->schema->n && !any; i++)
@@ -260,18 +266,15 @@ static int *prune_join(struct arena *a, struct plan *p, bool *need)
     struct plan *l = p->in[0].node, *r = p->in[1].node;
     int nleft = l->schema->n, nright = r->schema->n, *map = arena_alloc(a, sizeof *map * (size_t)(nleft + nright + 1));
     if (p->nexprs) columns_mark(p->exprs[0], need);
-    for (int i = 0; i < p->njoin_keys; i++) columns_mark(p->left_keys[i], need), columns_mark(p->right_keys[i], need + nleft);
+    for (int i = 0; i < p->njoin_keys; i++)
+        columns_mark(p->left_keys[i], need), columns_mark(p->right_keys[i], need + nleft);
     int *lmap = prune(a, l, need), *rmap = prune(a, r, need + nleft);
     for (int i = 0; i < nleft; i++) map[i] = lmap[i];
     for (int i = 0; i < nright; i++) map[nleft + i] = rmap[i] < 0 ? -1 : rmap[i] + l->schema->n;
     remap_all(a, p->left_keys, p->njoin_keys, lmap);
     remap_all(a, p->right_keys, p->njoin_keys, rmap);
     remap_all(a, p->exprs, p->nexprs, map);
-    node_copy_columns(p, 0, l);
-    node_copy_columns(p, l->schema->n, r);
-    p->schema->n = l->schema->n + r->schema->n;
-    p->schema->time_column = l->schema->time_column;
-    for (int i = 0; i < p->schema->n; i++) p->lags[i] = LAG_NONE;
+    node_join_columns(a, p);
     return map;
 }
 
@@ -326,7 +329,7 @@ static int *prune(struct arena *a, struct plan *p, bool *need)
 
 static bool is_identity(const struct plan *p)
 {
-    const struct plan *in = p->in[0].node;
+    const struct plan *in = p->nin ? p->in[0].node : NULL;
     if (p->kind != PLAN_PROJECT || p->nexprs != in->schema->n) return false;
     for (int i = 0; i < p->nexprs; i++)
         if (p->exprs[i]->kind != EXPR_COLUMN || p->exprs[i]->column != i ||
@@ -344,15 +347,29 @@ static bool is_plain(const struct plan *p)
     return true;
 }
 
-static void merge_projects(struct arena *a, struct plan **p)
+/* Of two projections the upper one only picks columns, and computed ones not twice: the lower one can do both. */
+static bool only_picks(const struct plan *p, const struct plan *in)
 {
-    for (int i = 0; i < (*p)->nin; i++) merge_projects(a, &(*p)->in[i].node);
-    struct plan *in = (*p)->nin == 1 ? (*p)->in[0].node : NULL;
-    if ((*p)->kind == PLAN_PROJECT && is_plain(in)) {
-        for (int i = 0; i < (*p)->nexprs; i++) (*p)->exprs[i] = below_project(a, (*p)->exprs[i], in);
-        (*p)->in[0].node = in->in[0].node;
+    if (!is_plain(p) || in->kind != PLAN_PROJECT) return false;
+    for (int i = 0; i < p->nexprs; i++)
+        for (int k = 0; k < i; k++)
+            if (p->exprs[i]->column == p->exprs[k]->column && in->exprs[p->exprs[i]->column]->kind != EXPR_COLUMN)
+                return false;
+    return true;
+}
+
+static void merge_projects(struct arena *a, struct plan **top)
+{
+    struct plan *p = *top, *in = p->nin == 1 ? p->in[0].node : NULL;
+    if (p->kind == PLAN_PROJECT && in->kind == PLAN_PROJECT && (is_plain(in) || only_picks(p, in))) {
+        for (int i = 0; i < p->nexprs; i++)
+            p->exprs[i] = is_plain(in) ? below_project(a, p->exprs[i], in) : in->exprs[p->exprs[i]->column];
+        p->in[0].node = in->in[0].node;
+        merge_projects(a, top);
+        return;
     }
-    if ((*p)->kind == PLAN_PROJECT && is_identity(*p)) *p = (*p)->in[0].node;
+    for (int i = 0; i < p->nin; i++) merge_projects(a, &p->in[i].node);
+    if (is_identity(p)) *top = p->in[0].node;
 }
 
 /* ---- ids ------------------------------------------------------------------------------------------------------ */

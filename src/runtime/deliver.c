@@ -29,19 +29,21 @@ struct deliver {
     uint32_t row;        /* of the batch under the cursor */
     uint64_t out_rows;   /* rows in `out` that are not counted yet */
     bool opened, unflushed, ending, complete;
+    uint64_t batch_rows, batch_bytes; /* a flush is due at so many unflushed, whichever comes first; 0: no limit */
+    uint64_t rows_flushed, bytes_flushed;
     int64_t flush_us, flush_at, retry_at, retry_us;
     _Atomic bool cancel;
     _Atomic(const char *) state;
     _Atomic uint64_t rows, bytes, writes, errors, retries;
-    struct err err;      /* the latest; final once state is FAILED */
+    struct err err;      /* the latest; read by others once state is FAILED */
+    struct note last_error;
 };
 
 static void add(_Atomic uint64_t *c, uint64_t n) { atomic_fetch_add_explicit(c, n, memory_order_relaxed); }
 
 static enum step finish(struct deliver *d, const char *state)
 {
-    cursor_free(d->cursor);
-    d->cursor = NULL;
+    cursor_close(d->cursor);
     atomic_store(&d->state, state);
     bell_ring(&d->rt->control);
     return STEP_DONE;
@@ -51,6 +53,7 @@ static void note(struct deliver *d, const struct err *err)
 {
     d->err = *err;
     snprintf(d->err.text, sizeof d->err.text, "sink \"%.80s\": %.380s", d->object->name, err->text);
+    note_write(&d->last_error, d->err.text);
 }
 
 static enum step fail(struct deliver *d, const struct err *err)
@@ -104,6 +107,12 @@ static enum status write_out(struct deliver *d, struct err *err)
     return ST_OK;
 }
 
+static bool batch_full(const struct deliver *d)
+{
+    return (d->batch_rows && atomic_load(&d->rows) - d->rows_flushed >= d->batch_rows) ||
+           (d->batch_bytes && atomic_load(&d->bytes) - d->bytes_flushed >= d->batch_bytes);
+}
+
 /* Encodes what the log has, up to a good size for one write. */
 static void encode(struct deliver *d)
 {
@@ -128,6 +137,7 @@ static enum status deliver_bytes(struct deliver *d, struct err *err)
         encode(d);
         if (d->out_rows > before) d->unflushed = true;
         if (!d->out.n && !d->out_rows) return ST_OK;
+        if (batch_full(d)) return ST_OK; /* what was encoded goes with the flush */
     }
 }
 
@@ -156,6 +166,7 @@ static enum status deliver_rows(struct deliver *d, struct err *err)
         }
         d->row = 0;
         cursor_advance(d->cursor);
+        if (batch_full(d)) break;
     }
     return ST_OK;
 }
@@ -164,17 +175,22 @@ static enum status flush(struct deliver *d, int64_t now, int64_t *wake_us, struc
 {
     if (!d->unflushed && !d->ending) return ST_OK;
     if (!d->flush_at) d->flush_at = now + d->flush_us;
-    if (now < d->flush_at && !d->ending) {
+    if (now < d->flush_at && !d->ending && !batch_full(d)) {
         *wake_us = d->flush_at;
         return ST_OK;
     }
     if (d->encoder) {
-        d->encoder->class->end(d->encoder, &d->out);
+        if (d->ending)
+            d->encoder->class->end(d->encoder, &d->out);
+        else
+            d->encoder->class->flush(d->encoder, &d->out);
         TRY(write_out(d, err));
     }
     TRY(d->class->flush(d->sink, err));
     d->unflushed = false;
     d->flush_at = 0;
+    d->rows_flushed = atomic_load(&d->rows);
+    d->bytes_flushed = atomic_load(&d->bytes);
     return ST_OK;
 }
 
@@ -216,7 +232,8 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
     if (st) return fail(d, &err);
     d->retry_us = d->retry_at = 0;
     atomic_store(&d->state, "RUNNING");
-    if (!d->ending) return STEP_WAIT;
+    struct log_entry more;
+    if (!d->ending) return cursor_peek(d->cursor, &more) ? STEP_AGAIN : STEP_WAIT;
     st = d->class->close(d->sink, d->complete, &err);
     if (st) {
         add(&d->errors, 1);
@@ -248,8 +265,16 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     d->task.pool = d->pool;
     d->flush_us = d->class->flush_us;
     if (options_has(object->options, "flush.interval")) d->flush_us = options_int(object->options, "flush.interval");
+    if (options_has(object->options, "batch.rows")) d->batch_rows = (uint64_t)options_int(object->options, "batch.rows");
+    if (options_has(object->options, "batch.bytes")) d->batch_bytes = (uint64_t)options_int(object->options, "batch.bytes");
     atomic_store(&d->state, "OPENING");
-    struct connector_ctx ctx = {rt->env, rt->account, object->options, object->schema, object->name, rt->cfg.seed};
+    struct connector_ctx ctx = {.env = rt->env,
+                                .account = rt->account,
+                                .options = object->options,
+                                .schema = object->schema,
+                                .declared = object->schema,
+                                .name = object->name,
+                                .seed = rt->cfg.seed};
     d->sink = sink_new(d->class, &ctx);
     enum status st = ST_OK;
     if (d->class->payload == PAYLOAD_BYTES) {
@@ -313,9 +338,6 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->errors = atomic_load(&d->errors);
     out->retries = atomic_load(&d->retries);
     out->state = atomic_load(&d->state);
-    if (d->cursor && !deliver_done(d)) {
-        out->lag_bytes = cursor_lag_bytes(d->cursor);
-        out->lag_rows = cursor_lag_rows(d->cursor);
-    }
-    if (d->err.text[0]) snprintf(out->last_error, sizeof out->last_error, "%.199s", d->err.text);
+    if (d->cursor) cursor_lag(d->cursor, &out->lag_bytes, &out->lag_rows);
+    note_read(&d->last_error, out->last_error);
 }

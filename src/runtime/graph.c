@@ -40,7 +40,6 @@ struct change {
     struct node *nodes, **node_tail; /* new ones, inputs before their users */
     struct run_reader *readers;      /* new ones */
     struct link_made *made;          /* link changes for instances that run */
-    bool touches_running;
 };
 
 struct link_made {
@@ -348,7 +347,6 @@ static void give_link(struct change *ch, struct inst *from, struct link *l)
     m->change.add = l;
     m->next = ch->made;
     ch->made = m;
-    ch->touches_running = true;
 }
 
 static struct link *new_link(int out, int nedges)
@@ -562,33 +560,47 @@ static enum status start(struct change *ch, struct err *err)
         next = r->next;
         r->next = rt->readers;
         rt->readers = r;
-        TRY(reader_start(r->reader, err));
     }
     return ST_OK;
 }
 
-static enum status pass_changes(struct change *ch, int64_t timeout_us, struct err *err)
+#define TOUCHED_MAX 1024
+
+static int touch(struct component **touched, int n, struct component *c)
+{
+    c = component_of(c);
+    for (int i = 0; i < n; i++)
+        if (touched[i] == c) return n;
+    INVARIANT(n < TOUCHED_MAX);
+    touched[n] = c;
+    return n + 1;
+}
+
+static enum status stuck(struct err *err)
+{
+    return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
+}
+
+/* The CHANGE barrier goes through all that is touched, new components too: it is the first message of every new edge, so
+ * an instance knows which of its channels are idle before it reads a row. New readers begin behind it. */
+static enum status pass_changes(struct change *ch, struct node *fresh, struct run_reader *readers, int nreaders, int64_t timeout_us,
+                                struct err *err)
 {
     struct runtime *rt = ch->rt;
-    if (!ch->touches_running) return ST_OK;
-    struct component *touched[64];
+    struct component *touched[TOUCHED_MAX];
     int n = 0;
     for (struct link_made *m = ch->made; m; m = m->next) {
         m->change.next = m->inst->changes;
         m->inst->changes = &m->change;
-        struct component *c = component_of(m->inst->node->component);
-        bool known = false;
-        for (int i = 0; i < n; i++) known |= touched[i] == c;
-        INVARIANT(known || n < (int)countof(touched));
-        if (!known) touched[n++] = c;
+        n = touch(touched, n, m->inst->node->component);
     }
+    for (struct node *x = fresh; x; x = x->next) n = touch(touched, n, x->component);
     for (int i = 0; i < n; i++)
-        if (!epoch_wait(rt, touched[i], timeout_us))
-            return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
+        if (!epoch_wait(rt, touched[i], timeout_us)) return stuck(err);
     for (int i = 0; i < n; i++) epoch_begin(rt, touched[i], BARRIER_CHANGE);
+    for (int i = 0; i < nreaders; i++, readers = readers->next) TRY(reader_start(readers->reader, err));
     for (int i = 0; i < n; i++)
-        if (!epoch_wait(rt, touched[i], timeout_us))
-            return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
+        if (!epoch_wait(rt, touched[i], timeout_us)) return stuck(err);
     return ST_OK;
 }
 
@@ -605,15 +617,16 @@ enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err)
         struct node **tail = &rt->nodes;
         while (*tail) tail = &(*tail)->next;
         *tail = ch->nodes;
+        int nreaders = 0;
+        for (struct run_reader *r = ch->readers; r; r = r->next) nreaders++;
         for (struct node *n = ch->nodes; n; n = n->next) n->fresh = false;
         st = start(ch, err);
-        if (!st) st = pass_changes(ch, timeout_us, err);
-        ch->nodes = NULL;
+        if (!st) st = pass_changes(ch, ch->nodes, rt->readers, nreaders, timeout_us, err);
     }
-    bool stuck = st == E_TIMEOUT; /* instances still hold its link changes */
+    bool held = st == E_TIMEOUT; /* instances still hold its link changes */
     for (struct root *r = ch->roots; r; r = r->next) keep_unref(r->keep);
     lock_give(&rt->lock);
-    if (!stuck) arena_free(ch->arena);
+    if (!held) arena_free(ch->arena);
     mem_free(ch);
     return st;
 }

@@ -14,6 +14,7 @@ struct run_host {
     struct host host;
     struct env *env;
     struct gate gate;
+    struct bell *news;
     struct thread *thread;
     _Atomic bool stop;
     _Atomic(struct task *) incoming; /* stack of tasks handed in */
@@ -77,6 +78,7 @@ static bool step(struct run_host *r, struct task **at, int64_t now)
     *at = t->next;
     if (r->tail == &t->next) r->tail = at;
     atomic_store_explicit(&t->done, true, memory_order_release); /* the owner may free it from here on */
+    bell_ring(r->news);
     return false;
 }
 
@@ -182,12 +184,13 @@ static void loop(void *arg)
     pool_adopt(NULL);
 }
 
-static enum status make(struct env *env, bool with_fd, struct run_host **out, struct err *err)
+static enum status make(struct env *env, bool with_fd, struct bell *news, struct run_host **out, struct err *err)
 {
     struct run_host *r = mem_aligned(64, sizeof *r);
     memset(r, 0, sizeof *r);
     r->host.wake = wake;
     r->env = env;
+    r->news = news;
     r->tail = &r->tasks;
     enum status st = gate_init(&r->gate, with_fd, err);
     if (st)
@@ -197,10 +200,11 @@ static enum status make(struct env *env, bool with_fd, struct run_host **out, st
     return st;
 }
 
-enum status host_thread(struct env *env, const char *name, bool with_fds, struct host **out, struct err *err)
+enum status host_thread(struct env *env, const char *name, bool with_fds, struct bell *news, struct host **out,
+                        struct err *err)
 {
     struct run_host *r;
-    TRY(make(env, with_fds, &r, err));
+    TRY(make(env, with_fds, news, &r, err));
     *out = &r->host;
     enum status st = env_thread(env, name, loop, r, &r->thread, err);
     if (st) {
@@ -211,10 +215,10 @@ enum status host_thread(struct env *env, const char *name, bool with_fds, struct
     return st;
 }
 
-enum status host_driver(struct env *env, uint64_t shuffle, struct host **out, struct err *err)
+enum status host_driver(struct env *env, uint64_t shuffle, struct bell *news, struct host **out, struct err *err)
 {
     struct run_host *r;
-    TRY(make(env, true, &r, err));
+    TRY(make(env, true, news, &r, err));
     r->shuffle = shuffle;
     *out = &r->host;
     return ST_OK;
@@ -254,6 +258,7 @@ bool driver_run(struct host *h, int64_t max_us, int64_t *wake_us)
     struct run_host *r = of(h);
     if (r->stepping) return *wake_us = INT64_MAX, false;
     r->stepping = true;
+    park_fds(r, 0); /* takes note of descriptors that are ready */
     gate_drain(&r->gate);
     int64_t until = env_now_us(r->env) + max_us;
     bool more = true;
@@ -267,4 +272,9 @@ bool driver_run(struct host *h, int64_t max_us, int64_t *wake_us)
     return more;
 }
 
-int driver_fd(struct host *h) { return of(h)->gate.fd; }
+int driver_fd(struct host *h)
+{
+    struct pollfd fds[FDS_MAX];
+    struct task *who[FDS_MAX];
+    return gate_watch(&of(h)->gate, fds, collect_fds(of(h), fds, who));
+}

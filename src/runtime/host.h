@@ -8,10 +8,12 @@
 #include "base/gate.h"
 #include "base/task.h"
 
-/* A thread that runs tasks until host_free. with_fds: its tasks may watch descriptors (I/O). */
-enum status host_thread(struct env *env, const char *name, bool with_fds, struct host **out, struct err *err);
+/* A thread that runs tasks until host_free. with_fds: its tasks may watch descriptors (I/O). news is rung after a task is
+ * done. */
+enum status host_thread(struct env *env, const char *name, bool with_fds, struct bell *news, struct host **out,
+                        struct err *err);
 /* A driver. shuffle: 0 steps woken tasks in the order they were added; else the order is drawn from that seed. */
-enum status host_driver(struct env *env, uint64_t shuffle, struct host **out, struct err *err);
+enum status host_driver(struct env *env, uint64_t shuffle, struct bell *news, struct host **out, struct err *err);
 /* Hands a task over; it is stepped once soon. The caller keeps owning its memory until task->done. */
 void host_add(struct host *h, struct task *t);
 /* Stops and joins the thread; tasks that are not done are left as they are. NULL is allowed. */

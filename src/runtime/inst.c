@@ -28,6 +28,7 @@ struct inst *inst_new(struct node *n, struct worker *w, int index, struct err *e
     i->head = i;
     i->open_ports = n->nin ? n->nin : 1;
     i->wm_out = i->wm_sent = TS_MIN;
+    atomic_init(&i->wm_shown, TS_MIN);
     for (int p = 0; p < OP_PORTS; p++) i->port_wm[p] = TS_MIN;
     return i;
 }
@@ -88,8 +89,8 @@ enum status inst_open(struct inst *i, const struct text *images, int nimages, st
     atomic_store(&c->rows_out, atomic_load(&kept.rows_out));
     atomic_store(&c->late, atomic_load(&kept.late));
     atomic_store(&c->errors, atomic_load(&kept.errors));
-    memcpy(c->late_example, kept.late_example, sizeof c->late_example);
-    c->row_error = kept.row_error;
+    note_write(&c->late_example, kept.late_example.text);
+    note_write(&c->row_error, kept.row_error.text);
     for (int p = 0; p < OP_PORTS; p++) {
         c->wm[p] = i->port_wm[p];
         c->ended[p] = i->port_ended[p];
@@ -192,7 +193,7 @@ static void accept_end(struct inst *i, int port, int kind)
 {
     if (i->port_ended[port]) return;
     i->port_ended[port] = true;
-    i->port_idle[port] = false;
+    if (kind == END_FLUSH) i->port_idle[port] = false;
     if (kind == END_CUT) i->cut = true;
     if (kind == END_FLUSH) i->port_wm[port] = TS_MAX;
     i->wm_ports |= 1u << port;
@@ -370,6 +371,7 @@ static bool say_watermark(struct inst *i)
     int64_t wm = i->op ? i->op->ctx.wm_out : i->wm_out;
     if (wm <= i->wm_sent || i->cut) return false;
     i->wm_sent = i->forward_ts = wm;
+    atomic_store_explicit(&i->wm_shown, wm, memory_order_relaxed);
     begin_forward(i, EVENT_WATERMARK);
     return true;
 }
@@ -521,8 +523,7 @@ static void end_channel(struct inst *i, struct edge *e, int kind)
 {
     e->ended = true;
     e->end_kind = kind;
-    e->idle = false;
-    if (kind == END_FLUSH) e->wm = TS_MAX;
+    if (kind == END_FLUSH) e->wm = TS_MAX; /* held ones keep their watermark, or their idleness */
     if (kind == END_CUT) i->cut = true;
     bool all = true, all_flush = true;
     for (struct edge *x = i->in; x; x = x->next) {

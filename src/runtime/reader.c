@@ -56,7 +56,7 @@ struct part {
     _Atomic uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
     _Atomic int64_t position, watermark;
     _Atomic bool idle_now;
-    struct err last_error;
+    struct note last_error;
 };
 
 struct reader {
@@ -260,7 +260,7 @@ static void note_bad(struct part *p, struct split *s)
     if (bad + nulled == atomic_load(&p->bad) + atomic_load(&p->nulled)) return;
     atomic_store(&p->bad, bad);
     atomic_store(&p->nulled, nulled);
-    p->last_error = d->last;
+    note_write(&p->last_error, d->last.text);
 }
 
 static void part_fail(struct part *p, const struct err *err)
@@ -496,7 +496,7 @@ static bool before_rows(struct part *p, enum step *out)
     if (all_closed(p)) return *out = finish(p, END_FLUSH), true;
     resume(p);
     if (p->batch && !hand_on(p)) return *out = STEP_WAIT, true;
-    inject(p);
+    if (!r->pushed_end) inject(p); /* an end that was pushed goes first, and answers for the barrier */
     if (p->holding) return *out = STEP_WAIT, true;
     return false;
 }
@@ -564,7 +564,7 @@ static enum step pushed_step_locked(struct part *p, int64_t now, int64_t *wake_u
         if (out == STEP_DONE || !p->batch) bell_ring(&r->room);
         return out;
     }
-    if (r->pushed_end && !r->queue)
+    if (r->pushed_end && !r->queue && !p->batch)
         return finish(p, r->rt->cfg.eof_hold ? END_HOLD : END_FLUSH);
     look_for_idle(p, now, wake_us);
     bell_ring(&r->room);
@@ -886,7 +886,8 @@ enum status reader_start(struct reader *r, struct err *err)
 
 static void wake_all(struct reader *r)
 {
-    for (int i = 0; i < r->nparts; i++) task_wake(&r->parts[i].task);
+    for (int i = 0; i < r->nparts; i++)
+        if (r->parts[i].task.host) task_wake(&r->parts[i].task);
 }
 
 void reader_stop(struct reader *r)
@@ -944,6 +945,6 @@ void reader_stats(struct reader *r, struct source_stats *out)
         out->position += atomic_load(&p->position);
         out->idle &= atomic_load(&p->idle_now);
         if (atomic_load(&p->watermark) < out->watermark) out->watermark = atomic_load(&p->watermark);
-        if (p->last_error.text[0]) snprintf(out->last_error, sizeof out->last_error, "%.199s", p->last_error.text);
+        if (!out->last_error[0]) note_read(&p->last_error, out->last_error);
     }
 }

@@ -151,6 +151,7 @@ struct inst {
     uint64_t barrier_epoch;
     int barrier_kind;
     int64_t wm_sent;
+    _Atomic int64_t wm_shown; /* the same, for display */
     struct link_change *changes; /* to be made at the next CHANGE barrier */
     struct answer answer;
     struct text image;      /* state frozen at the last FREEZE barrier */

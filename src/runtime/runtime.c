@@ -31,7 +31,7 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
     for (int i = 0; i < rt->nworkers; i++) rt->workers[i] = worker_new(rt, i);
     enum status st = ST_OK;
     if (!cfg->threads) {
-        st = host_driver(rt->env, cfg->shuffle, &rt->driver, err);
+        st = host_driver(rt->env, cfg->shuffle, &rt->control, &rt->driver, err);
         for (int i = 0; !st && i < rt->nworkers; i++) host_add(rt->driver, &rt->workers[i]->task);
     }
     *out = rt;
@@ -42,11 +42,11 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
 static enum status start_threads(struct runtime *rt, struct err *err)
 {
     if (rt->driver || rt->io) return ST_OK;
-    TRY(host_thread(rt->env, "lam-io", true, &rt->io, err));
+    TRY(host_thread(rt->env, "lam-io", true, &rt->control, &rt->io, err));
     for (int i = 0; i < rt->nworkers; i++) {
         char name[24];
         snprintf(name, sizeof name, "lam-worker-%hu", (unsigned short)i);
-        TRY(host_thread(rt->env, name, false, &rt->workers[i]->host, err));
+        TRY(host_thread(rt->env, name, false, &rt->control, &rt->workers[i]->host, err));
         host_add(rt->workers[i]->host, &rt->workers[i]->task);
     }
     return ST_OK;
@@ -59,7 +59,7 @@ enum status runtime_host(struct runtime *rt, const char *name, bool blocking, st
     if (!blocking) return *out = rt->driver ? rt->driver : rt->io, ST_OK;
     if (rt->driver)
         return err_set(err, E_MISUSE, "a connector that blocks cannot run without threads (threads = 0)");
-    TRY(host_thread(rt->env, name, true, own, err));
+    TRY(host_thread(rt->env, name, true, &rt->control, own, err));
     *out = *own;
     return ST_OK;
 }
@@ -555,16 +555,17 @@ bool runtime_sink_stats(struct runtime *rt, uint64_t sink_id, struct sink_stats 
     return found;
 }
 
-static void add_node_stats(const struct node *n, struct stream_stats *out, int depth)
+static void add_node_stats(struct node *n, struct stream_stats *out, int depth)
 {
     for (int i = 0; i < n->ninst && n->class; i++) {
-        const struct op_ctx *c = &n->inst[i]->op->ctx;
+        struct op_ctx *c = &n->inst[i]->op->ctx;
         if (!depth) out->rows_out += atomic_load(&c->rows_out);
         out->late += atomic_load(&c->late);
         out->errors += atomic_load(&c->errors);
-        if (c->late_example[0]) snprintf(out->late_example, sizeof out->late_example, "%.119s", c->late_example);
-        if (c->row_error.text[0]) snprintf(out->last_error, sizeof out->last_error, "%.199s", c->row_error.text);
-        if (!depth && n->inst[i]->wm_sent < out->watermark) out->watermark = n->inst[i]->wm_sent;
+        if (!out->late_example[0]) note_read(&c->late_example, out->late_example);
+        if (!out->last_error[0]) note_read(&c->row_error, out->last_error);
+        int64_t wm = atomic_load_explicit(&n->inst[i]->wm_shown, memory_order_relaxed);
+        if (!depth && wm < out->watermark) out->watermark = wm;
     }
     for (int p = 0; p < n->nin; p++)
         if (!n->in[p].from->stream_id) add_node_stats(n->in[p].from, out, depth + 1);

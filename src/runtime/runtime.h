@@ -102,7 +102,7 @@ struct stream_stats {
     uint64_t rows_in, rows_out, late, errors;
     int64_t watermark, state_bytes;
     bool running, ended;
-    char late_example[120], last_error[200];
+    char late_example[200], last_error[200];
 };
 bool runtime_source_stats(struct runtime *rt, uint64_t source_id, struct source_stats *out);
 bool runtime_sink_stats(struct runtime *rt, uint64_t sink_id, struct sink_stats *out);

@@ -80,10 +80,12 @@ struct ast {
     enum ast_kind kind;
     uint32_t pos, end; /* [pos, end) in the statement's text: messages and default column names */
     bool flag, negated;
+    uint16_t depth; /* of the tree under it, at most SQL_DEPTH_MAX: recursion over a tree is safe */
     const char *name, *text;
     uint32_t text_n;
     const char *parts[4]; /* AST_NAME, AST_STAR */
     int nparts;
+    uint32_t chain; /* the parser's: operands of a chain of AND or of OR, which it keeps balanced */
     LIST(struct ast) args;
     struct ast *operand, *els;
     struct ast_type type;
@@ -93,6 +95,7 @@ struct ast {
     struct ast *filter;           /* FILTER (WHERE ...) */
     LIST(struct ast_order) order; /* f(x ORDER BY ...), and WITHIN GROUP (within set) */
     bool within_group;
+    bool grouped; /* the parser's: stood in parentheses */
     struct ast_over *over;
 };
 
@@ -104,6 +107,7 @@ enum ast_join_kind { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL, JOIN_CROSS, J
 struct ast_from {
     enum ast_from_kind kind;
     uint32_t pos;
+    uint16_t depth;
     const char *name;  /* FROM_NAME: the object (schema dropped when it is "public" or "main") */
     const char *alias; /* or NULL */
     LIST(const char) columns; /* alias(c1, c2) */
@@ -143,6 +147,7 @@ struct ast_window {
 
 struct ast_select {
     uint32_t pos, end;
+    uint16_t depth;
     LIST(struct ast_cte) with;
     /* set operations: then only left, right, all and what follows ORDER BY are used */
     enum ast_set set;
@@ -254,6 +259,8 @@ enum status sql_parse_expr(struct arena *a, const char *text, size_t n, struct a
  * default or E_VAR). The result lives in the arena. */
 enum status sql_substitute(struct arena *a, const char *text, size_t n, const char *(*lookup)(void *ctx, const char *name),
                            void *ctx, const char **out, size_t *out_n, struct err *err);
+/* Where the statement that begins at text[at] ends: behind its semicolon, or at n. Text with ${NAME} in it will do. */
+size_t sql_statement_end(const char *text, size_t n, size_t at);
 /* Whether text ends inside a statement (no semicolon yet, or an open quote or comment): the shell's
  * continuation prompt. */
 bool sql_incomplete(const char *text, size_t n);

@@ -291,6 +291,9 @@ static bool load_record(struct keyed *k, int64_t id, struct reader *r, int lo, i
     return !rec.bad && rec.p == rec.end;
 }
 
+#define RECORD_MIN 7    /* bytes of the smallest record */
+#define LOAD_MANY  4096 /* records that make it worth to size the table beforehand */
+
 static bool keyed_load(struct state_object *o, struct reader *r, int lo, int hi)
 {
     struct keyed *k = container_of(o, struct keyed, object);
@@ -298,6 +301,9 @@ static bool keyed_load(struct state_object *o, struct reader *r, int lo, int hi)
     for (uint32_t i = 0; i < slices && !r->bad; i++) {
         int64_t id = reader_i64(r);
         uint32_t records = reader_u32(r);
+        uint64_t most = (uint64_t)(r->end - r->p) / RECORD_MIN, expect = records < most ? records : most;
+        expect = expect * (uint64_t)(hi - lo) / KEY_GROUPS;
+        if (expect > LOAD_MANY) slice__expect(keyed_slice(k, id, true), (uint32_t)expect);
         for (uint32_t j = 0; j < records; j++)
             if (!load_record(k, id, r, lo, hi)) return false;
     }

@@ -11,9 +11,11 @@
 
 #define SMALL_CHUNKS  9
 #define LARGE_SHIFT   12
+#define SPARSE_SLOTS  4096
 #define INDEX_MIN     16
 #define PREFETCH_FROM (256u << 10) /* bytes of a table that caches no longer hide */
 #define BLOCK         32
+#define HEAP_MORE     (72 << 10) /* a heap's first chunk and itself */
 
 static inline uint32_t chunk_of(uint32_t ref)
 {
@@ -115,10 +117,23 @@ static void index_resize(struct slice *s, uint32_t slots)
     s->mask = mask;
 }
 
-/* At most three quarters full. */
+/* How many keys an index takes: three quarters, but a quarter of one small enough for the first cache, where a wrongly
+ * predicted second probe is all that a lookup costs. */
+static inline uint64_t index_room(uint64_t slots)
+{
+    return slots <= SPARSE_SLOTS ? slots / 4 : slots / 4 * 3;
+}
+
 static inline bool index_is_full(const struct slice *s)
 {
-    return !s->index || (uint64_t)s->count * 4 >= ((uint64_t)s->mask + 1) * 3;
+    return !s->index || s->count >= index_room((uint64_t)s->mask + 1);
+}
+
+void slice__expect(struct slice *s, uint32_t more)
+{
+    uint64_t slots = s->index ? (uint64_t)s->mask + 1 : INDEX_MIN;
+    while ((uint64_t)s->count + more >= index_room(slots) && slots < 1u << 31) slots *= 2;
+    if (!s->index || slots > (uint64_t)s->mask + 1) index_resize(s, (uint32_t)slots);
 }
 
 static void chunk_add(struct slice *s)
@@ -146,23 +161,38 @@ static uint32_t ref_new(struct slice *s)
     return s->next++;
 }
 
+int64_t slice_text_bound(const struct column *c, uint32_t n)
+{
+    const struct str *v = c->data;
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (v[i].n > STR_INLINE && !column_null(c, i)) bytes += layout_bound(v[i].n);
+    return bytes ? (int64_t)bytes + HEAP_MORE : 0;
+}
+
+/* s NULL: of a slice yet to be made. */
+static int64_t bound(const struct keyed *k, const struct slice *s, const struct column *keys, uint32_t n)
+{
+    uint64_t slots = s && s->index ? (uint64_t)s->mask + 1 : 0, want = slots ? slots : INDEX_MIN;
+    uint64_t count = (s ? s->count : 0) + (uint64_t)n, last = (s ? s->next : SLICE_FIRST) + (uint64_t)n;
+    int64_t bytes = s ? 64 : 64 + (int64_t)sizeof *s; /* the list of chunks */
+    for (uint32_t c = s ? s->nchunks : 0; chunk_first(c) < last; c++)
+        bytes += (int64_t)chunk_rows(c) * k->entry_size + 16;
+    while (count >= index_room(want)) want *= 2;
+    if (want > slots) bytes += (int64_t)(want * sizeof *s->index);
+    for (int c = 0; keys && c < k->decl.nkeys; c++)
+        if (k->cols[c].kind == KEY_TEXT) bytes += slice_text_bound(&keys[c], n);
+    return bytes;
+}
+
 int64_t slice_upsert_bound(const struct slice *s, const struct column *keys, uint32_t n)
 {
-    const struct keyed *k = s->keyed;
-    int64_t bytes = 64; /* the list of chunks */
-    for (uint32_t c = s->nchunks; chunk_first(c) < (uint64_t)s->next + n; c++)
-        bytes += (int64_t)chunk_rows(c) * k->entry_size + 16;
-    uint64_t slots = s->index ? (uint64_t)s->mask + 1 : 0, want = slots ? slots : INDEX_MIN;
-    while (((uint64_t)s->count + n) * 4 >= want * 3) want *= 2;
-    if (want > slots) bytes += (int64_t)(want * sizeof *s->index);
-    for (int c = 0; c < k->decl.nkeys && k->has_text; c++) {
-        if (k->cols[c].kind != KEY_TEXT) continue;
-        const struct str *v = keys[c].data;
-        size_t text = 0;
-        for (uint32_t i = 0; i < n; i++) text += v[i].n > STR_INLINE ? layout_bound(v[i].n) : 0;
-        if (text) bytes += (int64_t)text + (64 << 10) + 4096;
-    }
-    return bytes;
+    return bound(s->keyed, s, keys, n);
+}
+
+int64_t keyed_upsert_bound(struct keyed *k, int64_t id, const struct column *keys, uint32_t n)
+{
+    return bound(k, keyed_slice(k, id, false), keys, n);
 }
 
 /* ---- keys in canonical form ------------------------------------------------------------------------- */

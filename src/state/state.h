@@ -71,8 +71,12 @@ uint32_t slice_count(const struct slice *s);
 void slice_drop(struct keyed *k, struct slice *s);
 struct layout_heap *slice_heap(struct slice *s);
 
-/* Bytes that n new keys might need at most, for state_reserve. */
+/* Bytes that n new keys might need at most, for state_reserve. keys NULL: long texts apart (slice_text_bound). */
 int64_t slice_upsert_bound(const struct slice *s, const struct column *keys, uint32_t n);
+/* The same for slice id, which need not exist. */
+int64_t keyed_upsert_bound(struct keyed *k, int64_t id, const struct column *keys, uint32_t n);
+/* Bytes that the long ones of n texts need. */
+int64_t slice_text_bound(const struct column *c, uint32_t n);
 /* values[i]: the value of the key in dense row i, zeroed when new. hashes are key_hash's. Never fails. fresh, when not
  * NULL, gets bit i set for rows that made their key (of equal rows the first). */
 void slice_upsert_n(struct slice *s, const struct column *keys, const uint64_t *hashes, uint32_t n, void **values,

@@ -148,6 +148,7 @@ struct slice *slice__new(struct keyed *k, int64_t id);
 void slice__free(struct slice *s);
 void slice__reset(struct slice *s, int64_t id);
 struct entry *slice__entry(const struct slice *s, uint32_t ref);
+void slice__expect(struct slice *s, uint32_t more); /* so many keys are about to come */
 void *slice__upsert_one(struct slice *s, const char *key, uint16_t nulls, uint64_t hash);
 #define SLICE_FIRST 8 /* refs begin here, so that 0 is free to mean none */
 

@@ -1,6 +1,7 @@
 /* The test language: reads a file item by item and drives the public API. SPDX-License-Identifier: Apache-2.0 */
 #include "slt.h"
 
+#include "cli/grid.h"
 #include "cli/print.h"
 #include "feed.h"
 #include "rows.h"
@@ -367,16 +368,16 @@ static void do_print(struct slt *t, char *rest)
         return;
     }
     lam_sub_schema(sub, &x);
-    struct table *table = table_new(&x);
+    struct grid *table = grid_new(&x);
     while (!(rc = lam_recv(sub, &a, 10000000))) {
-        table_add(table, &x, &a);
+        grid_add(table, &x, &a);
         a.release(&a);
     }
     if (rc != LAM_END) fail_rc(t, "print", rc);
     FILE *f = open_memstream(&box, &n);
-    table_print(f, table);
+    grid_print(f, table);
     fclose(f);
-    table_free(table);
+    grid_free(table);
     x.release(&x);
     lam_sub_close(sub);
     compare_box(t, box);

@@ -68,7 +68,7 @@ static void filter_counts_errors(void **state)
     ok(rig_push(&r, 0, "1\n0\n5\n2\n"));
     rig_expect(&r, "1\n2\n");
     assert_int_equal(r.op->ctx.errors, 1);
-    assert_int_equal(r.op->ctx.row_error.code, E_DIV0);
+    assert_non_null(strstr(r.op->ctx.row_error.text, "division by zero"));
     r.op->ctx.on_error = ON_ERROR_FAIL;
     assert_int_equal(rig_push(&r, 0, "1\n0\n"), E_DIV0);
     assert_int_equal(r.op->ctx.err.code, E_DIV0);

@@ -1,0 +1,40 @@
+-- Expressions.
+SELECT 1, 1.5, .5, 1., 1e3, 1.5E-7, 'text', 'it''s', E'tab\tquote\'\u00e9\x41\101', $$dollar $ text$$, $a$nested $$ dollar$a$;
+SELECT 'one'
+  'and the same' , TRUE, FALSE, NULL, -1, +1, - - 1, -(-1), ~5, ~ ~5;
+SELECT a + b - c * d / e % f ^ g, (a + b) * c, a - (b - c), (a - b) - c, a ^ b ^ c, a ^ (b ^ c), -a ^ 2, (-a) ^ 2, -(a ^ 2), a ^ -2;
+SELECT a || b || c, a || (b || c), a & b | c # d << e >> f, a -> 'x' ->> 'y', a #> b, a #>> b, a @> b, a <@ b, a ? 'k', a && b;
+SELECT a < b, a <= b, a > b, a >= b, a = b, a <> b, a != b, (a < b) = c, a < (b < c), NOT a = b, (NOT a) = b, a = (NOT b);
+SELECT a AND b OR c AND NOT d, (a OR b) AND c, a OR (b OR c), (a AND b) AND c AND (d AND e), NOT (a AND b), NOT NOT a;
+SELECT a AND b AND c AND d AND e AND f AND g AND h AND i;
+SELECT a OR b OR c OR d OR (e OR f) OR g;
+SELECT a IS NULL, a IS NOT NULL, a ISNULL, a NOTNULL, a IS TRUE, a IS NOT FALSE, a IS UNKNOWN, a IS NOT UNKNOWN, (a IS NULL) IS NULL;
+SELECT a IS DISTINCT FROM b, a IS NOT DISTINCT FROM b + 1, (a IS DISTINCT FROM b) IS NULL, a IS DISTINCT FROM (b IS NULL);
+SELECT a BETWEEN 1 AND 2, a NOT BETWEEN 1 AND 2 AND b, a BETWEEN SYMMETRIC b + 1 AND c, (a BETWEEN 1 AND 2) = TRUE, a = b BETWEEN 1 AND 2;
+SELECT a LIKE 'x%', a NOT LIKE 'x' || '%' ESCAPE '!', a ILIKE b, a NOT ILIKE b, a SIMILAR TO 'x|y', a NOT SIMILAR TO b ESCAPE '\';
+SELECT a ~ 'x', a ~* 'x', a !~ 'x', a !~* 'x', a ~ 'x' || 'y', NOT a ~ 'x';
+SELECT a IN (1, 2, 3), a NOT IN (b, c + 1), a IN (SELECT x FROM t), a NOT IN (SELECT x FROM t), a + 1 IN (2), (a IN (1)) = b;
+SELECT EXISTS (SELECT 1), NOT EXISTS (SELECT 1 FROM t), (SELECT max(x) FROM t), ((SELECT 1)) + 1, a = (SELECT 1 UNION SELECT 2 LIMIT 1);
+SELECT CASE WHEN a THEN 1 END, CASE a WHEN 1 THEN 'x' WHEN 2 THEN 'y' ELSE 'z' END, CASE WHEN CASE WHEN a THEN b END THEN c ELSE d END + 1;
+SELECT CAST(a AS BIGINT), TRY_CAST(a AS DECIMAL(10, 2)), a::int, -a::int, (-a)::int, a::text::int, a::timestamp with time zone, a::double precision AS x;
+SELECT a::varchar(5), a::character varying(5), CAST(a AS FLOAT(10)), CAST(a AS TIMESTAMP(3) WITHOUT TIME ZONE), a::interval, a::char;
+SELECT DATE '2024-01-02', TIMESTAMP '2024-01-02 03:04:05', TIME '10:00', bool 't', float8 '1', int2 '1', text 'x', double precision '1.5';
+SELECT timestamp with time zone '2024-01-02 00:00+01', decimal(10, 2) '1.5', varchar(3) 'abcd', timestamp without time zone '2024-01-02', "Date" '2024-01-02';
+SELECT INTERVAL '5' MINUTE, interval '5 minutes', INTERVAL 5 MINUTE, INTERVAL '-16' MINUTE, interval '1-2' YEAR TO MONTH, interval '1', INTERVAL 10 ms;
+SELECT INTERVAL '1' DAYS, INTERVAL '1' day second, INTERVAL '0.005' SECOND, INTERVAL '3' us, INTERVAL '4 05:06' DAY TO MINUTE, ts - INTERVAL '1' HOUR AS hour;
+SELECT EXTRACT(YEAR FROM ts), extract('epoch' from ts), EXTRACT("Odd" FROM ts), POSITION('b' IN s), position(a || b in c);
+SELECT SUBSTRING(s FROM 2 FOR 3), SUBSTRING(s FROM 2), SUBSTRING(s FOR 3), SUBSTRING(s FOR 3 FROM 2), SUBSTRING(s, 2, 3), OVERLAY(s PLACING 'x' FROM 2 FOR 1), OVERLAY(s PLACING 'x' FROM 2);
+SELECT TRIM(s), TRIM(BOTH FROM s), TRIM(BOTH 'x' FROM s), TRIM(LEADING 'x' FROM s), TRIM(TRAILING FROM s), TRIM('x' FROM s), TRIM(s, 'x');
+SELECT COALESCE(a, b, 0), NULLIF(a, b), GREATEST(1, 2), LEAST(1), CEILING(1.5), left('abc', 2), right(s, 1), pg_catalog.lower(s), other.f(1);
+SELECT count(*), count(a), count(DISTINCT a), count(ALL a), sum(a) FILTER (WHERE b > 1), string_agg(a, ',' ORDER BY b DESC, c NULLS FIRST);
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a), f(), "substring"(DISTINCT a), "current_date"(1);
+SELECT sum(a) OVER (), sum(a) OVER w, sum(a) OVER (w), rank() OVER (PARTITION BY a, b ORDER BY c DESC), lag(a, 1, 0) OVER (ORDER BY b);
+SELECT sum(a) OVER (ORDER BY b ROWS UNBOUNDED PRECEDING), sum(a) OVER (ORDER BY b ROWS BETWEEN 1 PRECEDING AND CURRENT ROW);
+SELECT sum(a) OVER (w RANGE BETWEEN INTERVAL '1' DAY PRECEDING AND '1 day'::interval FOLLOWING EXCLUDE CURRENT ROW), sum(a) OVER (ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING EXCLUDE TIES);
+SELECT sum(a) OVER (ORDER BY b GROUPS BETWEEN 2 PRECEDING AND (1 + 1) FOLLOWING EXCLUDE GROUP), sum(a) OVER (ORDER BY b RANGE 5 PRECEDING EXCLUDE NO OTHERS);
+SELECT ARRAY[1, 2, 3], ARRAY[], a[1], a[b + 1][2], f(x)[1], (a).b, (a).b.c, (a.b[1]).c, a[1].b, (f(x)).y, (ARRAY[1, 2])[1], (SELECT a)[1], (SELECT r).x;
+SELECT current_date, CURRENT_TIMESTAMP, localtime, LOCALTIMESTAMP(3), now(), ts AT TIME ZONE 'UTC', ts AT TIME ZONE 'UTC' || 'x';
+SELECT /* nested /* comment */ still */ 1 -- to the end of the line
+;
+SELECT a.b.c.d, "A"."b", `c`, é, "naïve Ö", 日本 FROM 表;
+SELECT tumble(ts, INTERVAL '1' HOUR), TUMBLE_START(ts, INTERVAL '1' HOUR) FROM t GROUP BY TUMBLE(ts, INTERVAL '10' MINUTE, INTERVAL '-16' MINUTE);

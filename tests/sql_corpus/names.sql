@@ -1,0 +1,20 @@
+-- Words of the language as names.
+CREATE TABLE timestamp (timestamp TIMESTAMP, date DATE, time TIME, integer INTEGER, text TEXT, name NAME, interval INTERVAL, json JSON);
+CREATE TABLE stream (key INT, value INT, rows INT, row INT, rank INT, day INT, minute INT, start INT, final INT, session INT);
+CREATE TABLE source (source INT, sink INT, stream INT, emit INT, watermark INT, changes INT, format INT, first INT, last INT);
+CREATE TABLE t (values INT, position INT, substring INT, "between" INT, exists INT, extract INT, trim INT, overlay INT, try_cast INT);
+CREATE TABLE t (window_start INT, window_end INT, emit INT, allow INT, late INT, semi INT, anti INT, asof INT, over INT, filter INT, at INT);
+SELECT timestamp, date, time, integer, text, name, interval, json FROM timestamp;
+SELECT key, value, rows, row, rank, day, minute, start, final, session FROM stream WHERE key = value AND rows < rank;
+SELECT source, sink, stream, emit, watermark, changes, format, first, last FROM source ORDER BY emit, format, watermark;
+SELECT values, position, substring, exists, extract, trim, overlay, try_cast, emit, allow, late, semi, over, filter FROM t;
+SELECT 1 AS select, 2 AS from, 3 AS order, 4 AS emit, 5 AS over, 6 AS end, 7 AS day, 8 AS between, 9 AS left;
+SELECT 1 timestamp, 2 date, 3 value, 4 rows, 5 rank, 6 day, 7 start, 8 final, 9 format, 10 position, 11 first, 12 key, 13 year, 14 second;
+SELECT t.select, t.order, t.emit, t.timestamp, t.between, t.left, t.end FROM t;
+SELECT rows.key, source.value, format.day FROM rows, source AS source, format format;
+SELECT rank.rank FROM rank rank JOIN session session ON rank.start = session.final;
+SELECT sum(day) OVER (PARTITION BY rows ORDER BY range ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM rows;
+SELECT count(*) AS rows, window_start AS start, window_end AS "end" FROM session GROUP BY start, TUMBLE(timestamp, INTERVAL '1' day);
+SELECT emit FROM emit EMIT CHANGES;
+CREATE SOURCE source FROM KAFKA (format = json, key.format = json, value = x, table = y, select = z) FORMAT format;
+CREATE STREAM stream AS SELECT * FROM sink EMIT FINAL;
