@@ -71,6 +71,8 @@ bool cast_implicit(struct type from, struct type to); /* PostgreSQL's implicit c
 bool cast_assigns(struct type from, struct type to);  /* and those of an assignment */
 /* The kernel of an explicit cast, or NULL. */
 const struct function *cast_find(struct type from, struct type to);
+/* VARCHAR to VARCHAR(n), which fails where characters would be lost. */
+extern const struct function cast_assign_length;
 /* An integer's DECIMAL, a float's ...: the type that keeps the source's digits. */
 struct type cast_decimal_type(struct type from);
 /* What both convert to, numbers, dates and texts; false: there is none. */
