@@ -136,7 +136,7 @@ struct scan {
     const char *p, *end;
     struct moment m;
     int64_t zone_us;
-    bool have_date, have_time, have_zone, have_month, have_day, have_year, bc, pm, am, epoch;
+    bool have_date, have_time, have_zone, have_month, have_day, have_year, bc, pm, am, julian;
 };
 
 static int read_number(struct scan *s, int64_t *out)
@@ -309,6 +309,7 @@ static enum status read_julian(struct scan *s)
     int month, day;
     if (read_number(s, &v) < 1 || v > 2147483647) return E_DATETIME;
     civil_of_days(v - 2440588, &year, &month, &day);
+    s->julian = true;
     return set_date(s, year, month, day);
 }
 
@@ -332,7 +333,7 @@ static enum status read_word(struct scan *s)
     if (word_is(p, n, "t") && s->p < s->end && is_digit(*s->p)) return s->have_date ? ST_OK : E_DATETIME;
     if (word_is(p, n, "j") && s->p < s->end && is_digit(*s->p)) return read_julian(s);
     if (word_is(p, n, "epoch")) {
-        s->epoch = s->have_time = true;
+        s->have_time = true;
         return set_date(s, 1970, 1, 1);
     }
     if (word_is(p, n, "allballs")) return s->have_zone = true, set_clock(s, 0, 0, 0, 0);
@@ -368,7 +369,7 @@ static enum status finish(struct scan *s)
         m->hour = m->hour % 12 + (s->pm ? 12 : 0);
     }
     if (!s->have_date) return ST_OK;
-    if (m->year <= 0 && (s->bc || !m->year) && m->year > -4713) return E_DATETIME_RANGE;
+    if (m->year <= 0 && !s->julian) return E_DATETIME_RANGE;
     if (s->bc) m->year = 1 - m->year;
     return moment_valid(m->year, m->month, m->day) ? ST_OK : E_DATETIME_RANGE;
 }
