@@ -1,5 +1,5 @@
-/* Replays files through a fuzz target without a fuzzer: each argument is a file or a folder of files. Prints how many ran.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Replays files through a fuzz target without a fuzzer: each argument is a file or a folder of files. Prints how many
+ * ran. SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
