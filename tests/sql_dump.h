@@ -150,8 +150,8 @@ static void dump_option(const struct ast_option *o, struct text *out)
 
 static void dump_stmt(const struct stmt *s, struct text *out)
 {
-    text_printf(out, "(stmt%d:%d%d%d%d%d%d%d", s->kind, s->or_replace, s->if_not_exists, s->if_exists, s->cascade, s->extended,
-                s->analyze, s->wildcard);
+    text_printf(out, "(stmt%d:%d%d%d%d%d%d%d", s->kind, s->or_replace, s->if_not_exists, s->if_exists, s->cascade,
+                s->extended, s->analyze, s->wildcard);
     dump_word(s->name, out);
     dump_word(s->what, out);
     dump_word(s->value, out);

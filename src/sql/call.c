@@ -54,7 +54,8 @@ static struct list in_order(struct parser *p, const char *name, struct list args
     }
     for (int i = 0; i < args.n; i++) {
         if (!placed[i]) {
-            parser__fail(p, E_SYNTAX, ((struct ast *)args.at[0])->pos, "%s() lacks the argument %s", name, names[i + 1]);
+            const struct ast *first = args.at[0];
+            parser__fail(p, E_SYNTAX, first->pos, "%s() lacks the argument %s", name, names[i + 1]);
             return (struct list){0};
         }
         out = list__add(p->arena, out, placed[i]);

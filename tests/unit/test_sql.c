@@ -1,4 +1,4 @@
-/* SQL text to trees and back: forms, names, messages, limits. Run from the project's root: the corpus is read from there.
+/* SQL text to trees and back: forms, names, messages, limits. Run from the project's root, where the corpus is found.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "sql/sql_int.h"
@@ -69,7 +69,10 @@ static const char *shape(const struct ast *x)
     return s;
 }
 
-static void assert_shape(const char *text, const char *expected) { assert_string_equal(shape(parse_expr(text)), expected); }
+static void assert_shape(const char *text, const char *expected)
+{
+    assert_string_equal(shape(parse_expr(text)), expected);
+}
 
 static const char *printed(const struct stmt *s)
 {
@@ -80,7 +83,10 @@ static const char *printed(const struct stmt *s)
     return p;
 }
 
-static void assert_prints(const char *text, const char *expected) { assert_string_equal(printed(parse(text)), expected); }
+static void assert_prints(const char *text, const char *expected)
+{
+    assert_string_equal(printed(parse(text)), expected);
+}
 
 /* `text` has a ^ where the error is expected. */
 static void assert_error_at(const char *text, enum status code, const char *message, const char *hint)
@@ -95,14 +101,14 @@ static void assert_error_at(const char *text, enum status code, const char *mess
     assert_int_equal(err.code, code);
 }
 
-/* ---- forms -------------------------------------------------------------------------------------------------------- */
+/* ---- forms ----------------------------------------------------------------------------------- */
 
 static void test_source(void **state)
 {
     (void)state;
-    struct stmt *s = parse("CREATE OR REPLACE SOURCE IF NOT EXISTS t (k VARCHAR(8) NOT NULL, ts TIMESTAMP, *, WATERMARK FOR ts AS ts - "
-                           "INTERVAL '5' SECOND, PRIMARY KEY (k)) FROM KAFKA (group.id = 'g', 'Topic' = Trades, n = -5) FORMAT JSON "
-                           "WITH (strict = true)");
+    struct stmt *s = parse("CREATE OR REPLACE SOURCE IF NOT EXISTS t (k VARCHAR(8) NOT NULL, ts TIMESTAMP, *, "
+                           "WATERMARK FOR ts AS ts - INTERVAL '5' SECOND, PRIMARY KEY (k)) "
+                           "FROM KAFKA (group.id = 'g', 'Topic' = Trades, n = -5) FORMAT JSON WITH (strict = true)");
     assert_int_equal(s->kind, STMT_CREATE_SOURCE);
     assert_true(s->or_replace && s->if_not_exists && s->wildcard);
     assert_string_equal(s->name, "t");
@@ -170,7 +176,8 @@ static void test_positions(void **state)
     assert_int_equal(sql_parse(arena, text, strlen(text), &at, &s, &err), ST_OK);
     struct ast_select *q = s->select;
     assert_int_equal(q->pos, 10);
-    assert_memory_equal(text + q->items.at[0]->expr->pos, "a + b", q->items.at[0]->expr->end - q->items.at[0]->expr->pos);
+    struct ast *x = q->items.at[0]->expr;
+    assert_memory_equal(text + x->pos, "a + b", x->end - x->pos);
     assert_memory_equal(text + q->from->pos, "t", 1);
     assert_memory_equal(text + q->where->pos, "f(x)", q->where->end - q->where->pos);
     assert_memory_equal(text + q->emit_pos, "EMIT", 4);
@@ -318,10 +325,8 @@ static void test_emit(void **state)
         {"CHANGES", EMIT_CHANGES},                 {"FINAL", EMIT_FINAL},
     };
     for (size_t i = 0; i < countof(cases); i++) {
-        struct ast_select *s =
-            parse(arena_printf(arena, "SELECT k FROM t GROUP BY k LATE DATA TO l EMIT %s ALLOW LATENESS INTERVAL '1' DAY",
-                               cases[i].clause))
-                ->select;
+        const char *clauses = arena_printf(arena, "LATE DATA TO l EMIT %s ALLOW LATENESS c", cases[i].clause);
+        struct ast_select *s = parse(arena_printf(arena, "SELECT k FROM t GROUP BY k %s", clauses))->select;
         assert_int_equal(s->emit, cases[i].emit);
         assert_int_equal(!!s->emit_every, s->emit == EMIT_EVERY);
         assert_non_null(s->lateness);
@@ -342,7 +347,8 @@ static void test_joins(void **state)
         {"ASOF JOIN", JOIN_ASOF},       {"ASOF LEFT JOIN", JOIN_ASOF_LEFT}, {"LEFT ASOF JOIN", JOIN_ASOF_LEFT},
     };
     for (size_t i = 0; i < countof(cases); i++) {
-        struct ast_from *f = parse(arena_printf(arena, "SELECT * FROM a %s b ON a.k = b.k", cases[i].words))->select->from;
+        const char *sql = arena_printf(arena, "SELECT * FROM a %s b ON a.k = b.k", cases[i].words);
+        struct ast_from *f = parse(sql)->select->from;
         assert_int_equal(f->join, cases[i].join);
         assert_string_equal(f->left->name, "a");
         assert_non_null(f->on);
@@ -364,7 +370,8 @@ static void test_window_functions_in_from(void **state)
 {
     (void)state;
     static const char *const forms[] = {
-        "TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)", "TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))",
+        "TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)",
+        "TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))",
         "TABLE(TUMBLE(SIZE => INTERVAL '1' MINUTE, TIMECOL => DESCRIPTOR(ts), DATA => TABLE t))"};
     for (size_t i = 0; i < countof(forms); i++)
         assert_prints(arena_printf(arena, "SELECT * FROM %s", forms[i]),
@@ -375,7 +382,7 @@ static void test_window_functions_in_from(void **state)
     assert_string_equal(call->args.at[1]->name, "ts");
 }
 
-/* ---- names -------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* Every word of the language is found, and serves where its class says. */
 static void test_keywords(void **state)
@@ -440,7 +447,7 @@ static void test_print_name(void **state)
     }
 }
 
-/* ---- the corpus ----------------------------------------------------------------------------------------------------- */
+/* ---- the corpus ------------------------------------------------------------------------------ */
 
 static const char *dumped(const struct stmt *s)
 {
@@ -488,21 +495,24 @@ static void test_corpus(void **state)
     assert_true(n > 200);
 }
 
-/* ---- errors --------------------------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static void test_messages(void **state)
 {
     (void)state;
-    assert_error_at("^SELEC a FROM t", E_SYNTAX, "syntax error at \"SELEC\", expected a statement", "did you mean SELECT?");
+    assert_error_at("^SELEC a FROM t", E_SYNTAX, "syntax error at \"SELEC\", expected a statement",
+                    "did you mean SELECT?");
     assert_error_at("SELECT a FROM t EMIT ON WINDOW ^CLOS", E_SYNTAX, "syntax error at \"CLOS\", expected CLOSE",
                     "did you mean CLOSE?");
     assert_error_at("SELECT a FROM t GROUP ^a", E_SYNTAX, "syntax error at \"a\", expected BY", "");
     assert_error_at("SELECT (1 + ^)", E_SYNTAX, "syntax error at \")\", expected an expression", "");
     assert_error_at("SELECT (1 + ^", E_SYNTAX, "syntax error at end of statement, expected an expression", "");
-    assert_error_at("SELECT f(a ^FROM t", E_SYNTAX, "syntax error at \"FROM\", expected an operator, \")\", \",\" or ORDER", "");
-    assert_error_at("SELECT a BETWEEN 1^; SELECT 1", E_SYNTAX, "syntax error at end of statement, expected an operator or AND",
-                    "");
-    assert_error_at("SELECT ^order FROM t", E_SYNTAX, "syntax error at \"order\", expected an expression, \"*\", ALL or DISTINCT",
+    assert_error_at("SELECT f(a ^FROM t", E_SYNTAX, 
+                    "syntax error at \"FROM\", expected an operator, \")\", \",\" or ORDER", "");
+    assert_error_at("SELECT a BETWEEN 1^; SELECT 1", E_SYNTAX,
+                    "syntax error at end of statement, expected an operator or AND", "");
+    assert_error_at("SELECT ^order FROM t", E_SYNTAX,
+                    "syntax error at \"order\", expected an expression, \"*\", ALL or DISTINCT",
                     "ORDER is a reserved word; to use it as a name, write \"order\" in double quotes");
     assert_error_at("DROP ^TABEL t", E_SYNTAX,
                     "syntax error at \"TABEL\", expected LOOKUP, MATERIALIZED, SINK, SOURCE, STREAM or TABLE",
@@ -528,7 +538,8 @@ static void test_refusals(void **state)
     (void)state;
     assert_error_at("^UPDATE t SET a = 1", E_UNSUPPORTED, "UPDATE is not supported", "");
     assert_error_at("WITH RECURSIVE ^r AS (SELECT 1) SELECT 1", E_UNSUPPORTED, "WITH RECURSIVE is not supported", "");
-    assert_error_at("SELECT * FROM t x ^TEMPORAL PROBE JOIN r", E_UNSUPPORTED, "TEMPORAL PROBE JOIN is not supported", "");
+    assert_error_at("SELECT * FROM t x ^TEMPORAL PROBE JOIN r", E_UNSUPPORTED, "TEMPORAL PROBE JOIN is not supported",
+                    "");
     assert_error_at("CREATE SOURCE s (a ^varchr)", E_TYPE, "unknown type \"varchr\"", "did you mean varchar?");
     assert_error_at("SELECT a::^int(3)", E_TYPE, "type int takes no numbers in parentheses", "");
     assert_error_at("SELECT a::^decimal(50)", E_TYPE, "type decimal: 50 must lie between 1 and 38", "");
@@ -560,7 +571,7 @@ static void test_tokens_that_are_wrong(void **state)
     assert_int_equal(err.pos, 7);
 }
 
-/* ---- limits --------------------------------------------------------------------------------------------------------- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static enum status parse_repeated(const char *before, const char *part, int n, const char *after)
 {
@@ -625,7 +636,8 @@ static void test_length_is_bounded(void **state)
 static void test_deep_trees_print(void **state)
 {
     (void)state;
-    static const char *const wraps[][2] = {{"CAST(", " AS int)"}, {"(1 - ", ")"}, {"f(", ")"}, {"(", " IS NULL)"}, {"(a = NOT ", ")"}};
+    static const char *const wraps[][2] = {
+        {"CAST(", " AS int)"}, {"(1 - ", ")"}, {"f(", ")"}, {"(", " IS NULL)"}, {"(a = NOT ", ")"}};
     for (size_t i = 0; i < countof(wraps); i++) {
         struct text t = {0};
         text_puts(&t, "CREATE SOURCE s (WATERMARK FOR a AS ");
@@ -641,7 +653,7 @@ static void test_deep_trees_print(void **state)
     }
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static void test_expression_alone(void **state)
 {
@@ -661,9 +673,20 @@ static void test_incomplete(void **state)
         const char *text;
         bool incomplete;
     } cases[] = {
-        {"", false},           {"  -- x\n", false},    {"SELECT 1", true},    {"SELECT 1;", false}, {"SELECT 1; -- x", false},
-        {"SELECT 1; x", true}, {"SELECT ';", true},    {"SELECT ';';", false}, {"/* ;", true},      {"SELECT 1; /* ;", true},
-        {"$$ ; ", true},       {"\"a;", true},         {"SELECT E'\\';", true}, {"SELECT \xff", false},
+        {"", false},
+        {"  -- x\n", false},
+        {"SELECT 1", true},
+        {"SELECT 1;", false},
+        {"SELECT 1; -- x", false},
+        {"SELECT 1; x", true},
+        {"SELECT ';", true},
+        {"SELECT ';';", false},
+        {"/* ;", true},
+        {"SELECT 1; /* ;", true},
+        {"$$ ; ", true},
+        {"\"a;", true},
+        {"SELECT E'\\';", true},
+        {"SELECT \xff", false},
     };
     for (size_t i = 0; i < countof(cases); i++)
         if (sql_incomplete(cases[i].text, strlen(cases[i].text)) != cases[i].incomplete) fail_msg("%s", cases[i].text);
@@ -699,7 +722,8 @@ static void test_substitution(void **state)
         {"\"${pass.word}\"", "\"it's \"\"so\"\" `\\\""},
         {"$q$${pass.word}$q$", "$q$it's \"so\" `\\$q$"},
         {"${pass.word}", "it's \"so\" `\\"},
-        {"-- ${NONE}\n${DIR} /* ${NONE} /* ' */ ${NONE} */ ${DIR}", "-- ${NONE}\n/data /* ${NONE} /* ' */ ${NONE} */ /data"},
+        {"-- ${NONE}\n${DIR} /* ${NONE} /* ' */ ${NONE} */ ${DIR}",
+         "-- ${NONE}\n/data /* ${NONE} /* ' */ ${NONE} */ /data"},
         {"'-- ${DIR}' '/* ${DIR} */' 'a''-- ${DIR}'", "'-- /data' '/* /data */' 'a''-- /data'"},
         {"E'\\' -- ${DIR}' ${DIR}", "E'\\' -- /data' /data"},
         {"'${' ${1} ${a b} ${} $DIR ${DIR", "'${' ${1} ${a b} ${} $DIR ${DIR"},
