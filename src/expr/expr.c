@@ -207,8 +207,7 @@ static enum status cast_to(struct arena *a, struct expr *e, struct type to, bool
         (*out)->type = (*out)->value.type = to;
         if (!to.length) return ST_OK;
     }
-    if (to.id == T_VARCHAR && to.length && e->type.id != T_VARCHAR) /* first the text, then cut */
-        TRY(cast_node(a, cast_find(e->type, TYPE(T_VARCHAR)), e, TYPE(T_VARCHAR), try_, literal && !try_, pos, &e, err));
+    if (to.length && e->type.id != T_VARCHAR) TRY(cast_to(a, e, TYPE(to.id), try_, pos, &e, err));
     return cast_node(a, cast_find(e->type, to), e, to, try_, literal && !try_, pos, out, err);
 }
 
