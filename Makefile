@@ -119,8 +119,9 @@ bench-kernels: $(if $(NODEPS),,deps) $(KERNELS)
 	@for b in $(KERNELS); do taskset -c 0 $$b || exit; done
 
 # What make check runs: the units, the SQL files and the pages of documentation.
-check: $(if $(NODEPS),,deps-test) $(TESTS) $O/slt
+check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt
 	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
+	$(MAKE) -s fuzz NODEPS=1 N=500 >$O/fuzz.log 2>&1 || { failed=1; tail -20 $O/fuzz.log; }; \
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
 # Ten seconds of made-up trades: bars and a score per account, live.
@@ -130,6 +131,10 @@ demo: $(if $(NODEPS),,deps) program
 # Worked examples with known answers from a folder outside the tree: make acceptance ACCEPTANCE=folder
 acceptance: program
 	@tests/acceptance/run.py $(or $(ACCEPTANCE),$(error say where the material is: make acceptance ACCEPTANCE=folder))
+
+# Every fuzz target over its seeds, then N mutations of them: make fuzz MODE=asan N=1000000 SEED=7
+fuzz: $(if $(NODEPS),,deps) $(FUZZ)
+	@for f in $(FUZZ); do echo $$f; $$f $$(ls -d tests/fuzz/corpus/$${f##*/fuzz_} tests/$${f##*/fuzz_}_corpus 2>/dev/null) -n $(or $(N),20000) -s $(or $(SEED),1) || exit; done
 
 format:
 	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*/*.[ch] bench/*.[ch])
