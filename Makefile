@@ -1,6 +1,6 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
 # MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
-MODE ?= $(if $(filter check units slt,$(MAKECMDGOALS)),check,release)
+MODE ?= $(if $(filter check units slt fuzz,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := gcc
 CXX := g++
@@ -121,7 +121,7 @@ bench-kernels: $(if $(NODEPS),,deps) $(KERNELS)
 # What make check runs: the units, the SQL files and the pages of documentation.
 check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt
 	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
-	$(MAKE) -s fuzz NODEPS=1 N=500 >$O/fuzz.log 2>&1 || { failed=1; tail -20 $O/fuzz.log; }; \
+	$(MAKE) -s fuzz MODE=$(MODE) NODEPS=1 N=500 >$O/fuzz.log 2>&1 || { failed=1; tail -20 $O/fuzz.log; }; \
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
 # Ten seconds of made-up trades: bars and a score per account, live.
