@@ -118,10 +118,11 @@ bench: $(if $(NODEPS),,deps deps-test) program lib $(NUMBERS) $(FLIGHTS) build/b
 bench-kernels: $(if $(NODEPS),,deps) $(KERNELS)
 	@for b in $(KERNELS); do taskset -c 0 $$b || exit; done
 
-# What make check runs: the units, the SQL files and the pages of documentation.
-check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt
+# What make check runs: the units, a little fuzzing, the program from outside, the SQL files and the pages of documentation.
+check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar
 	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
 	$(MAKE) -s fuzz MODE=$(MODE) NODEPS=1 N=500 >$O/fuzz.log 2>&1 || { failed=1; tail -20 $O/fuzz.log; }; \
+	tests/cli/run.sh $O/laminar || failed=1; \
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
 # Ten seconds of made-up trades: bars and a score per account, live.

@@ -212,7 +212,7 @@ int live_run(struct cli *c)
         if (rc == LAM_TIMEOUT) rc = 0;
         if (!rc && !done) show(l);
     }
-    if (rc && !stop_signal()) cli_error(c, c->script);
+    if (rc && !stop_signal()) cli_message(c);
     if (l->terminal && !rc) draw(l);
     if (!rc || stop_signal()) summarise(l);
     close_all(l);
