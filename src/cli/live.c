@@ -204,6 +204,11 @@ int live_run(struct cli *c)
     l->terminal = isatty(1);
     l->begun = l->drawn = cli_now();
     int rc = start_streams(l);
+    if (!l->n) {
+        fputs("laminar: --live names no stream\n", stderr);
+        free(l);
+        return EXIT_USAGE;
+    }
     bool done = false;
     while (!rc && !done && !stop_signal()) {
         rc = lam_wait(c->db, c->session, DRAW_US);
