@@ -36,6 +36,7 @@ static const struct {
     {"nullable > 10 OR k < 100", "(or (> $12 10) (< $1 100))", {0}},
     {"v BETWEEN 10 AND 500", "(between $0 10 500)", {0}},
     {"k IN (4 ints)", "(in $1 1 7 50 99)", {0}},
+    {"k IN (30 ints)", "(in $1 1 7 50 99 2 3 4 5 6 8 9 10 11 12 13 14 21 22 23 24 25 26 27 28 29 30 31 32 33 34)", {0}},
     {"k IN (16 ints)", "(in $1 1 7 50 99 2 3 4 5 6 8 9 10 11 12 13 14)", {0}},
     {"s IN (4 texts)", "(in $8 'alpha' 'gamma' 'a longer text than twelve' 'x')", {0}},
     {"CASE v > 500 THEN 1 ELSE 0", NULL, {"(case (> $0 500) 1 0)"}},

@@ -440,6 +440,7 @@ static void explain(enum status st, struct type t, const char *p, size_t n, stru
         }
         break;
     case E_DATETIME_RANGE: err_set(err, st, "date/time field value out of range: \"%.*s%s\"", shown, p, dots); break;
+    case E_INTERVAL_RANGE: err_set(err, st, "interval field value out of range: \"%.*s%s\"", shown, p, dots); break;
     case E_UNSUPPORTED: err_set(err, st, "%s has no text form that can be read", name); break;
     default: err_set(err, st, "invalid input syntax for type %s: \"%.*s%s\"", name, shown, p, dots); break;
     }

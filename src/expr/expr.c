@@ -74,7 +74,7 @@ enum status expr_interval(struct arena *a, const char *text, const char *unit, u
 {
     struct value v = {.type = TYPE(T_INTERVAL)};
     enum status st = interval_parse(text, strlen(text), unit, &v.iv);
-    if (st == E_DATETIME_RANGE) return err_at(err, st, pos, "interval field value out of range: \"%.60s\"", text);
+    if (st == E_INTERVAL_RANGE) return err_at(err, st, pos, "interval field value out of range: \"%.60s\"", text);
     if (st) {
         err_at(err, st, pos, "invalid input syntax for type INTERVAL: \"%.60s\"%s%s", text, unit && *unit ? " " : "",
                unit ? unit : "");

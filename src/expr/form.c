@@ -2,6 +2,7 @@
  * IN, COALESCE and their kin. SPDX-License-Identifier: Apache-2.0 */
 #include "expr/compare.h"
 #include "expr/logic.h"
+#include "expr/set.h"
 
 #define FORM(NAME)                                                                                 \
     static enum status NAME(struct arena *a, const char *name, struct expr **args, int nargs, uint32_t pos,            \
@@ -154,13 +155,27 @@ FORM(between)
     return negated(a, !strncmp(name, "not", 3), e, pos, out, err);
 }
 
+/* A long list of constants is searched; a short one is quicker compared one by one. */
+static bool is_set(struct expr **items, int n)
+{
+    if (n < 48) return false;
+    for (int i = 0; i < n; i++)
+        if (items[i]->kind != EXPR_CONST) return false;
+    return true;
+}
+
 FORM(in)
 {
-    struct expr **tests = arena_alloc(a, sizeof *tests * (size_t)(nargs - 1)), *e;
+    struct expr *e, **all = arena_alloc(a, sizeof *all * (size_t)nargs);
+    bool negate = !strncmp(name, "not", 3);
+    if (is_set(args + 1, nargs - 1) && !unify(a, args, nargs, "IN", all, NULL) && compare_order(all[0]->type)) {
+        TRY(expr_apply(a, &set_in, all, nargs, pos, &e, err));
+        return negated(a, negate, e, pos, out, err);
+    }
     for (int i = 1; i < nargs; i++)
-        TRY(expr_call(a, "=", (struct expr *[]){args[0], args[i]}, 2, args[i]->pos, &tests[i - 1], err));
-    TRY(expr_logic(a, EXPR_OR, tests, nargs - 1, pos, &e, err));
-    return negated(a, !strncmp(name, "not", 3), e, pos, out, err);
+        TRY(expr_call(a, "=", (struct expr *[]){args[0], args[i]}, 2, args[i]->pos, &all[i], err));
+    TRY(expr_logic(a, EXPR_OR, all + 1, nargs - 1, pos, &e, err));
+    return negated(a, negate, e, pos, out, err);
 }
 
 /* ---- choices ---------------------------------------------------------------------------------------- */

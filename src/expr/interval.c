@@ -82,7 +82,7 @@ static void add_unit(struct sum *s, enum unit unit, long double whole, long doub
 
 static enum status settle(const struct sum *s, struct interval *out)
 {
-    if (fabsl(s->months) > INT32_MAX || fabsl(s->days) > INT32_MAX || fabsl(s->us) >= 0x1p63L) return E_DATETIME_RANGE;
+    if (fabsl(s->months) > INT32_MAX || fabsl(s->days) > INT32_MAX || fabsl(s->us) >= 0x1p63L) return E_INTERVAL_RANGE;
     *out = (struct interval){(int32_t)s->months, (int32_t)s->days, (int64_t)s->us};
     return ST_OK;
 }
@@ -135,7 +135,7 @@ static enum status read_clock(struct scan *s, long double first, long double sig
     }
     long double h = first;
     if (!three && (s->min_sec || f != 0)) us = f, sec = m, m = first, h = 0;
-    if (m >= 60 || sec >= 61) return E_DATETIME_RANGE;
+    if (m >= 60 || sec >= 61) return E_INTERVAL_RANGE;
     s->sum.us += sign * (h * (long double)US_HOUR + m * (long double)US_MINUTE + sec * 1e6L + rintl(us * 1e6L));
     return ST_OK;
 }
@@ -178,7 +178,7 @@ static enum status read_field(struct scan *s)
         long double months, rest;
         s->p++;
         if (!read_number(s, &months, &rest) || fraction != 0 || rest != 0) return E_DATETIME;
-        if (months >= 12) return E_DATETIME_RANGE;
+        if (months >= 12) return E_INTERVAL_RANGE;
         if (!note(s, 1u << UNIT_YEAR | 1u << UNIT_MONTH)) return E_DATETIME;
         s->sum.months += sign * (whole * 12 + months);
         return ST_OK;

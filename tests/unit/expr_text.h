@@ -70,7 +70,7 @@ static inline struct expr *as_column(struct reader *r, struct expr *e)
 static inline enum status read_form(struct reader *r, struct expr **out, struct err *err)
 {
     char name[64], word[128];
-    struct expr *args[80];
+    struct expr *args[100];
     int n = 0;
     r->p++;
     read_token(r, name, sizeof name);
