@@ -82,7 +82,9 @@ static void add_unit(struct sum *s, enum unit unit, long double whole, long doub
 
 static enum status settle(const struct sum *s, struct interval *out)
 {
-    if (fabsl(s->months) > INT32_MAX || fabsl(s->days) > INT32_MAX || fabsl(s->us) >= 0x1p63L) return E_INTERVAL_RANGE;
+    bool fits = s->months >= INT32_MIN && s->months <= INT32_MAX && s->days >= INT32_MIN && s->days <= INT32_MAX &&
+                s->us >= -0x1p63L && s->us < 0x1p63L;
+    if (!fits) return E_INTERVAL_RANGE;
     *out = (struct interval){(int32_t)s->months, (int32_t)s->days, (int64_t)s->us};
     return ST_OK;
 }
