@@ -18,25 +18,33 @@ static enum status find_source(struct lam_db *db, const char *name, const struct
 
 static int code(enum status st) { return st == E_TIMEOUT ? LAM_TIMEOUT : (int)st; }
 
-static enum status next_batch(struct lam_db *db, struct cdata *c, struct batch **out, struct err *err)
+struct batches {
+    struct batch **at;
+    int n, cap;
+};
+
+static void drop(struct batches *b)
 {
-    lock_take(&db->push_lock);
-    enum status st = cdata_read(c, db->batch_rows, out, err);
-    lock_give(&db->push_lock);
-    return st;
+    for (int i = 0; i < b->n; i++) batch_unref(b->at[i]);
+    mem_free(b->at);
 }
 
-static enum status push(struct lam_db *db, const struct object *o, struct cdata *c, int64_t timeout_us, struct err *err)
+/* The whole array as batches; the push lock is held, for they come from its pool. */
+static enum status read_all(struct lam_db *db, const struct object *o, const struct ArrowArray *array,
+                            const struct ArrowSchema *schema, struct batches *out, struct err *err)
 {
-    for (bool first = true;; first = false) {
+    AUTO(cdata_close) struct cdata *c = NULL;
+    TRY(cdata_open(db->push_pool, array, schema, o->schema, &c, err));
+    for (;;) {
         struct batch *b;
-        enum status st = next_batch(db, c, &b, err);
-        if (st == ST_DONE) return ST_OK;
-        TRY(st);
-        /* The first part may find no room in time; once it is in, the rest belongs to it. */
-        st = runtime_push(db->runtime, o->id, b, first ? timeout_us : -1, err);
-        if (st) batch_unref(b);
-        TRY(st);
+        enum status st = cdata_read(c, db->batch_rows, &b, err);
+        if (st) return st == ST_DONE ? ST_OK : st;
+        if (out->n == out->cap) {
+            int cap = out->cap ? out->cap * 2 : 4;
+            out->at = mem_realloc(out->at, sizeof *out->at * (size_t)out->n, sizeof *out->at * (size_t)cap);
+            out->cap = cap;
+        }
+        out->at[out->n++] = b;
     }
 }
 
@@ -47,15 +55,15 @@ int lam_push(struct lam_db *db, const char *source, struct ArrowArray *array, co
     const struct object *o = NULL;
     enum status st = find_source(db, source, &o, &err);
     if (st) return code(st);
-    struct cdata *c;
+    struct batches rows = {0};
     lock_take(&db->push_lock);
-    st = cdata_open(db->push_pool, array, schema, o->schema, &c, &err);
+    st = read_all(db, o, array, schema, &rows, &err);
     lock_give(&db->push_lock);
-    if (st) return code(st);
-    st = push(db, o, c, timeout_us, &err);
-    lock_take(&db->push_lock);
-    cdata_close(c);
-    lock_give(&db->push_lock);
+    if (!st && rows.n) st = runtime_push(db->runtime, o->id, rows.at, rows.n, timeout_us, &err);
+    if (st)
+        drop(&rows);
+    else
+        mem_free(rows.at);
     if (!st && array->release) array->release(array);
     return code(st);
 }
