@@ -165,6 +165,23 @@ void cell_put(struct type t, const void *data, struct text *out)
     }
 }
 
+void cell_store(const struct value *v, void *data)
+{
+    float f;
+    switch (v->type.id) {
+    case T_BOOL: memcpy(data, &v->b, 1); break;
+    case T_FLOAT: f = (float)v->d; memcpy(data, &f, 4); break;
+    case T_DOUBLE: memcpy(data, &v->d, 8); break;
+    case T_DECIMAL: memcpy(data, &v->dec, 16); break;
+    case T_INTERVAL: memcpy(data, &v->iv, 16); break;
+    case T_UUID: memcpy(data, v->uuid, 16); break;
+    case T_VARCHAR:
+    case T_BLOB:
+    case T_JSON: memcpy(data, &v->s, 16); break;
+    default: memcpy(data, &v->i, type_width(v->type)); break; /* little endian: the low bytes come first */
+    }
+}
+
 /* ---- reading numbers ----------------------------------------------------------------------------- */
 
 static enum status scan_int64(const char *p, size_t n, int64_t *out)

@@ -8,6 +8,7 @@
  *
  * Memory of registers comes from the pool at first use and is kept, so a warm evaluator allocates only what its
  * results need. SPDX-License-Identifier: Apache-2.0 */
+#include "expr/cell.h"
 #include "expr/logic.h"
 
 #include <stdarg.h>
@@ -31,7 +32,7 @@ struct node {
     bool held;    /* its register is never used for another */
     bool eager;   /* CASE, COALESCE: every part is computed for every row */
     struct keep keep;
-    struct node *next_keeper;
+    struct node *next; /* of ev->keepers or ev->texts */
     void *dst;    /* where the result goes instead of the register */
     uint64_t tick; /* of the scope that `result` is of */
     struct vec result;
@@ -52,7 +53,8 @@ struct eval {
     int n;
     struct node **nodes; /* those that may be shared */
     int nnodes, nodes_cap, scopes;
-    struct node *keepers;
+    struct node *keepers; /* whose function keeps something */
+    struct node *texts;   /* constants whose long text is not yet in `consts` */
     struct reg *regs;
     int nregs, regs_cap;
     uint32_t cap; /* rows a register holds, a multiple of 64 */
@@ -60,7 +62,6 @@ struct eval {
     struct batch *consts;  /* owns the long texts of constants */
     struct batch *scratch; /* owns the texts of results that are no batch's */
     struct batch *text;    /* where results' texts go now; NULL: not yet made */
-    struct batch *out;     /* under construction, or NULL */
     struct row_errors *errors;
     uint64_t *mask;
     uint32_t mask_rows;
@@ -120,17 +121,20 @@ static void store_const(struct eval *ev, struct node *x)
         x->result.valid = &x->null_word;
         return;
     }
-    struct schema s = {.n = 1, .fields = &(struct field){.type = x->e->type}};
-    if (type_is_text(x->e->type)) {
-        if (v->s.n > STR_INLINE && !ev->consts) ev->consts = batch_new(ev->pool, 0);
-        struct str str = v->s.n > STR_INLINE ? batch_str(ev->consts, v->s.p, v->s.n) : v->s;
-        memcpy(x->cell, &str, sizeof str);
-        return;
+    cell_store(v, x->cell);
+    if (type_is_text(x->e->type) && v->s.n > STR_INLINE) x->next = ev->texts, ev->texts = x;
+}
+
+/* Long texts of constants go to a batch, which results pin: they may outlive the expression. Not before the first run,
+ * since the pool belongs to the thread that runs. */
+static void own_texts(struct eval *ev)
+{
+    ev->consts = batch_new(ev->pool, 0);
+    for (struct node *x = ev->texts; x; x = x->next) {
+        struct str s = batch_str(ev->consts, x->e->value.s.p, x->e->value.s.n);
+        memcpy(x->cell, &s, sizeof s);
     }
-    struct batch *b = batch_for(ev->pool, &s, 1);
-    batch_put(b, &s, 0, 0, 1, v);
-    memcpy(x->cell, b->cols[0].data, type_width(x->e->type));
-    batch_unref(b);
+    ev->texts = NULL;
 }
 
 static struct node *compile(struct eval *ev, const struct expr *e, int scope);
@@ -253,7 +257,7 @@ static struct node *compile(struct eval *ev, const struct expr *e, int scope)
     case EXPR_CALL:
     case EXPR_CAST:
         x->function = e->function;
-        if (e->function->flags & FN_KEEPS) x->next_keeper = ev->keepers, ev->keepers = x;
+        if (e->function->flags & FN_KEEPS) x->next = ev->keepers, ev->keepers = x;
         if (e->function == &logic_coalesce)
             compile_lazy(ev, x);
         else
@@ -300,7 +304,7 @@ enum status eval_new(struct expr *const *exprs, int n, const struct schema *in, 
 void eval_free(struct eval *ev)
 {
     if (!ev) return;
-    for (struct node *x = ev->keepers; x; x = x->next_keeper)
+    for (struct node *x = ev->keepers; x; x = x->next)
         if (x->keep.free) x->keep.free(x->keep.p);
     regs_drop(ev);
     pool_give(ev->mask);
@@ -750,6 +754,7 @@ static struct scope begin(struct eval *ev, const struct rows *in, struct row_err
         regs_drop(ev);
         ev->cap = in->n <= BATCH_ROWS / 8 ? BATCH_ROWS / 8 : in->n <= BATCH_ROWS ? BATCH_ROWS : (in->n + 4095) & ~4095u;
     }
+    if (ev->texts) own_texts(ev);
     batch_unref(ev->scratch);
     ev->scratch = ev->text = NULL;
     return (struct scope){*in, ++ev->tick};

@@ -478,20 +478,7 @@ static void print_const(const struct expr *e, struct text *out)
     }
     char name[64];
     _Alignas(16) char cell[16];
-    const struct value *v = &e->value;
-    switch (e->type.id) {
-    case T_BOOL: cell[0] = v->b; break;
-    case T_FLOAT: memcpy(cell, &(float){(float)v->d}, 4); break;
-    case T_DOUBLE: memcpy(cell, &v->d, 8); break;
-    case T_DECIMAL: memcpy(cell, &v->dec, 16); break;
-    case T_INTERVAL: memcpy(cell, &v->iv, 16); break;
-    case T_UUID: memcpy(cell, v->uuid, 16); break;
-    default:
-        if (type_is_text(e->type))
-            memcpy(cell, &v->s, 16);
-        else
-            memcpy(cell, &v->i, 8); /* narrower ones are its first bytes */
-    }
+    cell_store(&e->value, cell);
     bool quoted = !type_is_number(e->type) && e->type.id != T_BOOL;
     if (quoted && e->type.id != T_VARCHAR) text_printf(out, "%s ", type_name(e->type, name));
     if (quoted) text_putc(out, '\'');

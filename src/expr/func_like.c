@@ -56,6 +56,15 @@ static bool same_char(const struct pattern *x, uint32_t *pi, const char *s, uint
     return true;
 }
 
+/* Where the pattern's rest after a % may begin, from byte `from` of the text on: it is literal there more often than not. */
+static bool skip_to(const struct pattern *x, uint32_t pi, const char *s, uint32_t n, uint32_t *from)
+{
+    if (x->fold || pi == x->n || x->p[pi] == '%' || x->p[pi] == '_' || escaped(x, pi) || *from >= n) return true;
+    const char *hit = memchr(s + *from, x->p[pi], n - *from);
+    if (hit) *from = (uint32_t)(hit - s);
+    return hit;
+}
+
 /* Backtracks to the last % only: what an earlier one took never needs to change. */
 static bool matches(const struct pattern *x, const char *s, uint32_t n)
 {
@@ -69,7 +78,8 @@ static bool matches(const struct pattern *x, const char *s, uint32_t n)
                     continue;
                 }
             } else if (x->p[pi] == '%') {
-                star_p = ++pi, star_s = si;
+                if (!skip_to(x, ++pi, s, n, &si)) return false;
+                star_p = pi, star_s = si;
                 continue;
             } else if (x->p[pi] == '_') {
                 si += utf8_length(s[si]), pi++;
@@ -80,6 +90,7 @@ static bool matches(const struct pattern *x, const char *s, uint32_t n)
         }
         if (star_p == UINT32_MAX) return false;
         star_s += utf8_length(s[star_s]);
+        if (!skip_to(x, star_p, s, n, &star_s)) return false;
         si = star_s, pi = star_p;
     }
     while (pi < x->n && x->p[pi] == '%' && !escaped(x, pi)) pi++;

@@ -189,16 +189,21 @@ static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 /* Fields of a moment, in units of 10^-scale of the field. False: the type has none such. */
 static bool moment_field(int field, int64_t us, int128 *out)
 {
-    struct moment m;
-    moment_of_us(us, &m);
-    int64_t days = floor_div(us, US_DAY), year;
+    int64_t days = floor_div(us, US_DAY), clock = us - days * US_DAY, year;
     int week;
+    switch (field) { /* what needs no calendar */
+    case UNIT_MICROSECOND:
+    case UNIT_MILLISECOND:
+    case UNIT_SECOND: return *out = clock % US_MINUTE, true;
+    case UNIT_MINUTE: return *out = clock / US_MINUTE % 60, true;
+    case UNIT_HOUR: return *out = clock / US_HOUR, true;
+    case FIELD_EPOCH: return *out = us, true;
+    case FIELD_DOW: return *out = datetime_weekday(days), true;
+    default: break;
+    }
+    struct moment m;
+    moment_of_days(days, &m);
     switch (field) {
-    case UNIT_MICROSECOND: *out = m.second * US_SECOND + m.us; break;
-    case UNIT_MILLISECOND: *out = m.second * US_SECOND + m.us; break;
-    case UNIT_SECOND: *out = m.second * US_SECOND + m.us; break;
-    case UNIT_MINUTE: *out = m.minute; break;
-    case UNIT_HOUR: *out = m.hour; break;
     case UNIT_DAY: *out = m.day; break;
     case UNIT_MONTH: *out = m.month; break;
     case UNIT_QUARTER: *out = (m.month - 1) / 3 + 1; break;
@@ -208,11 +213,9 @@ static bool moment_field(int field, int64_t us, int128 *out)
     case UNIT_MILLENNIUM: *out = ceil_div(m.year, 1000); break;
     case UNIT_WEEK: datetime_iso_week(days, &year, &week), *out = week; break;
     case FIELD_ISOYEAR: datetime_iso_week(days, &year, &week), *out = era_year(year); break;
-    case FIELD_DOW: *out = datetime_weekday(days); break;
     case FIELD_ISODOW: *out = (datetime_weekday(days) + 6) % 7 + 1; break;
     case FIELD_DOY: *out = days - days_of_civil(m.year, 1, 1) + 1; break;
-    case FIELD_EPOCH: *out = us; break;
-    case FIELD_JULIAN: *out = (int128)(days + 2440588) * US_DAY + (us - days * US_DAY); break; /* microdays are the caller's */
+    case FIELD_JULIAN: *out = (int128)(days + 2440588) * US_DAY + clock; break; /* microdays are the caller's */
     case FIELD_ZONE: *out = 0; break;
     default: return false;
     }

@@ -1,6 +1,7 @@
 /* Membership in a list of constants, sorted when the expression is built. SPDX-License-Identifier: Apache-2.0 */
 #include "expr/set.h"
 
+#include "expr/cell.h"
 #include "expr/compare.h"
 
 #include <stdlib.h>
@@ -11,24 +12,6 @@ struct set {
     bool has_null;
     _Alignas(16) char cells[];
 };
-
-static void put_cell(const struct expr *e, char *to)
-{
-    const struct value *v = &e->value;
-    switch (e->type.id) {
-    case T_BOOL: *to = v->b; break;
-    case T_FLOAT: memcpy(to, &(float){(float)v->d}, 4); break;
-    case T_DOUBLE: memcpy(to, &v->d, 8); break;
-    case T_DECIMAL: memcpy(to, &v->dec, 16); break;
-    case T_INTERVAL: memcpy(to, &v->iv, 16); break;
-    case T_UUID: memcpy(to, v->uuid, 16); break;
-    default:
-        if (type_is_text(e->type))
-            memcpy(to, &v->s, 16);
-        else
-            memcpy(to, &v->i, type_width(e->type)); /* little endian: the low bytes come first */
-    }
-}
 
 /* Texts stay views into the constants, which live as long as the expression. */
 static enum status bind_in(struct arena *a, struct expr *e, struct err *err)
@@ -42,7 +25,7 @@ static enum status bind_in(struct arena *a, struct expr *e, struct err *err)
         if (e->args[i]->value.is_null)
             s->has_null = true;
         else
-            put_cell(e->args[i], s->cells + width * s->n++);
+            cell_store(&e->args[i]->value, s->cells + width * s->n++);
     }
     qsort(s->cells, s->n, width, s->order);
     e->type = TYPE(T_BOOL);

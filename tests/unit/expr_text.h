@@ -160,19 +160,7 @@ static inline void value_text(const struct value *v, struct text *out)
         text_puts(out, "NULL");
         return;
     }
-    switch (v->type.id) {
-    case T_BOOL: cell[0] = v->b; break;
-    case T_FLOAT: memcpy(cell, &(float){(float)v->d}, 4); break;
-    case T_DOUBLE: memcpy(cell, &v->d, 8); break;
-    case T_DECIMAL: memcpy(cell, &v->dec, 16); break;
-    case T_INTERVAL: memcpy(cell, &v->iv, 16); break;
-    case T_UUID: memcpy(cell, v->uuid, 16); break;
-    default:
-        if (type_is_text(v->type))
-            memcpy(cell, &v->s, 16);
-        else
-            memcpy(cell, &v->i, 8);
-    }
+    cell_store(v, cell);
     cell_put(v->type, cell, out);
 }
 
