@@ -33,8 +33,8 @@ struct node {
     bool eager;   /* CASE, COALESCE: every part is computed for every row */
     struct keep keep;
     struct node *next; /* of ev->keepers or ev->texts */
-    void *dst;    /* where the result goes instead of the register */
-    uint64_t tick; /* of the scope that `result` is of */
+    void *dst;         /* where the result goes instead of the register */
+    uint64_t tick;     /* of the scope that `result` is of */
     struct vec result;
     uint64_t null_word;
     _Alignas(16) uint8_t cell[16];
@@ -181,7 +181,10 @@ static bool costly(const struct expr *e)
     return false;
 }
 
-static bool is_lazy(const struct expr *e) { return e->can_fail || costly(e); }
+static bool is_lazy(const struct expr *e)
+{
+    return e->can_fail || costly(e);
+}
 
 /* CASE and COALESCE: parts after the first condition in scopes of their own, unless all are cheap and safe. */
 static void compile_lazy(struct eval *ev, struct node *x)
@@ -392,22 +395,25 @@ typedef struct {
     uint64_t a, b;
 } pair;
 
-#define MOVE(T, TO, FROM)                                                                          \
-    do {                                                                                           \
-        T *to_ = dst;                                                                              \
-        const T *from_ = src;                                                                      \
-        for (uint32_t i = 0; i < n; i++) to_[TO] = from_[FROM];                                    \
+#define MOVE(T, TO, FROM)                                                                                              \
+    do {                                                                                                               \
+        T *to_ = dst;                                                                                                  \
+        const T *from_ = src;                                                                                          \
+        for (uint32_t i = 0; i < n; i++) to_[TO] = from_[FROM];                                                        \
     } while (0)
-#define MOVES(TO, FROM)                                                                            \
-    switch (width) {                                                                               \
-    case 1: MOVE(uint8_t, TO, FROM); break;                                                        \
-    case 2: MOVE(uint16_t, TO, FROM); break;                                                       \
-    case 4: MOVE(uint32_t, TO, FROM); break;                                                       \
-    case 8: MOVE(uint64_t, TO, FROM); break;                                                       \
-    case 16: MOVE(pair, TO, FROM); break;                                                          \
+#define MOVES(TO, FROM)                                                                                                \
+    switch (width) {                                                                                                   \
+    case 1: MOVE(uint8_t, TO, FROM); break;                                                                            \
+    case 2: MOVE(uint16_t, TO, FROM); break;                                                                           \
+    case 4: MOVE(uint32_t, TO, FROM); break;                                                                           \
+    case 8: MOVE(uint64_t, TO, FROM); break;                                                                           \
+    case 16: MOVE(pair, TO, FROM); break;                                                                              \
     }
 
-static void gather(void *dst, const void *src, size_t width, const uint32_t *idx, uint32_t n) { MOVES(i, idx[i]) }
+static void gather(void *dst, const void *src, size_t width, const uint32_t *idx, uint32_t n)
+{
+    MOVES(i, idx[i])
+}
 static void scatter(void *dst, const void *src, size_t width, const uint32_t *idx, uint32_t mask, uint32_t n)
 {
     if (mask) {
@@ -416,7 +422,10 @@ static void scatter(void *dst, const void *src, size_t width, const uint32_t *id
         MOVES(idx[i], 0)
     }
 }
-static void fill(void *dst, const void *src, size_t width, uint32_t n) { MOVES(i, 0) }
+static void fill(void *dst, const void *src, size_t width, uint32_t n)
+{
+    MOVES(i, 0)
+}
 
 static void gather_bits(uint64_t *dst, const uint64_t *src, const uint32_t *idx, uint32_t n)
 {
@@ -428,7 +437,10 @@ static void gather_bits(uint64_t *dst, const uint64_t *src, const uint32_t *idx,
     }
 }
 
-static void *result_data(struct eval *ev, struct node *x) { return x->dst ? x->dst : reg_data(ev, x->reg); }
+static void *result_data(struct eval *ev, struct node *x)
+{
+    return x->dst ? x->dst : reg_data(ev, x->reg);
+}
 
 static struct vec run(struct eval *ev, struct node *x, const struct scope *s);
 
@@ -598,14 +610,14 @@ static struct vec run_coalesce(struct eval *ev, struct node *x, const struct sco
     return (struct vec){to.data, left_n ? to.valid : NULL, UINT32_MAX};
 }
 
-#define BLEND(T)                                                                                   \
-    do {                                                                                           \
-        T *to_ = data;                                                                             \
-        const T *from_ = v->data;                                                                  \
-        if (v->mask)                                                                               \
-            for (uint32_t i = 0; i < n; i++) to_[i] = yes[i] ? from_[i] : to_[i];                  \
-        else                                                                                       \
-            for (uint32_t i = 0; i < n; i++) to_[i] = yes[i] ? from_[0] : to_[i];                  \
+#define BLEND(T)                                                                                                       \
+    do {                                                                                                               \
+        T *to_ = data;                                                                                                 \
+        const T *from_ = v->data;                                                                                      \
+        if (v->mask)                                                                                                   \
+            for (uint32_t i = 0; i < n; i++) to_[i] = yes[i] ? from_[i] : to_[i];                                      \
+        else                                                                                                           \
+            for (uint32_t i = 0; i < n; i++) to_[i] = yes[i] ? from_[0] : to_[i];                                      \
     } while (0)
 
 static void blend(void *data, size_t width, const uint8_t *yes, const struct vec *v, uint32_t n)
@@ -875,8 +887,8 @@ void eval_columns(struct eval *ev, const struct rows *in, struct column *out, st
 
 /* ---- one value ------------------------------------------------------------------------------------ */
 
-static enum status value_of(struct eval *ev, struct pool *pool, const struct expr *e, struct arena *a, struct value *out,
-                            struct err *err)
+static enum status value_of(struct eval *ev, struct pool *pool, const struct expr *e, struct arena *a,
+                            struct value *out, struct err *err)
 {
     struct row_errors errors;
     struct batch *b = batch_new(pool, 0);
@@ -901,7 +913,8 @@ static enum status value_of(struct eval *ev, struct pool *pool, const struct exp
 enum status expr_value(const struct expr *e, struct arena *a, struct value *out, struct err *err)
 {
     if (e->kind == EXPR_CONST) return *out = e->value, ST_OK;
-    if (!expr_is_const(e)) return err_at(err, E_ARGUMENT, e->pos, "a constant is needed here; this depends on a column");
+    if (!expr_is_const(e))
+        return err_at(err, E_ARGUMENT, e->pos, "a constant is needed here; this depends on a column");
     struct pool *pool = pool_new(NULL);
     struct eval *ev = NULL;
     struct expr *one = (struct expr *)e;

@@ -61,7 +61,8 @@ static inline enum status read_expr(struct reader *r, struct expr **out, struct 
 
 static inline struct expr *as_column(struct reader *r, struct expr *e)
 {
-    if (!r->columns || e->kind != EXPR_CONST || e->untyped || e->type.id == T_NULL || r->ncolumns == r->columns_max) return e;
+    if (!r->columns || e->kind != EXPR_CONST || e->untyped || e->type.id == T_NULL || r->ncolumns == r->columns_max)
+        return e;
     r->columns[r->ncolumns] = e->value;
     r->columns[r->ncolumns].type = e->type;
     return expr_column(r->a, r->ncolumns++, e->type, e->pos);

@@ -28,8 +28,14 @@ struct naive {
     bool failed;
 };
 
-static struct value null_of(struct type t) { return (struct value){.type = t, .is_null = true}; }
-static struct value bool_of(bool b) { return (struct value){.type = TYPE(T_BOOL), .b = b}; }
+static struct value null_of(struct type t)
+{
+    return (struct value){.type = t, .is_null = true};
+}
+static struct value bool_of(bool b)
+{
+    return (struct value){.type = TYPE(T_BOOL), .b = b};
+}
 
 static struct value bad(struct naive *x, struct type t)
 {
@@ -144,7 +150,8 @@ static int64_t some_int(void)
     return roll(2) ? odd[roll(countof(odd))] : (int64_t)roll(20) - 10;
 }
 
-static const char *const words[] = {"", "a", "b", "twelve bytes", "thirteen byte", "a text of more than twelve bytes", "zz"};
+static const char *const words[] = {"",  "a", "b", "twelve bytes", "thirteen byte", "a text of more than twelve bytes",
+                                    "zz"};
 
 static struct value some_value(uint8_t type)
 {
@@ -182,7 +189,8 @@ static struct expr *choice(struct arena *a, const struct schema *s, uint8_t type
         for (int i = 0; i <= n; i++) args[i] = tree(a, s, type, depth - 1);
         return built(a, "coalesce", args, n + 1);
     }
-    for (int i = 0; i < n; i++) args[2 * i] = tree(a, s, T_BOOL, depth - 1), args[2 * i + 1] = tree(a, s, type, depth - 1);
+    for (int i = 0; i < n; i++)
+        args[2 * i] = tree(a, s, T_BOOL, depth - 1), args[2 * i + 1] = tree(a, s, type, depth - 1);
     assert_int_equal(expr_case(a, NULL, args, 2 * n, roll(3) ? tree(a, s, type, depth - 1) : NULL, 0, &e, NULL), ST_OK);
     return e;
 }
@@ -228,7 +236,8 @@ static struct batch *some_batch(const struct schema *s, uint32_t rows)
         bool nulls = roll(3) > 0;
         for (uint32_t row = 0; row < rows; row++) {
             struct value v = some_value(s->fields[k].type.id);
-            if (v.is_null && !nulls) v = bool_of(false), v.type = s->fields[k].type, v.i = 0, v.s = str_view("x", v.type.id == T_VARCHAR);
+            if (v.is_null && !nulls)
+                v = bool_of(false), v.type = s->fields[k].type, v.i = 0, v.s = str_view("x", v.type.id == T_VARCHAR);
             batch_put(b, s, k, row, rows, &v);
         }
     }
@@ -259,7 +268,8 @@ static void compare(const struct check *k)
     view->cols[0] = k->column;
     for (uint32_t i = 0; i < k->rows->n; i++) {
         struct naive x = {k->rows->b, k->s, rows_at(k->rows, i), false};
-        struct value want = naive(&x, k->e), got = batch_value(k->result, &one, 0, i), seen = batch_value(view, &one, 0, i);
+        struct value want = naive(&x, k->e), got = batch_value(k->result, &one, 0, i),
+                     seen = batch_value(view, &one, 0, i);
         bool marked = k->errors->count && bit_get(k->errors->mask, x.row);
         if (x.failed && first == UINT32_MAX) first = x.row;
         failures += x.failed;
@@ -267,8 +277,8 @@ static void compare(const struct check *k)
         struct text t = {0};
         expr_print(k->e, k->s, &t);
         print_error("row %u of %u: %s\n", x.row, k->rows->n, text_cstr(&t));
-        fail_msg("want %d %lld failed %d, got %d %lld marked %d", want.is_null, (long long)want.i, x.failed, got.is_null,
-                 (long long)got.i, marked);
+        fail_msg("want %d %lld failed %d, got %d %lld marked %d", want.is_null, (long long)want.i, x.failed,
+                 got.is_null, (long long)got.i, marked);
     }
     batch_unref(view);
     assert_int_equal(k->errors->count, failures);
@@ -331,7 +341,8 @@ static void test_random_trees(void **state)
 
 /* ---- promises -------------------------------------------------------------------------------------------- */
 
-static struct eval *eval_of(struct arena *a, const struct schema *s, const char *const *texts, int n, struct expr **exprs)
+static struct eval *eval_of(struct arena *a, const struct schema *s, const char *const *texts, int n,
+                            struct expr **exprs)
 {
     struct eval *ev;
     struct err err;
@@ -347,9 +358,13 @@ static struct eval *eval_of(struct arena *a, const struct schema *s, const char 
 static void test_warm(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"(case (> $0 0) (/ $1 $0) (+ $2 1))", "(coalesce (upper $5) 'a long text of a constant')",
-                                        "(and $3 (> (% $0 3) 1) (like $5 '%t%x%'))", "(cast varchar $0)",
-                                        "(~ $5 't[aeiou]x')", "(\"||\" $5 $6)", "(cast double $5)"};
+    static const char *const texts[] = {"(case (> $0 0) (/ $1 $0) (+ $2 1))",
+                                        "(coalesce (upper $5) 'a long text of a constant')",
+                                        "(and $3 (> (% $0 3) 1) (like $5 '%t%x%'))",
+                                        "(cast varchar $0)",
+                                        "(~ $5 't[aeiou]x')",
+                                        "(\"||\" $5 $6)",
+                                        "(cast double $5)"};
     struct arena *a = arena_new();
     struct schema *s = wide(a);
     struct expr *exprs[countof(texts)];
@@ -455,7 +470,7 @@ int main(void)
 {
     pool = pool_new(NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_trees), cmocka_unit_test(test_warm), cmocka_unit_test(test_lifetime),
+        cmocka_unit_test(test_random_trees),    cmocka_unit_test(test_warm),  cmocka_unit_test(test_lifetime),
         cmocka_unit_test(test_filter_in_place), cmocka_unit_test(test_remap),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

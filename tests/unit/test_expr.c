@@ -324,7 +324,8 @@ static const struct ask functions[] = {
 static struct pool *pool;
 
 /* Evaluates over three rows of which the second is selected, the others NULL. */
-static enum status over_columns(const struct expr *e, struct reader *r, struct arena *a, struct value *out, struct err *err)
+static enum status over_columns(const struct expr *e, struct reader *r, struct arena *a, struct value *out,
+                                struct err *err)
 {
     struct schema *s = schema_new(a, r->ncolumns);
     for (int i = 0; i < r->ncolumns; i++) s->fields[i] = (struct field){.name = "c", .type = r->columns[i].type};
@@ -346,7 +347,8 @@ static enum status over_columns(const struct expr *e, struct reader *r, struct a
         struct batch *p = eval_project(ev, &rows, &errors);
         struct schema result = {.n = 1, .fields = &(struct field){.type = e->type}};
         *out = batch_value(p, &result, 0, round ? 0 : 1);
-        if (!out->is_null && type_is_text(e->type) && out->s.n > STR_INLINE) out->s.p = arena_strndup(a, out->s.p, out->s.n);
+        if (!out->is_null && type_is_text(e->type) && out->s.n > STR_INLINE)
+            out->s.p = arena_strndup(a, out->s.p, out->s.n);
         batch_unref(p);
         if (errors.count) {
             assert_true(errors.row <= 1 && bit_get(errors.mask, errors.row));
@@ -388,19 +390,21 @@ static int check(const struct ask *asks, size_t n)
             text_clear(&t);
             answer(asks[i].expr, columns, &t, &type);
             if (!strcmp(text_cstr(&t), asks[i].want)) continue;
-            if (columns && (type.id == T_DECIMAL || !strncmp(asks[i].expr, "(cast", 5) || strstr(asks[i].expr, ", 0"))) continue;
-            print_error("%s%s: %s, not %s\n", asks[i].expr, columns ? " over columns" : "", text_cstr(&t), asks[i].want);
+            if (columns && (type.id == T_DECIMAL || !strncmp(asks[i].expr, "(cast", 5) || strstr(asks[i].expr, ", 0")))
+                continue;
+            print_error("%s%s: %s, not %s\n", asks[i].expr, columns ? " over columns" : "", text_cstr(&t),
+                        asks[i].want);
             failures++;
         }
     text_done(&t);
     return failures;
 }
 
-#define CHECK(NAME)                                                                                \
-    static void test_##NAME(void **state)                                                          \
-    {                                                                                              \
-        (void)state;                                                                               \
-        assert_int_equal(check(NAME, countof(NAME)), 0);                                           \
+#define CHECK(NAME)                                                                                                    \
+    static void test_##NAME(void **state)                                                                              \
+    {                                                                                                                  \
+        (void)state;                                                                                                   \
+        assert_int_equal(check(NAME, countof(NAME)), 0);                                                               \
     }
 CHECK(basics)
 CHECK(casts)
