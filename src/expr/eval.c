@@ -910,6 +910,13 @@ static enum status value_of(struct eval *ev, struct pool *pool, const struct exp
     return st;
 }
 
+static bool reads_columns(const struct expr *e)
+{
+    bool some = e->kind == EXPR_COLUMN;
+    for (int i = 0; i < e->nargs; i++) some |= reads_columns(e->args[i]);
+    return some;
+}
+
 enum status expr_value(const struct expr *e, struct arena *a, struct value *out, struct err *err)
 {
     if (e->kind == EXPR_CONST) return *out = e->value, ST_OK;

@@ -109,7 +109,7 @@ struct batch *eval_project(struct eval *ev, const struct rows *in, struct row_er
  * into in->b. */
 void eval_columns(struct eval *ev, const struct rows *in, struct column *out, struct row_errors *errors);
 
-/* One value, for constants of DDL, LIMIT, defaults. */
+/* One value, for constants of DDL, LIMIT, defaults: an expression without columns. */
 enum status expr_value(const struct expr *e, struct arena *a, struct value *out, struct err *err);
 
 #endif

@@ -116,8 +116,8 @@ static inline const char *const_text(const struct expr *e, uint32_t *n)
     return str_ptr(&e->value.s);
 }
 
-/* Vector code for new machines beside the plain one; sanitizers cannot run the resolvers. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+/* Vector code for new machines beside the plain one, in release only: sanitizers cannot run the resolvers. */
+#if defined(__x86_64__) && defined(NDEBUG) && !defined(__clang__)
 #define KERNEL static __attribute__((target_clones("avx2", "default")))
 #else
 #define KERNEL static

@@ -68,9 +68,28 @@ CHECKED(asin_f64, asin(x), x<-1 || x> 1, OUT_OF_RANGE)
 CHECKED(acos_f64, acos(x), x<-1 || x> 1, OUT_OF_RANGE)
 CHECKED(acosh_f64, acosh(x), x < 1, OUT_OF_RANGE)
 CHECKED(atanh_f64, atanh(x), x<-1 || x> 1, OUT_OF_RANGE)
-PLAIN(sind_f64, sin(x *(M_PI / 180)))
-PLAIN(cosd_f64, cos(x *(M_PI / 180)))
-PLAIN(tand_f64, tan(x *(M_PI / 180)))
+
+/* Exact where the sine is. */
+static double sin_degrees(double x)
+{
+    double in_turn = fmod(x, 360), part = fmod(fabs(in_turn), 180);
+    double sign = (in_turn < 0) == (fabs(in_turn) < 180) ? -1 : 1;
+    if (part == 0) return 0;
+    if (part == 90) return sign;
+    if (part == 30 || part == 150) return sign * 0.5;
+    return sin(in_turn * (M_PI / 180));
+}
+
+static double tan_degrees(double x)
+{
+    double part = fmod(x, 180);
+    if (part == 45 || part == -135) return 1;
+    if (part == -45 || part == 135) return -1;
+    return sin_degrees(x) / sin_degrees(90 - x);
+}
+PLAIN(sind_f64, sin_degrees(x))
+PLAIN(cosd_f64, sin_degrees(90 - x))
+PLAIN(tand_f64, tan_degrees(x))
 CHECKED(atan2_f64, atan2(x, y), false, OUT_OF_RANGE)
 
 /* PostgreSQL's log(base, x) of numerics. */
