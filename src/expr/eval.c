@@ -920,7 +920,7 @@ static bool reads_columns(const struct expr *e)
 enum status expr_value(const struct expr *e, struct arena *a, struct value *out, struct err *err)
 {
     if (e->kind == EXPR_CONST) return *out = e->value, ST_OK;
-    if (!expr_is_const(e))
+    if (reads_columns(e))
         return err_at(err, E_ARGUMENT, e->pos, "a constant is needed here; this depends on a column");
     struct pool *pool = pool_new(NULL);
     struct eval *ev = NULL;
