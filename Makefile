@@ -1,32 +1,37 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
-# MODE=release|debug|asan|tsan chooses build/<mode>. SPDX-License-Identifier: Apache-2.0
-MODE ?= release
+# MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
+MODE ?= $(if $(filter check units slt,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := gcc
 CXX := g++
-PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libxxhash-dev libedit-dev
+PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libpcre2-dev libxxhash-dev libedit-dev
 TEST_DEPS := libcmocka-dev python3 zstd
+MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG
+FLAGS.check := -O2 -g -DLAM_FAULTS
+FLAGS.cov := -O0 -g --coverage -DLAM_FAULTS
 FLAGS.debug := -O0 -g3 -DLAM_FAULTS
 FLAGS.asan := -O1 -g -DLAM_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS.tsan := -O1 -g -DLAM_FAULTS -fsanitize=thread
 WARN := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wimplicit-fallthrough $(WERROR)
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -I$O/gen -MMD -MP
-CFLAGS += -std=gnu17 $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-common -fvisibility=hidden -fPIC -pthread \
+CFLAGS += -std=gnu17 $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-common -fno-strict-aliasing -fvisibility=hidden -fPIC -pthread \
   -fstack-protector-strong $(FLAGS.$(MODE))
 CXXFLAGS += -std=gnu++17 $(WARN) -fno-exceptions -fno-rtti -fvisibility=hidden -fPIC -pthread $(FLAGS.$(MODE))
-LDLIBS += -lsimdjson -lutf8proc -lm -lstdc++ -pthread
+LDLIBS += -lsimdjson -lutf8proc -lpcre2-8 -lm -lstdc++ -pthread
 
 SRC := $(filter-out src/cli/%,$(wildcard src/*/*.c))
-SHIM := $(wildcard src/format/shim/*.cc)
+SHIM := $(wildcard src/*/shim/*.cc)
 OBJ := $(SRC:%.c=$O/%.o) $(SHIM:%.cc=$O/%.o) $(if $(wildcard src/sql/grammar.y),$O/gen/sql_grammar.o) $(if $(wildcard src/sql/lexer.re),$O/gen/sql_lexer.o)
 CLI := $(patsubst %.c,$O/%.o,$(wildcard src/cli/*.c))
 TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/*.c))
+KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
+NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push peer_duckdb)
+FLIGHTS ?= build/bench/flights.csv
 
-.PHONY: all program lib units deps deps-test demo check bench bench-kernels fuzz sim rooms unused format tidy acceptance install clean
+.PHONY: all program lib units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -71,11 +76,19 @@ build/lib/%: $O/lib/%
 # Tests see inside: they link the objects, not the library.
 $O/inside.a: $(OBJ)
 	rm -f $@ && ar rcs $@ $^
-$O/tests/%: $O/tests/unit/%.o $(patsubst %.c,$O/%.o,$(wildcard tests/runner/*.c)) $O/inside.a
+$O/tests/%: $O/tests/unit/%.o $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS) -lcmocka
-$O/bench/%: $O/bench/obj/%.o $O/inside.a
-	@mkdir -p $(@D)
+# The runner of tests/sql sees the public API, the printer of values and a few hooks.
+$O/slt: $(patsubst %.c,$O/%.o,$(wildcard tests/runner/*.c)) $(patsubst %,$O/src/cli/%.o,datum grid print) $O/inside.a
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+slt: $O/slt
+# Benches of kernels see inside; those of the whole program see what a user sees.
+$(KERNELS): $O/bench/%: $O/bench/obj/%.o $O/bench/obj/json_bare.o $O/inside.a
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+$O/bench/bare_bids: $O/bench/obj/json_bare.o
+$O/bench/push: $O/bench/obj/flights.o $O/lib/liblaminar.a
+$(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 $O/fuzz/%: $O/tests/fuzz/%.o $O/tests/fuzz/main.o $O/inside.a
 	@mkdir -p $(@D)
@@ -85,17 +98,71 @@ $O/tests/unit/%.o: tests/unit/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -UNDEBUG -c $< -o $@
 $O/bench/obj/%.o: bench/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Ibench -c $< -o $@
+$O/bench/obj/%.o: bench/%.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -Ibench -c $< -o $@
 units: $(TESTS)
+
+# FLIGHTS=path takes another file of flights than the one made up here.
+build/bench/flights.csv: $O/bench/gen_flights
+	@mkdir -p $(@D)
+	$< > $@
+build/bench/bids.jsonl: $O/bench/gen_bids
+	@mkdir -p $(@D)
+	$< > $@
+bench: $(if $(NODEPS),,deps deps-test) program lib $(NUMBERS) $(FLIGHTS) build/bench/bids.jsonl
+	@bench/peer.sh build/peer
+	@bench/figures.py --bin $O/bench --laminar build/laminar --library build/lib/liblaminar.so --flights $(FLIGHTS) \
+	  --bids build/bench/bids.jsonl --peer build/peer/libduckdb.so --out build/bench $(PART)
+bench-kernels: $(if $(NODEPS),,deps) $(KERNELS)
+	@for b in $(KERNELS); do taskset -c 0 $$b || exit; done
+
+# What make check runs: the units, the SQL files and the pages of documentation.
+check: $(if $(NODEPS),,deps-test) $(TESTS) $O/slt
+	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
+	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
+
+# Ten seconds of made-up trades: bars and a score per account, live.
+demo: $(if $(NODEPS),,deps) program
+	@build/laminar run examples/market/market.sql --live bars,wash_score
+
+# Worked examples with known answers from a folder outside the tree: make acceptance ACCEPTANCE=folder
+acceptance: program
+	@tests/acceptance/run.py $(or $(ACCEPTANCE),$(error say where the material is: make acceptance ACCEPTANCE=folder))
+
+format:
+	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*/*.[ch] bench/*.[ch])
+tidy:
+	clang-tidy --quiet $(wildcard src/*/*.c) -- $(filter-out -MMD -MP,$(CPPFLAGS)) -std=gnu17
 
 deps:
 	@tools/deps.sh $(PRODUCT_DEPS)
 deps-test: deps
 	@tools/deps.sh $(TEST_DEPS)
 
+# The Spin models of gate and ring, and their broken variants, which must fail.
+models: $(if $(NODEPS),,deps-models)
+	@tools/models.sh build/models
+deps-models:
+	@tools/deps.sh $(MODEL_DEPS)
+
 # The include graph between rooms; fails on an edge that points up.
 rooms:
 	@tools/rooms.sh
+
+# Functions that no test runs: the tests of a build that counts.
+unused:
+	$(MAKE) MODE=cov check
+	@tools/unused.py build/cov
+
+PREFIX ?= /usr/local
+install: program lib
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install build/laminar $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 build/lib/liblaminar.so build/lib/liblaminar.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 include/laminar.h $(DESTDIR)$(PREFIX)/include/
+	sed 's,@PREFIX@,$(PREFIX),; s,@LIBS@,$(LDLIBS),' laminar.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/laminar.pc
 
 clean:
 	rm -rf build

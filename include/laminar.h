@@ -139,6 +139,7 @@ LAM_API int lam_wait(struct lam_db *db, struct lam_session *s, int64_t timeout_u
 /* threads = 0: runs tasks for about max_us. LAM_WORK: call again; LAM_OK: nothing to do until lam_fd is readable or
  * lam_next_us has passed. */
 LAM_API int lam_step(struct lam_db *db, int64_t max_us);
+/* The descriptor to poll; ask again after each lam_step, which may change what it watches. */
 LAM_API int lam_fd(struct lam_db *db);
 LAM_API int64_t lam_next_us(struct lam_db *db); /* microseconds from now; -1: none */
 

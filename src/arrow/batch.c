@@ -56,9 +56,8 @@ void batch_unref(struct batch *b)
 char *batch_text(struct batch *b, size_t n)
 {
     if (!b->heap || (size_t)(b->heap_end - b->heap) < n) {
-        size_t size = n > HEAP_CHUNK ? n : HEAP_CHUNK;
-        if (b->heap && size == HEAP_CHUNK && b->bytes_own > 65536) size = 65536;
-        b->heap = batch_alloc(b, size - 64);
+        size_t room = (b->heap && b->bytes_own > 65536 ? 65536 : HEAP_CHUNK) - sizeof(struct link);
+        b->heap = batch_alloc(b, n > room ? n : room);
         b->heap_end = b->heap + pool_size(container_of(b->heap, struct link, data)) - sizeof(struct link);
     }
     char *p = b->heap;

@@ -38,7 +38,10 @@ enum type_id {
     T_COUNT
 };
 
-/* Passed by value. `precision` is 0 for a DECIMAL declared without one (38 digits then). */
+/* Digits after the point of a DECIMAL declared without (p,s): 22 are left before it. */
+#define DECIMAL_OPEN_SCALE 16
+
+/* Passed by value. `precision` is 0 for a DECIMAL declared without one: 38 digits, printed without trailing zeros. */
 struct type {
     uint8_t id; /* enum type_id */
     uint8_t precision, scale;

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -141,6 +142,12 @@ struct file *file_of_fd(int fd)
 {
     static const char *const name[] = {"stdin", "stdout", "stderr"};
     return file_new(fd, fd >= 0 && fd < 3 ? name[fd] : "descriptor", true);
+}
+
+bool file_ready(const struct file *f, short events)
+{
+    struct pollfd p = {f->fd, events, 0};
+    return f->fd < 0 || poll(&p, 1, 0) > 0;
 }
 
 static enum status real_open(struct env *e, const char *path, int flags, struct file **out, struct err *err)

@@ -56,6 +56,8 @@ struct file {
 };
 /* A file over a descriptor of the process (0, 1, 2); closing it does not close the descriptor. */
 struct file *file_of_fd(int fd);
+/* Whether a read (POLLIN) or a write (POLLOUT) would go on without waiting, be it with an error. */
+bool file_ready(const struct file *f, short events);
 
 static inline int64_t env_now_us(struct env *e) { return e->ops->now_us(e); }
 static inline int64_t env_wall_us(struct env *e) { return e->ops->wall_us(e); }
@@ -75,6 +77,11 @@ static inline enum status env_rename(struct env *e, const char *from, const char
 static inline enum status env_unlink(struct env *e, const char *path, struct err *err)
 {
     return e->ops->unlink(e, path, err);
+}
+static inline enum status env_list(struct env *e, const char *path, enum status (*fn)(void *ctx, const char *name), void *ctx,
+                                   struct err *err)
+{
+    return e->ops->list(e, path, fn, ctx, err);
 }
 static inline enum status env_sync_dir(struct env *e, const char *path, struct err *err)
 {

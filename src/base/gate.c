@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -13,7 +14,8 @@
 enum status gate_init(struct gate *g, bool with_fd, struct err *err)
 {
     atomic_init(&g->parked, 0);
-    g->fd = -1;
+    g->fd = g->epoll = -1;
+    g->nwatched = 0;
     if (!with_fd) return ST_OK;
     g->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return g->fd < 0 ? err_set(err, E_EXEC, "cannot make an eventfd: %s", strerror(errno)) : ST_OK;
@@ -22,7 +24,8 @@ enum status gate_init(struct gate *g, bool with_fd, struct err *err)
 void gate_done(struct gate *g)
 {
     if (g->fd >= 0) close(g->fd);
-    g->fd = -1;
+    if (g->epoll >= 0) close(g->epoll);
+    g->fd = g->epoll = -1;
 }
 
 void gate_wake(struct gate *g)
@@ -70,6 +73,44 @@ void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us
     for (int i = 0; i < n; i++) fds[i].revents = r > 0 ? all[i + 1].revents : 0;
     uint64_t count;
     if (r > 0 && all[0].revents && read(g->fd, &count, sizeof count) < 0) return; /* EAGAIN: drained */
+}
+
+void gate_drain(struct gate *g)
+{
+    uint64_t count;
+    gate_cancel(g);
+    if (g->fd >= 0 && read(g->fd, &count, sizeof count) < 0) return; /* EAGAIN: it was not readable */
+}
+
+int gate_watch(struct gate *g, const struct pollfd *fds, int n)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    if (g->epoll < 0) {
+        g->epoll = epoll_create1(EPOLL_CLOEXEC);
+        epoll_ctl(g->epoll, EPOLL_CTL_ADD, g->fd, &e);
+    }
+    for (int i = 0; i < g->nwatched; i++) epoll_ctl(g->epoll, EPOLL_CTL_DEL, g->watched[i], &e);
+    g->nwatched = 0;
+    for (int i = 0; i < n && g->nwatched < (int)(sizeof g->watched / sizeof *g->watched); i++) {
+        e.events = (fds[i].events & POLLIN ? EPOLLIN : 0) | (fds[i].events & POLLOUT ? EPOLLOUT : 0);
+        if (!epoll_ctl(g->epoll, EPOLL_CTL_ADD, fds[i].fd, &e)) g->watched[g->nwatched++] = fds[i].fd;
+    }
+    return g->epoll;
+}
+
+void bell_ring(struct bell *b)
+{
+    atomic_fetch_add(&b->count, 1);
+    if (atomic_load(&b->waiters)) syscall(SYS_futex, &b->count, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+void bell_wait(struct bell *b, uint32_t seen, int64_t timeout_us)
+{
+    struct timespec t = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
+    atomic_fetch_add(&b->waiters, 1);
+    if (timeout_us && atomic_load(&b->count) == seen)
+        syscall(SYS_futex, &b->count, FUTEX_WAIT_PRIVATE, seen, timeout_us < 0 ? NULL : &t, NULL, 0);
+    atomic_fetch_sub(&b->waiters, 1);
 }
 
 bool ladder_climb(struct ladder *l)

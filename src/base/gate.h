@@ -20,6 +20,8 @@
 struct gate {
     _Alignas(64) _Atomic uint32_t parked;
     int fd; /* eventfd, or -1: futex */
+    int epoll; /* of gate_watch; -1: none yet */
+    int watched[60], nwatched;
 };
 enum status gate_init(struct gate *g, bool with_fd, struct err *err);
 void gate_done(struct gate *g);
@@ -32,7 +34,21 @@ void gate_prepare(struct gate *g);
 void gate_cancel(struct gate *g);
 void gate_park(struct gate *g, int64_t timeout_us);
 /* The same for a gate with an eventfd, watching fds as well (revents are filled). */
+void gate_drain(struct gate *g); /* makes its eventfd unreadable */
+/* A descriptor that is readable when the gate is woken or one of fds is ready: for a caller's own poll. Call again when fds
+ * have changed. */
+int gate_watch(struct gate *g, const struct pollfd *fds, int n);
 void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us);
+
+/* A bell that any number of threads wait for, on the control side: ring after storing the fact; a waiter reads the
+ * count, looks for the fact, then waits for the count to change. */
+struct bell {
+    _Atomic uint32_t count;
+    _Atomic uint32_t waiters;
+};
+void bell_ring(struct bell *b);
+static inline uint32_t bell_count(struct bell *b) { return atomic_load_explicit(&b->count, memory_order_seq_cst); }
+void bell_wait(struct bell *b, uint32_t seen, int64_t timeout_us); /* < 0: no limit */
 
 /* The ladder before parking: returns true while the caller should look again without parking. */
 struct ladder {

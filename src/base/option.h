@@ -56,6 +56,9 @@ const char *options_text(const struct options *o, const char *name); /* NULL: un
 int64_t options_int(const struct options *o, const char *name);     /* bool, int, size, duration, enum index, char */
 bool options_has(const struct options *o, const char *name);        /* in the tables and set by user or default */
 
+/* The spec of that name in one table, or NULL. */
+const struct option_spec *option_find(const struct option_spec *table, const char *key);
+
 /* '250 ms' -> 250000. Bare numbers need `bare_unit_us` > 0. */
 bool duration_parse(const char *s, int64_t bare_unit_us, int64_t *out_us);
 bool size_parse(const char *s, int64_t *out);

@@ -73,6 +73,24 @@ void ring_taken(struct ring *r, uint32_t bytes)
     atomic_store_explicit(&r->bytes_out, out + bytes, memory_order_relaxed);
 }
 
+bool ring_want_room(struct ring *r)
+{
+    atomic_store_explicit(&r->wanted, true, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with ring_wake_producer's */
+    r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);
+    if (!ring_has_room(r)) return true;
+    atomic_store_explicit(&r->wanted, false, memory_order_relaxed);
+    return false;
+}
+
+bool ring_wake_producer(struct ring *r)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with ring_want_room's */
+    if (!atomic_load_explicit(&r->wanted, memory_order_relaxed)) return false;
+    if (ring_fill(r) > r->room / 2 && !ring_closed(r)) return false;
+    return atomic_exchange_explicit(&r->wanted, false, memory_order_relaxed);
+}
+
 bool ring_empty(struct ring *r)
 {
     return atomic_load_explicit(&r->head, memory_order_relaxed) ==

@@ -21,7 +21,7 @@ enum msg_tag { MSG_BATCH = 1, MSG_WATERMARK, MSG_IDLE, MSG_BARRIER, MSG_END };
 /* kinds of MSG_END */
 enum { END_FLUSH = 1, END_HOLD, END_CUT };
 /* flags in `kind` of MSG_BARRIER */
-enum { BARRIER_FREEZE = 1, BARRIER_CHANGE = 2, BARRIER_DRAIN = 4, BARRIER_IDLE = 128 /* the channel is idle */ };
+enum { BARRIER_FREEZE = 1, BARRIER_CHANGE = 2, BARRIER_DRAIN = 4, BARRIER_HOLD = 8 /* the reader pauses behind it */, BARRIER_IDLE = 128 /* the channel is idle */ };
 
 /* 16 bytes: tag 8, kind 8, epoch 48, then ts or batch. BARRIER and END carry the channel's
  * pending watermark in ts (TS_MIN: none), so coalescing never lets one overtake it. */
@@ -46,6 +46,9 @@ struct ring {
     uint32_t tail_seen;
     _Atomic uint64_t bytes_out;
     _Atomic bool closed;
+    /* set by a producer that found no room, before it looks again; taken by the consumer after a pop, which then
+     * wakes it: the same store-fence-load argument as in gate.h */
+    _Alignas(64) _Atomic bool wanted;
     /* producer */
     _Alignas(64) _Atomic uint32_t tail;
     uint32_t head_seen;
@@ -65,9 +68,13 @@ bool ring_push(struct ring *r, struct msg m, uint32_t bytes);
 /* Producer. BARRIER and END: always fits. */
 void ring_push_reserved(struct ring *r, struct msg m);
 bool ring_has_room(struct ring *r);
+/* Producer, having found no room: true when there still is none, and the consumer will wake it. */
+bool ring_want_room(struct ring *r);
 /* Consumer. */
 bool ring_pop(struct ring *r, struct msg *out);
 void ring_taken(struct ring *r, uint32_t bytes); /* after popping a batch of that many bytes held */
+/* Consumer, after popping: true when the producer waits and half of the room is free, so it is to be woken. */
+bool ring_wake_producer(struct ring *r);
 bool ring_empty(struct ring *r);
 static inline void ring_close(struct ring *r) { atomic_store_explicit(&r->closed, true, memory_order_release); }
 static inline bool ring_closed(struct ring *r) { return atomic_load_explicit(&r->closed, memory_order_acquire); }

@@ -41,6 +41,14 @@
     X(E_ARGUMENT, 1207, "22023", "invalid argument")                                               \
     X(E_CARDINALITY, 1208, "21000", "more than one row")                                           \
     X(E_ENCODING, 1209, "22021", "invalid UTF-8")                                                  \
+    X(E_POWER, 1210, "2201F", "invalid argument for power function")                                \
+    X(E_LOGARITHM, 1211, "2201E", "invalid argument for logarithm")                                 \
+    X(E_SUBSTRING, 1212, "22011", "invalid substring length")                                       \
+    X(E_ESCAPE, 1213, "22025", "invalid escape sequence")                                           \
+    X(E_NO_CAST, 1214, "42846", "no such cast")                                                     \
+    X(E_NOT_UNIQUE, 1215, "42725", "several functions fit")                                         \
+    X(E_PROGRAM_LIMIT, 1216, "54000", "beyond a limit of the program")                              \
+    X(E_REGEX, 1217, "2201B", "invalid regular expression")                                         \
     X(E_WATERMARK, 2001, "42P10", "a watermark is required")                                       \
     X(E_WINDOW, 2002, "42P20", "invalid window")                                                   \
     X(E_WINDOW_SIZE, 2003, "42P20", "invalid window size")                                         \

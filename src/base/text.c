@@ -74,21 +74,25 @@ int text_casecmp(const char *a, const char *b)
     return (unsigned char)lower(*a) - (unsigned char)lower(*b);
 }
 
-/* Levenshtein distance, bounded names: long ones are never near. */
+/* How many letters must be put in, left out, replaced or swapped with their neighbour; long names are never near. */
 static int distance(const char *a, const char *b)
 {
     int na = (int)strnlen(a, 64), nb = (int)strnlen(b, 64);
     if (na == 64 || nb == 64) return 64;
-    int row[65];
+    int rows[3][65]; /* of prefixes of a: this one, one and two letters less */
+    int *row = rows[0], *above = rows[1], *above2 = rows[2];
     for (int j = 0; j <= nb; j++) row[j] = j;
     for (int i = 1; i <= na; i++) {
-        int diag = row[0];
+        int *oldest = above2;
+        above2 = above, above = row, row = oldest;
         row[0] = i;
         for (int j = 1; j <= nb; j++) {
-            int best = diag + (lower(a[i - 1]) != lower(b[j - 1]));
-            if (row[j] + 1 < best) best = row[j] + 1;
+            char x = lower(a[i - 1]), y = lower(b[j - 1]);
+            int best = above[j - 1] + (x != y);
+            if (above[j] + 1 < best) best = above[j] + 1;
             if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diag = row[j];
+            bool swapped = i > 1 && j > 1 && x == lower(b[j - 2]) && lower(a[i - 2]) == y;
+            if (swapped && above2[j - 2] + 1 < best) best = above2[j - 2] + 1;
             row[j] = best;
         }
     }

@@ -24,16 +24,22 @@ struct connector_ctx {
     struct env *env;
     struct account *account;
     const struct options *options;
-    const struct schema *schema; /* columns of the source or of what the sink is given */
+    const struct schema *schema; /* columns to be read from the source, or those of what the sink is given */
     const char *name;            /* of the source or sink, for messages */
     uint64_t seed;
+    const struct schema *declared; /* all columns of the source, of which `schema` are some; NULL: the same */
 };
 
 /* ---- sources ---------------------------------------------------------------------------------------- */
 
+/* Before a payload of bytes so much room may be written by the reader: it puts the unfinished rest of the last payload
+ * there, so that rest and new bytes are one run and only the rest is copied. */
+#define PAYLOAD_HEADROOM 65536
+
 struct payload {
-    /* BYTES: [p, p+n), with FORMAT_PADDING readable bytes after; valid until the next poll of this split */
-    const char *p;
+    /* BYTES: [p, p+n), PAYLOAD_HEADROOM writable bytes before, FORMAT_PADDING zeroed bytes after; all valid until the next
+     * poll of this split. The source keeps no rest of its own: what the reader did not consume it carries itself. */
+    char *p;
     size_t n;
     /* COLUMNS: the caller gets the reference */
     struct batch *b;
@@ -57,7 +63,7 @@ struct source_class {
     const char *default_format; /* BYTES: the format when the options name none ("csv" by path extension is the class's
                                    guess_format); NULL: must be named */
     const char *(*guess_format)(const struct options *o);
-    /* Opens; finds the splits. */
+    /* Opens; finds the splits. When it fails, close is called all the same. */
     enum status (*open)(struct source *s, struct err *err);
     int (*splits)(struct source *s);             /* how many there are now */
     const char *(*split_name)(struct source *s, int split);
@@ -75,7 +81,7 @@ struct source_class {
     void (*mark)(struct source *s, int split, struct position *p);
     void (*ack)(struct source *s, uint64_t epoch, int split, const struct position *p);
     void (*cancel)(struct source *s); /* any thread: a blocked poll returns soon */
-    void (*close)(struct source *s);
+    void (*close)(struct source *s); /* frees all but the instance */
 };
 /* Named defaults for what a class does not need. */
 const char *source_no_guess(const struct options *o);
@@ -109,7 +115,8 @@ struct sink_class {
     int64_t flush_us;           /* default flush.interval */
     const char *default_format;
     const char *(*guess_format)(const struct options *o);
-    /* marker: the last epoch whose rows the target proves to hold; 0: none. *fresh: a header (encoder begin) is wanted. */
+    /* marker: the last epoch whose rows the target proves to hold; 0: none. *fresh: a header (encoder begin) is wanted.
+     * When it fails, close is called all the same (with complete false). */
     enum status (*open)(struct sink *s, uint64_t incarnation, uint64_t *marker, bool *fresh, struct err *err);
     /* Takes rows or bytes from the start of what is offered and says how much in *accepted (rows of b, or bytes). ST_OK,
      * ST_WAIT (see wait), ST_RETRY (offer again later), ST_POISON (row *accepted cannot be taken), ST_CLOSED (the target
@@ -122,7 +129,7 @@ struct sink_class {
     enum status (*abort)(struct sink *s, struct err *err);
     int (*wait)(struct sink *s, struct pollfd *fds, int max, int64_t *wake_us);
     void (*cancel)(struct sink *s); /* any thread */
-    /* complete: all rows were delivered, the target is to be finished (rename into place). */
+    /* complete: all rows were delivered, the target is to be finished (rename into place). Frees all but the instance. */
     enum status (*close)(struct sink *s, bool complete, struct err *err);
 };
 enum status sink_no_commit(struct sink *s, uint64_t epoch, struct err *err);

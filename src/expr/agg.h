@@ -20,6 +20,7 @@ struct agg_call {
     bool distinct;         /* the operator feeds each different argument once per group */
     struct expr *filter;   /* or NULL */
     bool needs_time;       /* FIRST_VALUE, LAST_VALUE: by event time, ties by arrival */
+    bool needs_heap;       /* accumulators keep text: one call of update serves the slots of one heap */
     uint32_t size;         /* bytes of one accumulator, a multiple of 8 */
 };
 
@@ -34,7 +35,7 @@ void agg_layout(const struct agg_call *c, uint32_t offset, struct layout *out);
 
 /* For n rows: the accumulator of row i is at (char *)slots[i] + offset. args[k] are dense columns of n rows; keep,
  * when not NULL, says which rows count (the FILTER's result, DISTINCT's firsts): bit i. ts: event times, for
- * needs_time. `heap` gives memory for text kept in an accumulator: text_keep copies into the slot's table. A zeroed
+ * needs_time (NULL: by arrival). `heap` is the one of the slots' table, for text kept in an accumulator. A zeroed
  * accumulator is the empty one. */
 void agg_update(const struct agg_call *c, void *const *slots, uint32_t offset, const struct column *args, const int64_t *ts,
                 const uint64_t *keep, uint32_t n, struct layout_heap *heap);
@@ -44,7 +45,7 @@ void agg_update_one(const struct agg_call *c, void *slot, uint32_t offset, const
 /* Adds `from` to `into` (panes of a hopping window, sessions that meet). */
 void agg_merge(const struct agg_call *c, void *into, const void *from, uint32_t offset, struct layout_heap *heap);
 /* Writes n results to column `col` of batch b (made by batch_for with capacity cap) from row `at` on; text is copied.
- * A result that cannot be given (overflow) is NULL and marked in errors. */
+ * A result that cannot be given (overflow) is NULL and marked in errors, whose mask has bits for rows at .. at + n. */
 void agg_result(const struct agg_call *c, void *const *slots, uint32_t offset, struct batch *b, int col, uint32_t at,
                 uint32_t cap, uint32_t n, struct row_errors *errors);
 

@@ -8,7 +8,7 @@
 struct text;
 
 /* Room any fixed-width value's text fits in. */
-#define CELL_TEXT_MAX 64
+#define CELL_TEXT_MAX 80
 /* Writes the text of a fixed-width value at data (of type_width(t) bytes) to out; returns its length. */
 uint32_t cell_print(struct type t, const void *data, char *out);
 /* Any type, text included. NULL prints nothing. */

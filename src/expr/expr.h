@@ -24,6 +24,7 @@ struct expr {
     bool is_volatile;    /* random(), now(): refused in changelogs */
     bool can_fail;
     struct value value;  /* EXPR_CONST */
+    bool try_;           /* EXPR_CAST: what fails is NULL and no error */
     bool untyped;        /* EXPR_CONST from a quoted literal or NULL whose type is still open ("unknown") */
     int column;          /* EXPR_COLUMN */
     const struct function *function; /* EXPR_CALL */
@@ -55,7 +56,7 @@ enum status expr_cast(struct arena *a, struct expr *e, struct type to, bool try_
                       struct err *err);
 /* The cast an assignment makes (INSERT, UNION's arms, CASE's arms): implicit where PostgreSQL allows, else E_TYPE. */
 enum status expr_coerce(struct arena *a, struct expr *e, struct type to, uint32_t pos, struct expr **out, struct err *err);
-/* whens: when, then pairs; operand may be NULL; els may be NULL. */
+/* whens: when, then, when, then ..., nwhens of them in all; operand may be NULL; els may be NULL. */
 enum status expr_case(struct arena *a, struct expr *operand, struct expr **whens, int nwhens, struct expr *els,
                       uint32_t pos, struct expr **out, struct err *err);
 /* The type two sides meet in (UNION, CASE, IN, COALESCE); E_TYPE when there is none. */
@@ -73,6 +74,10 @@ struct text;
 void expr_print(const struct expr *e, const struct schema *in, struct text *out); /* for EXPLAIN */
 bool expr_function_exists(const char *name);      /* a scalar of that name */
 const char *expr_function_name(const void *ctx, int i); /* all names, for nearest and SHOW FUNCTIONS */
+
+/* Clock and randomness of the volatile functions; the machine's when none is set. Set before anything runs. */
+struct env;
+void expr_env_set(struct env *env);
 
 /* ---- evaluating ---------------------------------------------------------------------------------- */
 

@@ -14,10 +14,10 @@ enum on_error { ON_ERROR_SKIP, ON_ERROR_FAIL, ON_ERROR_NULL };
 
 /* Records that could not be decoded. Counters only grow. */
 struct decode_report {
-    uint64_t bad;          /* records skipped (SKIP, or malformed as a whole) */
-    uint64_t nulled;       /* fields left NULL (NULL policy) */
-    struct err last;       /* the latest, with line, field and the text that failed, cut short */
-    int64_t last_offset;   /* byte offset of its record in the split */
+    uint64_t bad;        /* records skipped (SKIP, or malformed as a whole) */
+    uint64_t nulled;     /* fields left NULL (NULL policy) */
+    struct err last;     /* the latest, with line, field and the text that failed, cut short */
+    int64_t last_offset; /* byte offset of its record in the split */
 };
 
 struct decoder;
@@ -25,7 +25,9 @@ struct decoder_class {
     const char *name;
     size_t size;
     const struct option_spec *options;
-    enum status (*open)(struct decoder *d, const struct options *o, struct err *err);
+    /* header: see decoder_new; valid during the call. */
+    enum status (*open)(struct decoder *d, const struct options *o, const char *header, size_t header_n,
+                        struct err *err);
     /* See decoder_feed and decoder_next. */
     enum status (*next)(struct decoder *d, struct pool *pool, uint32_t max_rows, struct batch **out, struct err *err);
     void (*close)(struct decoder *d);
@@ -34,17 +36,19 @@ struct decoder { /* the first member of each decoder */
     const struct decoder_class *class;
     const struct schema *schema; /* columns wanted, by name */
     enum on_error on_error;
-    size_t record_max;           /* a longer record is bad */
+    size_t record_max; /* a longer record is bad */
     /* the input at hand: what feed gave, minus what next consumed */
     const char *p, *end;
     bool last;
-    int64_t offset;              /* of p in the split, i.e. bytes consumed by whole records so far */
+    int64_t offset; /* of p in the split, i.e. bytes consumed by whole records so far; while a record that is
+                       too long is passed over, p runs ahead of it */
     struct decode_report report;
 };
 /* offset: where in the split decoding starts (0: the very beginning, where a header line stands). A decoder that starts
  * elsewhere needs the header: `header` gives the split's first bytes then (NULL, 0 otherwise). */
-enum status decoder_new(const struct decoder_class *c, const struct schema *schema, const struct options *o, enum on_error on_error,
-                        size_t record_max, int64_t offset, const char *header, size_t header_n, struct decoder **out, struct err *err);
+enum status decoder_new(const struct decoder_class *c, const struct schema *schema, const struct options *o,
+                        enum on_error on_error, size_t record_max, int64_t offset, const char *header, size_t header_n,
+                        struct decoder **out, struct err *err);
 void decoder_free(struct decoder *d);
 AUTO_DEFINE(decoder_free, struct decoder *)
 /* Gives the bytes [p, p+n): first those that next left over (d->p..d->end) moved to the front by the caller, then new
@@ -54,9 +58,11 @@ static inline void decoder_feed(struct decoder *d, const char *p, size_t n, bool
     d->p = p, d->end = p + n, d->last = last;
 }
 /* Decodes up to max_rows records into a dense batch (text copied; ts range not set) and moves d->p and d->offset past
- * them. ST_WAIT: no whole record is left (out is NULL). ST_DONE: that, and last. E_DECODE and others only under ON_ERROR_FAIL
- * or when the input as a whole cannot be read (no such column in the header). A batch may be empty (all skipped). */
-static inline enum status decoder_next(struct decoder *d, struct pool *pool, uint32_t max_rows, struct batch **out, struct err *err)
+ * them. ST_WAIT: no whole record is left (out is NULL). ST_DONE: that, and last. E_DECODE and others only under
+ * ON_ERROR_FAIL or when the input as a whole cannot be read (no such column in the header). A batch may be empty (all
+ * skipped). */
+static inline enum status decoder_next(struct decoder *d, struct pool *pool, uint32_t max_rows, struct batch **out,
+                                       struct err *err)
 {
     return d->class->next(d, pool, max_rows, out, err);
 }
@@ -74,7 +80,9 @@ struct encoder_class {
      * that has it. */
     void (*begin)(struct encoder *e, struct text *out);
     void (*put)(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct text *out);
-    /* Formats that lay out many rows together (box) give out here what they still hold: at flush and at the end. */
+    /* Formats that lay out many rows together (box) hold some back. flush gives them out; more may come. end gives them
+     * out and finishes; what is put after it begins anew. */
+    void (*flush)(struct encoder *e, struct text *out);
     void (*end)(struct encoder *e, struct text *out);
     void (*close)(struct encoder *e);
 };

@@ -13,6 +13,7 @@
 #ifndef OPERATOR_OP_H
 #define OPERATOR_OP_H
 
+#include "base/note.h"
 #include "format/format.h"
 #include "plan/plan.h"
 #include "state/state.h"
@@ -40,8 +41,8 @@ struct op_ctx {
     /* counters, read by others for display */
     _Atomic uint64_t rows_in, rows_out, late, errors;
     struct err err;           /* why the last callback failed */
-    struct err row_error;     /* the latest row error, for SHOW */
-    char late_example[120];   /* the latest late row's time and window, for SHOW */
+    struct note row_error;    /* the latest row error, for SHOW */
+    struct note late_example; /* the latest late row's time and window, for SHOW */
 };
 
 struct op {

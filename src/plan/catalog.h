@@ -10,9 +10,9 @@
 
 struct connector_info {
     const char *name;
-    bool is_bytes;    /* needs a format */
+    bool is_bytes; /* needs a format */
     bool replayable;
-    bool changelog;   /* a sink that takes rows of weight -1 */
+    bool changelog; /* a sink that takes rows of weight -1 */
     const struct option_spec *options;
     bool (*bounded)(const struct options *o);
     const char *default_format;
@@ -34,10 +34,10 @@ enum object_kind { OBJECT_SOURCE, OBJECT_STREAM, OBJECT_SINK };
 struct object {
     enum object_kind kind;
     const char *name;
-    uint64_t id;      /* never reused in this database */
-    struct arena *arena; /* owns all of the object */
-    const char *sql;  /* its CREATE statement, secrets masked */
-    struct schema *schema; /* source, stream: columns. sink: of what it is given */
+    uint64_t id;                /* never reused in this database */
+    struct arena *arena;        /* owns all of the object */
+    const char *sql;            /* its CREATE statement, secrets masked */
+    struct schema *schema;      /* source, stream: columns. sink: of what it is given */
     const struct object **uses; /* objects named in its definition */
     int nuses;
 
@@ -47,7 +47,7 @@ struct object {
     struct options *options;                /* connector's, format's and the common ones */
     enum watermark_kind watermark;
     int64_t delay_us;
-    bool bounded;       /* it ends */
+    bool bounded; /* it ends */
     /* OBJECT_STREAM, OBJECT_SINK: what it computes; for a sink FROM and WHERE */
     struct plan *plan;
     bool declared_only; /* CREATE STREAM t (columns): fed by late rows, dead letters, INSERT */

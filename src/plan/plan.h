@@ -3,7 +3,9 @@
  *
  * Time. A stream carries one watermark. Columns that hold event times or window bounds stay known as such through
  * projections: lags[c] is the column's lag, the microseconds by which a later row may still fall behind the watermark
- * (no later row has column < watermark - lag); LAG_NONE for other columns. SPDX-License-Identifier: Apache-2.0 */
+ * (no later row has column < watermark - lag); LAG_NONE for other columns. An aggregate passes its input's watermark on
+ * when it has given what that watermark closes, so its window_end has the lag (and lateness) of the time it windows,
+ * its window_start that and the size. SPDX-License-Identifier: Apache-2.0 */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
 
@@ -11,19 +13,32 @@
 #include "expr/expr.h"
 #include "plan/catalog.h"
 
-#define LAG_NONE INT64_MIN
+#define LAG_NONE        INT64_MIN
+#define PLAN_INPUTS_MAX 16 /* of one node */
+/* lag_us of a window over a column that no watermark bounds (bounded input only): such windows close at the end. Small
+ * enough for watermark - lag_us not to pass below any window end while the watermark is finite. */
+#define LAG_END (INT64_MAX / 4)
+
+/* What a time column is. */
+enum time_role {
+    ROLE_NONE,
+    ROLE_EVENT_TIME,
+    ROLE_WINDOW_START,
+    ROLE_WINDOW_END,
+    ROLE_WINDOW_TIME, /* window_end less one unit of time */
+};
 
 enum plan_kind {
-    PLAN_SOURCE,  /* rows of a catalog source */
-    PLAN_VALUES,  /* constant rows; SELECT without FROM is one row of no columns */
-    PLAN_STREAM,  /* the output of a named stream */
+    PLAN_SOURCE, /* rows of a catalog source */
+    PLAN_VALUES, /* constant rows; SELECT without FROM is one row of no columns */
+    PLAN_STREAM, /* the output of a named stream */
     PLAN_FILTER,
     PLAN_PROJECT,
-    PLAN_AGG,     /* GROUP BY, windows, DISTINCT */
-    PLAN_SORT,    /* bounded: gives its rows at the end */
+    PLAN_AGG,  /* GROUP BY, windows, DISTINCT */
+    PLAN_SORT, /* bounded: gives its rows at the end */
     PLAN_LIMIT,
-    PLAN_JOIN,    /* inner, equal keys, both inputs bounded */
-    PLAN_UNION,   /* UNION ALL */
+    PLAN_JOIN,  /* inner, equal keys, both inputs bounded */
+    PLAN_UNION, /* UNION ALL */
 };
 
 /* How rows travel to a node. */
@@ -53,13 +68,14 @@ struct plan_order {
 
 struct plan {
     enum plan_kind kind;
-    uint64_t id;            /* hash of the normalised path: the same for the same text, whatever came before */
-    struct schema *schema;  /* of the output; time_column is the event time, or -1 */
-    int64_t *lags;          /* per column of schema */
-    bool *is_ms;            /* per column: a BIGINT time in milliseconds */
-    bool bounded;           /* ends by itself */
+    uint64_t id;           /* hash of the normalised path: the same for the same text, whatever came before */
+    struct schema *schema; /* of the output; time_column is the event time, or -1 */
+    int64_t *lags;         /* per column of schema */
+    bool *is_ms;           /* per column: a BIGINT time in milliseconds */
+    uint8_t *roles;        /* per column: enum time_role */
+    bool bounded;          /* ends by itself */
     enum stream_kind stream;
-    bool single;            /* one instance, on the worker of group 0 */
+    bool single; /* one instance, on the worker of group 0 */
     int nin;
     struct plan_input *in;
 
@@ -76,17 +92,18 @@ struct plan {
     int naggs;
     struct agg_call **aggs;
     enum window_kind window;
-    struct expr *time;       /* of the row, over the input: BIGINT or TIMESTAMP; windows and needs_time; NULL: arrival */
+    struct expr *time; /* of the row, over the input: BIGINT or TIMESTAMP; windows and needs_time; NULL: arrival */
     bool time_is_ms;
-    struct expr *window_end; /* WINDOW_COLUMNS: the two columns (time is window_start then) */
+    struct expr *window_end; /* WINDOW_COLUMNS: the two bounds (time is window_start then) */
+    struct expr *order_time; /* needs_time aggregates when `time` is not the rows' event time; NULL: `time` is */
     int64_t size_us, offset_us;
-    int64_t lag_us;          /* of the time column: a window closes when watermark - lag >= its end (+ lateness) */
+    int64_t lag_us; /* a window closes when watermark - lag >= its end (+ lateness); of the column windowed */
     int64_t lateness_us;
-    enum ast_emit emit;      /* with a window: when. Without: EMIT_NONE is once, at the end of bounded input */
+    enum ast_emit emit; /* with a window: when. Without: EMIT_NONE is once, at the end of bounded input */
     /* SORT */
     int norder;
     struct plan_order *order;
-    /* LIMIT; SORT too (top rows only); -1: none */
+    /* LIMIT; SORT too, which applies both itself (no LIMIT stands above it). limit -1: none; offset 0: none */
     int64_t limit, offset;
     /* JOIN: left_keys[i] = right_keys[i] (already of one type), then exprs[0] over (left columns, right columns) when
      * nexprs is 1. Output columns: left's, then right's. */
@@ -95,10 +112,11 @@ struct plan {
 };
 
 /* SELECT (ad hoc): inputs must be bounded, else E_UNBOUNDED with advice. */
-enum status plan_select(struct arena *a, const struct catalog *c, const struct ast_select *s, bool ad_hoc, struct plan **out,
-                        const struct object ***uses, int *nuses, struct err *err);
+enum status plan_select(struct arena *a, const struct catalog *c, const struct ast_select *s, bool ad_hoc,
+                        struct plan **out, const struct object ***uses, int *nuses, struct err *err);
 /* CREATE SOURCE / STREAM / SINK: makes the object (not yet registered); text is the whole script, for object->sql. */
-enum status plan_create(const struct catalog *c, const struct stmt *s, const char *text, struct object **out, struct err *err);
+enum status plan_create(const struct catalog *c, const struct stmt *s, const char *text, struct object **out,
+                        struct err *err);
 void object_free(struct object *o);
 
 /* The operator tree as text, one node a line, indented: EXPLAIN. */

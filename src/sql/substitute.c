@@ -156,3 +156,13 @@ enum status sql_substitute(struct arena *a, const char *text, size_t n,
     text_done(&t);
     return st;
 }
+
+size_t sql_statement_end(const char *text, size_t n, size_t from)
+{
+    struct reader r = {.s = text, .n = n, .at = from};
+    while (r.at < n) {
+        if (!r.quote && text[r.at] == ';') return r.at + 1;
+        r.at += r.quote ? step_inside(&r) : step_outside(&r);
+    }
+    return n;
+}

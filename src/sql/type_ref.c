@@ -58,7 +58,7 @@ static void set_mods(struct parser *p, struct ast_type *t, struct list mods, str
         set_float(p, t, mods, at);
     } else if (t->type.id == T_DECIMAL) {
         t->type.precision = (uint8_t)mod(p, t->word, mods, 0, 1, 38, at);
-        if (mods.n > 1) t->type.scale = (uint8_t)mod(p, t->word, mods, 1, 0, t->type.precision, at);
+        t->type.scale = mods.n > 1 ? (uint8_t)mod(p, t->word, mods, 1, 0, t->type.precision, at) : 0;
     } else if (t->type.id == T_VARCHAR) {
         t->type.length = (uint32_t)mod(p, t->word, mods, 0, 1, VARCHAR_MAX, at);
     } else {

@@ -1,0 +1,61 @@
+/* The Arrow C data interface: batches out, foreign arrays in, streams of results.
+ *
+ * Out: columns of fixed width and validity bitmaps are shown where they lie (the array holds a reference to the
+ * batch); text gets offsets, BOOLEAN bits, INTERVAL nanoseconds. Children of an exported array may be moved out and
+ * released apart, on any thread, in any order, after the database has gone.
+ *
+ * In: everything is copied, for a pushed array is released right after. The interface carries no buffer sizes, so what
+ * can be checked is checked (lengths, counts, offsets that go backwards, UTF-8, ranges, the sizes that string views
+ * do carry), and the rest is the producer's word. SPDX-License-Identifier: Apache-2.0 */
+#ifndef ARROW_CDATA_H
+#define ARROW_CDATA_H
+
+#include "arrow/batch.h"
+#include "laminar.h"
+
+enum {
+    CDATA_WEIGHT = 1, /* a first int8 column "w" */
+    CDATA_LARGE = 2,  /* text with 64-bit offsets */
+};
+
+/* ---- out ----------------------------------------------------------------------------------- */
+
+/* The schema of arrays exported with the same flags; it holds copies of all names. */
+void cdata_schema(const struct schema *s, unsigned flags, struct ArrowSchema *out);
+/* A struct array over b, which it references. What must be converted is taken from p (the caller's). Fails with E_LIMIT
+ * when a text column needs CDATA_LARGE, with E_RANGE for an INTERVAL beyond 292 years of hours. */
+enum status cdata_export(struct pool *p, struct batch *b, const struct schema *s, unsigned flags,
+                         struct ArrowArray *out, struct err *err) MUST_CHECK;
+/* Whether a text column of b needs CDATA_LARGE. */
+bool cdata_is_large(const struct batch *b, const struct schema *s);
+
+/* ---- in ------------------------------------------------------------------------------------ */
+
+/* A foreign struct array bound to a target schema by column name. A column of the array that the target has not is
+ * refused; one that only the target has is NULL. */
+struct cdata;
+/* Checks and binds; array and schema must outlive it. Memory comes from p. */
+enum status cdata_open(struct pool *p, const struct ArrowArray *array, const struct ArrowSchema *schema,
+                       const struct schema *target, struct cdata **out, struct err *err) MUST_CHECK;
+/* The next at most max_rows rows (fewer when their text is long); ST_DONE after the last. */
+enum status cdata_read(struct cdata *c, uint32_t max_rows, struct batch **out, struct err *err) MUST_CHECK;
+void cdata_close(struct cdata *c); /* NULL is allowed */
+AUTO_DEFINE(cdata_close, struct cdata *)
+
+/* ---- streams ------------------------------------------------------------------------------- */
+
+/* Where a stream of results comes from. next gives a reference or ST_DONE; close is called once, when the consumer
+ * releases. */
+struct cdata_source {
+    enum status (*next)(void *ctx, struct batch **out, struct err *err);
+    void (*close)(void *ctx);
+    void *ctx;
+};
+/* s is copied. Batches are exported from a pool of the stream's own. get_last_error gives "[LAM-1203] division by zero
+ * (SQLSTATE 22012)". */
+void cdata_stream(const struct schema *s, unsigned flags, struct cdata_source from, struct ArrowArrayStream *out);
+/* A stream over batches that exist: it references each. */
+void cdata_stream_list(const struct schema *s, unsigned flags, struct batch *const *batches, size_t n,
+                       struct ArrowArrayStream *out);
+
+#endif

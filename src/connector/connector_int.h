@@ -1,0 +1,10 @@
+/* The classes of this room, listed by classes.c. SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONNECTOR_CONNECTOR_INT_H
+#define CONNECTOR_CONNECTOR_INT_H
+
+#include "connector/connector.h"
+
+extern const struct source_class file_source, stdin_source, generator_source, mock_source, mock_blocking_source;
+extern const struct sink_class file_sink, stdout_sink, blackhole_sink, mock_sink, mock_blocking_sink;
+
+#endif

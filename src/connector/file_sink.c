@@ -1,0 +1,194 @@
+/* The file sink: bytes into one file.
+ *
+ * mode 'replace' and 'error' write `path.tmp-<n>` beside the file and rename it when all rows were delivered: synced file,
+ * rename, synced folder, in that order, so that the name shows the old file or the whole new one, after a power cut too. A
+ * run that does not complete leaves nothing. mode 'append' writes to the file itself; flush makes it durable. A path that is
+ * a device or a pipe is written straight, whatever the mode: renaming over /dev/null would replace it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "connector/connector_int.h"
+#include "connector/path.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ROOM (256 << 10)
+
+enum mode { MODE_REPLACE, MODE_APPEND, MODE_ERROR };
+
+struct file_sink {
+    struct sink sink;
+    enum mode mode;
+    const char *path;
+    char *tmp;         /* what is written, to be renamed; NULL: the path itself */
+    struct file *file;
+    char *room;
+    size_t n;          /* bytes in room */
+};
+
+static struct file_sink *self(struct sink *s) { return container_of(s, struct file_sink, sink); }
+
+static enum status open_tmp(struct file_sink *f, struct err *err)
+{
+    struct env *env = f->sink.ctx.env;
+    size_t size = strlen(f->path) + 32;
+    f->tmp = mem_alloc(size);
+    struct file_info info;
+    int n = 1;
+    do /* those of runs that were killed are left alone: they may be another's that still writes */
+        snprintf(f->tmp, size, "%s.tmp-%d", f->path, n);
+    while (!env_stat(env, f->tmp, &info, NULL) && ++n < 10000);
+    return env_open(env, f->tmp, FILE_WRITE | FILE_CREATE | FILE_EXCL, &f->file, err);
+}
+
+/* A last line without its newline would swallow the first new row. */
+static enum status end_last_line(struct file_sink *f, int64_t size, struct err *err)
+{
+    char last;
+    size_t got;
+    TRY(file_pread(f->file, &last, 1, size - 1, &got, err));
+    return got && last != '\n' ? file_write(f->file, "\n", 1, err) : ST_OK;
+}
+
+static enum status open_append(struct file_sink *f, bool *fresh, struct err *err)
+{
+    struct file_info info;
+    TRY(env_open(f->sink.ctx.env, f->path, FILE_READ | FILE_WRITE | FILE_CREATE | FILE_APPEND, &f->file, err));
+    TRY(file_info(f->file, &info, err));
+    *fresh = !info.size;
+    return info.size ? end_last_line(f, info.size, err) : ST_OK;
+}
+
+static enum status refuse_existing(const struct file_sink *f, struct err *err)
+{
+    err_set(err, E_EXISTS, "\"%s\" exists already", f->path);
+    err_hint(err, "mode = 'replace' or 'append', or another path");
+    return E_EXISTS;
+}
+
+static enum status open_target(struct file_sink *f, bool *fresh, struct err *err)
+{
+    struct file_info info;
+    *fresh = true;
+    bool exists = !env_stat(f->sink.ctx.env, f->path, &info, NULL);
+    if (exists && info.is_directory) {
+        err_set(err, E_WRITE, "\"%s\" is a folder", f->path);
+        err_hint(err, "name a file in it: path = '%s/rows.csv'", f->path);
+        return E_WRITE;
+    }
+    if (exists && !info.is_regular) return env_open(f->sink.ctx.env, f->path, FILE_WRITE, &f->file, err);
+    if (exists && f->mode == MODE_ERROR) return refuse_existing(f, err);
+    return f->mode == MODE_APPEND ? open_append(f, fresh, err) : open_tmp(f, err);
+}
+
+static enum status sink_open(struct sink *s, uint64_t incarnation, uint64_t *marker, bool *fresh, struct err *err)
+{
+    (void)incarnation;
+    struct file_sink *f = self(s);
+    *marker = 0;
+    f->path = options_text(s->ctx.options, "path");
+    f->mode = (enum mode)options_int(s->ctx.options, "mode");
+    TRY(path_check(f->path, err));
+    struct err local = {0};
+    enum status st = open_target(f, fresh, &local);
+    if (st == E_NOT_FOUND) path_hint_nearest(s->ctx.env, f->path, &local);
+    if (st && err) *err = local;
+    if (st) return st;
+    f->room = mem_alloc(ROOM);
+    account_force(s->ctx.account, ROOM);
+    return ST_OK;
+}
+
+static enum status drain(struct file_sink *f, struct err *err)
+{
+    if (!f->n) return ST_OK;
+    TRY(file_write(f->file, f->room, f->n, err));
+    f->n = 0;
+    return ST_OK;
+}
+
+static enum status sink_write(struct sink *s, const char *p, size_t n, size_t *accepted, struct err *err)
+{
+    struct file_sink *f = self(s);
+    *accepted = 0;
+    if (n > ROOM - f->n) TRY(drain(f, err));
+    if (n >= ROOM) {
+        TRY(file_write(f->file, p, n, err));
+    } else {
+        memcpy(f->room + f->n, p, n);
+        f->n += n;
+    }
+    *accepted = n;
+    return ST_OK;
+}
+
+/* What will be renamed is seen by nobody before, so it is synced once, at the end. */
+static enum status sink_flush(struct sink *s, struct err *err)
+{
+    struct file_sink *f = self(s);
+    TRY(drain(f, err));
+    return f->tmp ? ST_OK : file_sync(f->file, err);
+}
+
+static enum status finish(struct file_sink *f, struct err *err)
+{
+    TRY(drain(f, err));
+    TRY(file_sync(f->file, err));
+    struct file *file = TAKE(f->file);
+    TRY(file_close(file, err));
+    if (!f->tmp) return ST_OK;
+    struct env *env = f->sink.ctx.env;
+    struct file_info info;
+    if (f->mode == MODE_ERROR && !env_stat(env, f->path, &info, NULL)) return refuse_existing(f, err);
+    TRY(env_rename(env, f->tmp, f->path, err));
+    mem_free(TAKE(f->tmp));
+    char *folder = path_folder(f->path);
+    enum status st = env_sync_dir(env, folder, err);
+    mem_free(folder);
+    return st;
+}
+
+static enum status sink_close(struct sink *s, bool complete, struct err *err)
+{
+    struct file_sink *f = self(s);
+    enum status st = ST_OK;
+    if (complete && f->file) st = finish(f, err);
+    /* What was written to the file itself ends with a whole record at least. */
+    if (f->file && !f->tmp) drain(f, NULL);
+    if (f->file) file_close(f->file, NULL);
+    if (f->tmp) env_unlink(s->ctx.env, f->tmp, NULL);
+    if (f->room) account_release(s->ctx.account, ROOM);
+    mem_free(f->room);
+    mem_free(f->tmp);
+    f->file = NULL, f->room = f->tmp = NULL, f->n = 0;
+    return st;
+}
+
+static const struct option_spec options[] = {
+    {.name = "path", .type = OPT_TEXT, .flags = OPT_REQUIRED, .sentence = "File to write."},
+    {.name = "mode", .type = OPT_ENUM, .dflt = "replace", .values = "replace|append|error",
+     .sentence = "What becomes of a file that exists: replaced when the new one is complete, appended to, or left alone with "
+                 "an error."},
+    {0},
+};
+
+const struct sink_class file_sink = {
+    .size = sizeof(struct sink_class),
+    .name = "file",
+    .aliases = (const char *const[]){"files", NULL},
+    .instance_size = sizeof(struct file_sink),
+    .payload = PAYLOAD_BYTES,
+    .options = options,
+    .guarantee = AT_LEAST_ONCE,
+    .changelog = true,
+    .flush_us = 5000000,
+    .guess_format = path_guess_format,
+    .open = sink_open,
+    .write_bytes = sink_write,
+    .write_rows = sink_not_rows,
+    .flush = sink_flush,
+    .commit = sink_no_commit,
+    .abort = sink_no_abort,
+    .wait = sink_no_wait,
+    .cancel = sink_no_cancel,
+    .close = sink_close,
+};

@@ -1,0 +1,163 @@
+/* Databases: opening, closing, waiting, stepping. SPDX-License-Identifier: Apache-2.0 */
+#include "db/db.h"
+
+#include "db/db_int.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+bool db_forked(const struct lam_db *db) { return db->pid != getpid(); }
+
+const char *lam_version(void) { return "0.1.0"; }
+
+static enum status read_on_error(const char *text, enum on_error *out)
+{
+    *out = ON_ERROR_SKIP;
+    if (!text || !strcmp(text, "skip")) return ST_OK;
+    *out = !strcmp(text, "fail") ? ON_ERROR_FAIL : ON_ERROR_NULL;
+    return !strcmp(text, "fail") || !strcmp(text, "null") ? ST_OK : E_CONFIG;
+}
+
+enum status db_open(const struct lam_config *user, const struct db_setup *setup, struct lam_db **out)
+{
+    struct lam_config cfg = {.size = sizeof cfg, .threads = -1};
+    if (user) {
+        if (user->size > sizeof cfg || user->size < offsetof(struct lam_config, memory_limit)) return E_CONFIG;
+        memcpy(&cfg, user, user->size);
+    }
+    enum on_error on_error;
+    TRY(read_on_error(cfg.on_error, &on_error));
+    if (cfg.batch_rows > BATCH_ROWS_MAX || cfg.threads > 256) return E_CONFIG;
+    struct lam_db *db = mem_zalloc(sizeof *db);
+    db->cfg = cfg;
+    db->env = setup->env;
+    db->pid = getpid();
+    db->arena = arena_new();
+    db->batch_rows = cfg.batch_rows ? cfg.batch_rows : BATCH_ROWS;
+    lock_init(&db->lock);
+    lock_init(&db->push_lock);
+    db->push_pool = pool_new(NULL);
+    account_init(&db->account, NULL, cfg.memory_limit);
+    struct run_config rc = {
+        .env = db->env,
+        .workers = setup->workers ? setup->workers : cfg.threads > 0 ? cfg.threads : 1,
+        .threads = cfg.threads != 0,
+        .shuffle = setup->shuffle,
+        .batch_rows = db->batch_rows,
+        .ring_slots = setup->ring_slots ? setup->ring_slots : 16,
+        .ring_bytes = 4 << 20,
+        .seed = cfg.seed ? cfg.seed : env_random(db->env),
+        .eof_hold = cfg.eof_hold,
+        .replay = cfg.replay,
+        .on_error = on_error,
+        .account = &db->account,
+        .log = cfg.log,
+        .log_ctx = cfg.log_ctx,
+    };
+    struct err err;
+    enum status st = runtime_new(&rc, &db->runtime, &err);
+    if (st) return st;
+    *out = db;
+    return ST_OK;
+}
+
+struct runtime *db_runtime(struct lam_db *db) { return db->runtime; }
+
+int lam_open(const char *dir, const struct lam_config *cfg, struct lam_db **out)
+{
+    if (dir) return E_UNSUPPORTED; /* refused by name until checkpoints exist */
+    struct db_setup setup = {.env = env_real()};
+    return (int)db_open(cfg, &setup, out);
+}
+
+int lam_close(struct lam_db *db, int64_t timeout_us)
+{
+    if (!db) return LAM_OK;
+    if (db_forked(db)) return LAM_MISUSE;
+    result_orphan_all(db);
+    for (;;) {
+        lock_take(&db->lock);
+        struct lam_sub *sub = db->subs;
+        lock_give(&db->lock);
+        if (!sub) break;
+        subscription_orphan(sub);
+    }
+    if (!runtime_free(db->runtime, timeout_us)) return LAM_TIMEOUT; /* what hangs still uses the rest */
+    while (db->objects) catalog_remove(db, db->objects->object);
+    pool_close(db->push_pool);
+    arena_free(db->arena);
+    lock_done(&db->lock);
+    lock_done(&db->push_lock);
+    mem_free(db);
+    return LAM_OK;
+}
+
+int lam_session_open(struct lam_db *db, struct lam_session **out)
+{
+    if (db_forked(db)) return LAM_MISUSE;
+    struct lam_session *s = mem_zalloc(sizeof *s);
+    s->db = db;
+    s->errpos = -1;
+    *out = s;
+    return LAM_OK;
+}
+
+void lam_session_close(struct lam_session *s)
+{
+    if (!s) return;
+    if (!db_forked(s->db)) session_undo(s);
+    while (s->vars) lam_set_var(s, s->vars->name, NULL);
+    text_done(&s->detail);
+    text_done(&s->statement);
+    text_done(&s->before);
+    mem_free(s);
+}
+
+int lam_wait(struct lam_db *db, struct lam_session *s, int64_t timeout_us)
+{
+    if (db_forked(db)) return LAM_MISUSE;
+    struct err err = {.pos = NO_POS};
+    if (s) s->err.code = ST_OK;
+    enum status st = runtime_wait_done(db->runtime, timeout_us, s ? &s->cancel : NULL, &err);
+    if (st == E_TIMEOUT) return LAM_TIMEOUT;
+    if (!st) return LAM_OK;
+    if (s) {
+        s->errpos = -1;
+        text_clear(&s->statement);
+        text_clear(&s->before);
+        return session_fail(s, &err);
+    }
+    return (int)st;
+}
+
+int lam_step(struct lam_db *db, int64_t max_us)
+{
+    if (db_forked(db) || db->cfg.threads != 0) return LAM_MISUSE;
+    int64_t wake_us;
+    return runtime_step(db->runtime, max_us, &wake_us) ? LAM_WORK : LAM_OK;
+}
+
+int64_t lam_next_us(struct lam_db *db)
+{
+    int64_t wake_us, now = env_now_us(db->env);
+    if (runtime_step(db->runtime, 0, &wake_us)) return 0;
+    return wake_us == INT64_MAX ? -1 : wake_us > now ? wake_us - now : 0;
+}
+
+int lam_fd(struct lam_db *db) { return runtime_fd(db->runtime); }
+
+int lam_drain(struct lam_db *db, int64_t timeout_us)
+{
+    if (db_forked(db)) return LAM_MISUSE;
+    struct err err;
+    enum status st = runtime_drain(db->runtime, timeout_us, &err);
+    return st == E_TIMEOUT ? LAM_TIMEOUT : (int)st;
+}
+
+int lam_set_memory(void *(*alloc)(void *ctx, size_t n, size_t align), void (*free_)(void *ctx, void *p), void *ctx)
+{
+    struct mem_hook hook = {alloc, free_, ctx};
+    return (int)mem_hook_set(&hook);
+}
+
+uint64_t lam_memory_allocations(void) { return mem_alloc_count(); }

@@ -1,0 +1,362 @@
+/* Sessions: statements, what they change in the catalog, and when the graph follows.
+ *
+ * Catalog effects are immediate, statement by statement. Graph effects collect: sinks created since the last apply start
+ * together, at the next statement that needs rows or at the script's end. An error undoes what was not applied.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "db/db_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
+
+int session_fail(struct lam_session *s, const struct err *err)
+{
+    s->err = *err;
+    snprintf(s->message, sizeof s->message, "[LAM-%04d] %s", (int)err->code, err->text);
+    return (int)err->code;
+}
+
+const char *lam_errmsg(struct lam_session *s) { return s->err.code ? s->message : ""; }
+const char *lam_errhint(struct lam_session *s) { return s->err.code ? s->err.hint : ""; }
+const char *lam_sqlstate(struct lam_session *s) { return s->err.code ? err_sqlstate(s->err.code) : "00000"; }
+int64_t lam_errpos(struct lam_session *s) { return s->err.code ? s->errpos : -1; }
+const char *lam_strerror(int code) { return code > 0 ? err_sentence((enum status)code) : code ? "see the LAM_ codes" : "ok"; }
+
+const char *lam_errdetail(struct lam_session *s, const char *file)
+{
+    text_clear(&s->detail);
+    if (!s->err.code) return "";
+    struct text whole = {0};
+    struct err at = s->err;
+    text_put(&whole, s->before.p, s->before.n);
+    text_put(&whole, s->statement.p, s->statement.n);
+    if (at.pos != NO_POS) at.pos += (uint32_t)s->before.n;
+    sql_print_error(file, whole.p, whole.n, &at, &s->detail);
+    text_done(&whole);
+    return text_cstr(&s->detail);
+}
+
+/* ---- variables ----------------------------------------------------------------------------------------------------- */
+
+int lam_set_var(struct lam_session *s, const char *name, const char *value)
+{
+    if (db_forked(s->db)) return LAM_MISUSE;
+    for (struct variable **at = &s->vars; *at; at = &(*at)->next) {
+        struct variable *v = *at;
+        if (strcmp(v->name, name) != 0) continue;
+        *at = v->next;
+        mem_free(v->name);
+        mem_free(v->value);
+        mem_free(v);
+        break;
+    }
+    if (!value) return LAM_OK;
+    struct variable *v = mem_zalloc(sizeof *v);
+    v->name = mem_strdup(name);
+    v->value = mem_strdup(value);
+    v->next = s->vars;
+    s->vars = v;
+    return LAM_OK;
+}
+
+static const char *lookup(void *ctx, const char *name)
+{
+    struct lam_session *s = ctx;
+    for (struct variable *v = s->vars; v; v = v->next)
+        if (!strcmp(v->name, name)) return v->value;
+    return getenv(name);
+}
+
+/* ---- changes --------------------------------------------------------------------------------------------------------- */
+
+void session_undo(struct lam_session *s)
+{
+    lock_take(&s->db->lock);
+    for (bool again = true; again;) {
+        again = false;
+        for (struct entry *e = s->db->objects; e; e = e->next) {
+            if (e->pending != s) continue;
+            catalog_remove(s->db, e->object); /* newest first, so users go before what they use */
+            again = true;
+            break;
+        }
+    }
+    lock_give(&s->db->lock);
+}
+
+enum status session_apply(struct lam_session *s, struct err *err)
+{
+    struct lam_db *db = s->db;
+    struct change *ch = change_new(db->runtime);
+    bool any = false;
+    lock_take(&db->lock);
+    for (struct entry *e = db->objects; e; e = e->next) {
+        if (e->pending != s || e->object->kind != OBJECT_SINK) continue;
+        change_sink(ch, e->object);
+        any = true;
+    }
+    lock_give(&db->lock);
+    enum status st = ST_OK;
+    if (any)
+        st = change_apply(ch, CONTROL_TIMEOUT_US, err);
+    else
+        change_free(ch);
+    if (st) return st;
+    lock_take(&db->lock);
+    for (struct entry *e = db->objects; e; e = e->next)
+        if (e->pending == s) e->pending = NULL;
+    lock_give(&db->lock);
+    return ST_OK;
+}
+
+/* ---- DDL ---------------------------------------------------------------------------------------------------------------- */
+
+static const char *kind_name(enum object_kind k)
+{
+    return k == OBJECT_SOURCE ? "source" : k == OBJECT_STREAM ? "stream" : "sink";
+}
+
+static struct entry *entry_of(struct lam_db *db, const struct object *o)
+{
+    struct entry *e = db->objects;
+    while (e && e->object != o) e = e->next;
+    return e;
+}
+
+/* Takes a sink off the running graph; catalog lock not held. */
+static enum status stop_object(struct lam_session *s, const struct object *o, struct err *err)
+{
+    if (o->kind != OBJECT_SINK || entry_of(s->db, o)->pending) return ST_OK;
+    return runtime_drop_sink(s->db->runtime, o->id, CONTROL_TIMEOUT_US, err);
+}
+
+/* Drops an object, with all that depends on it when `cascade`. */
+static enum status drop_object(struct lam_session *s, const struct object *o, bool cascade, uint32_t pos, struct err *err)
+{
+    struct lam_db *db = s->db;
+    for (;;) {
+        lock_take(&db->lock);
+        const struct object *user = catalog_user(db, o);
+        lock_give(&db->lock);
+        if (!user) break;
+        if (!cascade) {
+            err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": %s \"%s\" depends on it", kind_name(o->kind), o->name,
+                   kind_name(user->kind), user->name);
+            err_hint(err, "drop \"%s\" first, or use DROP ... CASCADE", user->name);
+            return E_DEPENDENT;
+        }
+        TRY(drop_object(s, user, true, pos, err));
+    }
+    TRY(stop_object(s, o, err));
+    runtime_sweep(db->runtime);
+    if (runtime_uses(db->runtime, o->id)) {
+        err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", kind_name(o->kind), o->name);
+        err_hint(err, "close it first");
+        return E_DEPENDENT;
+    }
+    lock_take(&db->lock);
+    catalog_remove(db, o);
+    lock_give(&db->lock);
+    return ST_OK;
+}
+
+static enum status create(struct lam_session *s, const struct stmt *st, const char *text, struct err *err)
+{
+    struct lam_db *db = s->db;
+    lock_take(&db->lock);
+    const struct object *old = catalog_find(db, st->name);
+    lock_give(&db->lock);
+    if (old && st->if_not_exists) return ST_OK;
+    if (old && !st->or_replace) {
+        err_at(err, E_EXISTS, st->name_pos, "%s \"%s\" already exists", kind_name(old->kind), st->name);
+        err_hint(err, "use CREATE OR REPLACE, or IF NOT EXISTS");
+        return E_EXISTS;
+    }
+    if (old) TRY(drop_object(s, old, false, st->name_pos, err));
+    struct object *o;
+    struct catalog view = catalog_view(db);
+    lock_take(&db->lock);
+    enum status r = plan_create(&view, st, text, &o, err);
+    if (!r) catalog_add(db, o, s);
+    lock_give(&db->lock);
+    return r;
+}
+
+static const char *view_name(const void *ctx, int i) { return catalog_name(ctx, i); }
+
+static enum status not_found(struct lam_db *db, const struct stmt *st, struct err *err)
+{
+    err_at(err, E_TABLE, st->name_pos, "no %s \"%s\"", st->what ? st->what : "object", st->name);
+    lock_take(&db->lock);
+    const char *near = text_nearest(st->name, view_name, db);
+    if (near) err_hint(err, "did you mean \"%s\"?", near);
+    lock_give(&db->lock);
+    return E_TABLE;
+}
+
+static enum status drop(struct lam_session *s, const struct stmt *st, struct err *err)
+{
+    lock_take(&s->db->lock);
+    const struct object *o = catalog_find(s->db, st->name);
+    lock_give(&s->db->lock);
+    if (!o) return st->if_exists ? ST_OK : not_found(s->db, st, err);
+    if (strcmp(st->what, kind_name(o->kind)) != 0) {
+        err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, kind_name(o->kind), st->what);
+        err_hint(err, "use DROP %s", o->kind == OBJECT_SOURCE ? "SOURCE" : o->kind == OBJECT_STREAM ? "STREAM" : "SINK");
+        return E_TYPE;
+    }
+    return drop_object(s, o, st->cascade, st->name_pos, err);
+}
+
+static enum status unsupported(const struct stmt *st, struct err *err)
+{
+    static const char *const what[] = {
+        [STMT_CREATE_VIEW] = "CREATE MATERIALIZED VIEW", [STMT_CREATE_TABLE] = "CREATE TABLE",
+        [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",    [STMT_ALTER] = "ALTER",
+        [STMT_INSERT] = "INSERT",                        [STMT_SET] = "SET",
+        [STMT_SUBSCRIBE] = "SUBSCRIBE",                  [STMT_CHECKPOINT] = "CHECKPOINT",
+    };
+    err_at(err, E_UNSUPPORTED, st->pos, "%s is not supported", what[st->kind]);
+    if (st->kind == STMT_CREATE_VIEW) err_hint(err, "use CREATE STREAM");
+    if (st->kind == STMT_INSERT) err_hint(err, "push rows with lam_push, or read them with a FILE or GENERATOR source");
+    if (st->kind == STMT_SUBSCRIBE) err_hint(err, "use lam_subscribe, or CREATE SINK ... INTO STDOUT");
+    return E_UNSUPPORTED;
+}
+
+static enum status run(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err)
+{
+    switch (st->kind) {
+    case STMT_CREATE_SOURCE:
+    case STMT_CREATE_STREAM:
+    case STMT_CREATE_SINK: return create(s, st, text, err);
+    case STMT_DROP: return drop(s, st, err);
+    case STMT_SELECT: return result_select(s, st->select, out, err);
+    case STMT_SHOW:
+    case STMT_DESCRIBE:
+    case STMT_EXPLAIN: return show_statement(s, st, text, out, err);
+    case STMT_BEGIN:
+        TRY(session_apply(s, err));
+        s->in_transaction = true;
+        return ST_OK;
+    case STMT_COMMIT:
+        s->in_transaction = false;
+        return session_apply(s, err);
+    case STMT_ROLLBACK:
+        s->in_transaction = false;
+        session_undo(s);
+        return ST_OK;
+    default: return unsupported(st, err);
+    }
+}
+
+enum status session_statement(struct lam_session *s, const char *text, size_t n, struct ArrowArrayStream *out, struct err *err)
+{
+    AUTO(arena_free) struct arena *arena = arena_new();
+    const char *sql;
+    size_t sql_n, at = 0;
+    text_clear(&s->statement);
+    text_put(&s->statement, text, n);
+    TRY(sql_substitute(arena, text, n, lookup, s, &sql, &sql_n, err));
+    text_clear(&s->statement);
+    text_put(&s->statement, sql, sql_n);
+    struct stmt *st;
+    TRY(sql_parse(arena, s->statement.p, s->statement.n, &at, &st, err));
+    runtime_sweep(s->db->runtime);
+    return run(s, st, s->statement.p, out, err);
+}
+
+/* ---- scripts ------------------------------------------------------------------------------------------------------------ */
+
+static bool only_blanks(const char *text, size_t n)
+{
+    struct arena *a = arena_new();
+    struct stmt *st;
+    size_t at = 0;
+    struct err err;
+    bool blank = sql_parse(a, text, n, &at, &st, &err) == ST_DONE;
+    arena_free(a);
+    return blank;
+}
+
+static void release(struct ArrowArrayStream *out)
+{
+    if (out && out->release) out->release(out);
+    if (out) memset(out, 0, sizeof *out);
+}
+
+int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct ArrowArrayStream *out)
+{
+    if (db_forked(s->db)) return LAM_MISUSE;
+    struct ArrowArrayStream rows = {0};
+    struct err err = {.pos = NO_POS};
+    size_t n = strlen(sql), from = *at, to;
+    s->err.code = ST_OK;
+    atomic_store(&s->cancel, false);
+    if (out) memset(out, 0, sizeof *out);
+    do {
+        if (from >= n) return *at = n, LAM_END;
+        to = sql_statement_end(sql, n, from);
+        if (!only_blanks(sql + from, to - from)) break;
+        from = to;
+    } while (true);
+    *at = to;
+    text_clear(&s->before);
+    text_put(&s->before, sql, from);
+    enum status st = session_statement(s, sql + from, to - from, &rows, &err);
+    if (st) {
+        s->errpos = err.pos == NO_POS ? -1 : (int64_t)(from + err.pos);
+        if (!err.code) err_set(&err, st, NULL);
+        release(&rows);
+        session_undo(s);
+        return session_fail(s, &err);
+    }
+    if (out)
+        *out = rows;
+    else
+        release(&rows);
+    return LAM_OK;
+}
+
+int lam_apply(struct lam_session *s)
+{
+    if (db_forked(s->db)) return LAM_MISUSE;
+    struct err err = {.pos = NO_POS};
+    if (s->in_transaction) return LAM_OK;
+    enum status st = session_apply(s, &err);
+    if (!st) return LAM_OK;
+    s->errpos = -1;
+    session_undo(s);
+    return session_fail(s, &err);
+}
+
+int lam_execute(struct lam_session *s, const char *sql, struct ArrowArrayStream *out)
+{
+    struct ArrowArrayStream last = {0};
+    size_t at = 0;
+    int r;
+    for (;;) {
+        struct ArrowArrayStream rows = {0};
+        r = lam_execute_next(s, sql, &at, &rows);
+        if (r) break;
+        if (!rows.release) continue;
+        release(&last);
+        last = rows;
+    }
+    if (r == LAM_END) r = lam_apply(s);
+    if (r || !out)
+        release(&last);
+    if (out) *out = last;
+    return r;
+}
+
+bool lam_incomplete(const char *sql) { return sql_incomplete(sql, strlen(sql)); }
+
+void lam_cancel(struct lam_session *s)
+{
+    atomic_store(&s->cancel, true);
+    lock_take(&s->db->lock);
+    if (s->waiting) sub_cancel(s->waiting);
+    lock_give(&s->db->lock);
+    runtime_poke(s->db->runtime);
+}

@@ -1,0 +1,274 @@
+/* SHOW, DESCRIBE and EXPLAIN. SPDX-License-Identifier: Apache-2.0 */
+#include "db/db_int.h"
+
+#include <stdio.h>
+
+static void put_time(struct table *t, int64_t us)
+{
+    if (us == TS_MIN || us == TS_MAX)
+        table_null(t);
+    else
+        table_int(t, us);
+}
+
+static void columns(struct table *t, const char *const *names, const enum type_id *types, int n)
+{
+    for (int i = 0; i < n; i++) table_column(t, names[i], types[i]);
+}
+
+static void show_sources(struct lam_db *db, struct table *t)
+{
+    static const char *const names[] = {"source_name", "connector", "format",    "watermark_column", "state", "rows",      "bytes",
+                                        "percent",     "watermark", "bad_rows",  "null_fields",      "null_times", "late_rows", "last_error"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR,   T_VARCHAR, T_VARCHAR, T_VARCHAR, T_INT64, T_INT64,
+                                         T_DOUBLE,  T_TIMESTAMP, T_INT64,   T_INT64,   T_INT64,   T_INT64, T_VARCHAR};
+    columns(t, names, types, countof(names));
+    for (struct entry *e = db->objects; e; e = e->next) {
+        const struct object *o = e->object;
+        if (o->kind != OBJECT_SOURCE) continue;
+        struct source_stats s;
+        bool runs = runtime_source_stats(db->runtime, o->id, &s);
+        table_text(t, o->name);
+        table_text(t, o->connector ? o->connector->name : NULL);
+        table_text(t, o->format ? o->format->name : NULL);
+        table_text(t, o->schema->time_column < 0 ? NULL : o->schema->fields[o->schema->time_column].name);
+        table_text(t, !runs ? "STOPPED" : s.ended ? "ENDED" : s.idle ? "IDLE" : "RUNNING");
+        if (!runs) {
+            for (int i = 0; i < 9; i++) table_null(t);
+            continue;
+        }
+        table_int(t, (int64_t)s.rows);
+        table_int(t, (int64_t)s.bytes);
+        if (s.size > 0)
+            table_double(t, s.position >= s.size ? 100.0 : 100.0 * (double)s.position / (double)s.size);
+        else
+            table_null(t);
+        put_time(t, s.watermark);
+        table_int(t, (int64_t)s.bad);
+        table_int(t, (int64_t)s.nulled);
+        table_int(t, (int64_t)s.null_time);
+        table_int(t, (int64_t)s.late_dropped);
+        table_text(t, s.last_error[0] ? s.last_error : NULL);
+    }
+}
+
+static void show_streams(struct lam_db *db, struct table *t)
+{
+    static const char *const names[] = {"stream_name", "state", "rows", "late_rows", "row_errors", "watermark", "late_example", "last_error", "sql"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_INT64, T_INT64, T_INT64, T_TIMESTAMP, T_VARCHAR, T_VARCHAR, T_VARCHAR};
+    columns(t, names, types, countof(names));
+    for (struct entry *e = db->objects; e; e = e->next) {
+        const struct object *o = e->object;
+        if (o->kind != OBJECT_STREAM) continue;
+        struct stream_stats s;
+        bool runs = runtime_stream_stats(db->runtime, o->id, &s);
+        table_text(t, o->name);
+        table_text(t, !runs ? "STOPPED" : s.ended ? "ENDED" : "RUNNING");
+        if (runs) {
+            table_int(t, (int64_t)s.rows_out);
+            table_int(t, (int64_t)s.late);
+            table_int(t, (int64_t)s.errors);
+            put_time(t, s.watermark);
+            table_text(t, s.late_example[0] ? s.late_example : NULL);
+            table_text(t, s.last_error[0] ? s.last_error : NULL);
+        } else {
+            for (int i = 0; i < 6; i++) table_null(t);
+        }
+        table_text(t, o->sql);
+    }
+}
+
+static void show_sinks(struct lam_db *db, struct table *t)
+{
+    static const char *const names[] = {"sink_name", "input", "connector", "format", "state", "rows", "bytes", "writes", "errors", "retries", "lag_rows", "lag_bytes", "last_error"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_INT64, T_INT64, T_INT64, T_INT64, T_INT64, T_INT64, T_INT64, T_VARCHAR};
+    columns(t, names, types, countof(names));
+    for (struct entry *e = db->objects; e; e = e->next) {
+        const struct object *o = e->object;
+        if (o->kind != OBJECT_SINK) continue;
+        struct sink_stats s;
+        bool runs = runtime_sink_stats(db->runtime, o->id, &s);
+        table_text(t, o->name);
+        table_text(t, o->nuses ? o->uses[0]->name : NULL);
+        table_text(t, o->connector->name);
+        table_text(t, o->format ? o->format->name : NULL);
+        table_text(t, runs ? s.state : "STOPPED");
+        const int64_t counts[] = {(int64_t)s.rows,    (int64_t)s.bytes,    (int64_t)s.writes, (int64_t)s.errors,
+                                  (int64_t)s.retries, (int64_t)s.lag_rows, s.lag_bytes};
+        for (size_t i = 0; i < countof(counts); i++)
+            if (runs)
+                table_int(t, counts[i]);
+            else
+                table_null(t);
+        table_text(t, runs && s.last_error[0] ? s.last_error : NULL);
+    }
+}
+
+static void show_tables(struct lam_db *db, struct table *t)
+{
+    table_column(t, "name", T_VARCHAR);
+    table_column(t, "kind", T_VARCHAR);
+    for (struct entry *e = db->objects; e; e = e->next) {
+        if (e->object->kind == OBJECT_SINK) continue;
+        table_text(t, e->object->name);
+        table_text(t, e->object->kind == OBJECT_SOURCE ? "source" : "stream");
+    }
+}
+
+static void show_names(struct table *t, const char *column, const char *(*name)(const void *, int))
+{
+    table_column(t, column, T_VARCHAR);
+    for (int i = 0; name(NULL, i); i++) table_text(t, name(NULL, i));
+}
+
+static void show_functions(struct table *t)
+{
+    table_column(t, "function_name", T_VARCHAR);
+    table_column(t, "kind", T_VARCHAR);
+    for (int i = 0; expr_function_name(NULL, i); i++) {
+        table_text(t, expr_function_name(NULL, i));
+        table_text(t, "scalar");
+    }
+    for (int i = 0; agg_name(NULL, i); i++) {
+        table_text(t, agg_name(NULL, i));
+        table_text(t, "aggregate");
+    }
+}
+
+static enum status find(struct lam_db *db, const struct stmt *st, const char *name, const struct object **out, struct err *err)
+{
+    *out = catalog_find(db, name);
+    if (*out) return ST_OK;
+    err_at(err, E_TABLE, st->name_pos ? st->name_pos : st->pos, "no source, stream or sink \"%s\"", name);
+    const char *near = text_nearest(name, catalog_name, db);
+    if (near) err_hint(err, "did you mean \"%s\"?", near);
+    return E_TABLE;
+}
+
+static const char *const shows[] = {"sources", "streams", "sinks", "tables", "functions", "connectors", "formats", "create"};
+
+static const char *show_name(const void *ctx, int i) { return (void)ctx, i < (int)countof(shows) ? shows[i] : NULL; }
+
+static enum status show(struct lam_db *db, const struct stmt *st, struct table *t, struct err *err)
+{
+    const struct object *o;
+    if (!strcmp(st->what, "sources")) return show_sources(db, t), ST_OK;
+    if (!strcmp(st->what, "streams")) return show_streams(db, t), ST_OK;
+    if (!strcmp(st->what, "sinks")) return show_sinks(db, t), ST_OK;
+    if (!strcmp(st->what, "tables")) return show_tables(db, t), ST_OK;
+    if (!strcmp(st->what, "functions")) return show_functions(t), ST_OK;
+    if (!strcmp(st->what, "connectors")) return show_names(t, "connector_name", registry_connector_name), ST_OK;
+    if (!strcmp(st->what, "formats")) return show_names(t, "format_name", format_name), ST_OK;
+    if (!strcmp(st->what, "create")) {
+        TRY(find(db, st, st->name, &o, err));
+        table_column(t, "create_statement", T_VARCHAR);
+        table_text(t, o->sql);
+        return ST_OK;
+    }
+    err_at(err, E_UNSUPPORTED, st->pos, "SHOW %s is not supported", st->what);
+    const char *near = text_nearest(st->what, show_name, NULL);
+    if (near)
+        err_hint(err, "did you mean SHOW %s?", near);
+    else
+        err_hint(err, "there are SHOW SOURCES, STREAMS, SINKS, TABLES, FUNCTIONS, CONNECTORS, FORMATS and SHOW CREATE ... name");
+    return E_UNSUPPORTED;
+}
+
+static enum status describe(struct lam_db *db, const struct stmt *st, struct table *t, struct err *err)
+{
+    const struct object *o;
+    TRY(find(db, st, st->name, &o, err));
+    table_column(t, "column_name", T_VARCHAR);
+    table_column(t, "data_type", T_VARCHAR);
+    table_column(t, "nullable", T_BOOL);
+    for (int i = 0; i < o->schema->n; i++) {
+        char type[64];
+        table_text(t, o->schema->fields[i].name);
+        table_text(t, type_name(o->schema->fields[i].type, type));
+        table_bool(t, !o->schema->fields[i].not_null);
+    }
+    return ST_OK;
+}
+
+static void put_lines(struct table *t, const char *column, struct text *x)
+{
+    table_column(t, column, T_VARCHAR);
+    char *line = (char *)text_cstr(x);
+    for (char *end; *line; line = end) {
+        end = strchr(line, '\n');
+        if (end) *end++ = 0;
+        table_text(t, line);
+        if (!end) break;
+    }
+}
+
+static void explain_stream(struct lam_db *db, const struct object *o, struct text *x)
+{
+    struct stream_stats s;
+    plan_explain(o->plan, x);
+    if (!runtime_stream_stats(db->runtime, o->id, &s)) {
+        text_puts(x, "does not run: no sink or subscription reads it\n");
+        return;
+    }
+    text_printf(x, "%s: %llu rows out, %llu late, %llu row errors\n", s.ended ? "ended" : "runs", (unsigned long long)s.rows_out,
+                (unsigned long long)s.late, (unsigned long long)s.errors);
+    if (s.late_example[0]) text_printf(x, "latest late row: %s\n", s.late_example);
+    if (s.last_error[0]) text_printf(x, "latest row error: %s\n", s.last_error);
+}
+
+static enum status explain(struct lam_db *db, const struct stmt *st, const char *text, struct text *x, struct err *err)
+{
+    struct catalog view = catalog_view(db);
+    if (st->analyze) return err_at(err, E_UNSUPPORTED, st->pos, "EXPLAIN ANALYZE is not supported; use EXPLAIN");
+    if (st->name) {
+        const struct object *o;
+        TRY(find(db, st, st->name, &o, err));
+        if (o->plan) return explain_stream(db, o, x), ST_OK;
+        return err_at(err, E_TYPE, st->name_pos, "\"%s\" is a source and has no plan", st->name);
+    }
+    const struct stmt *of = st->explained ? st->explained : st;
+    if (of->select && (of->kind == STMT_SELECT || of->kind == STMT_EXPLAIN)) {
+        AUTO(arena_free) struct arena *a = arena_new();
+        struct plan *p;
+        const struct object **uses;
+        int nuses;
+        TRY(plan_select(a, &view, of->select, false, &p, &uses, &nuses, err));
+        plan_explain(p, x);
+        return ST_OK;
+    }
+    struct object *o;
+    TRY(plan_create(&view, of, text, &o, err));
+    if (o->plan)
+        plan_explain(o->plan, x);
+    else
+        text_printf(x, "source %s\n", o->name);
+    object_free(o);
+    return ST_OK;
+}
+
+enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err)
+{
+    struct lam_db *db = s->db;
+    struct table *t = table_new();
+    struct text x = {0};
+    enum status r;
+    lock_take(&db->lock);
+    if (st->kind == STMT_SHOW) {
+        r = show(db, st, t, err);
+    } else if (st->kind == STMT_DESCRIBE) {
+        r = describe(db, st, t, err);
+    } else {
+        r = explain(db, st, text, &x, err);
+        if (!r) put_lines(t, "plan", &x);
+    }
+    lock_give(&db->lock);
+    text_done(&x);
+    struct ArrowArrayStream rows = {0};
+    if (r) table_column(t, "none", T_VARCHAR);
+    table_give(t, &rows);
+    if (r)
+        rows.release(&rows);
+    else
+        *out = rows;
+    return r;
+}

@@ -1,0 +1,10 @@
+/* Every format there is. Belongs to src/format. SPDX-License-Identifier: Apache-2.0 */
+#ifndef FORMAT_CLASSES_H
+#define FORMAT_CLASSES_H
+
+#include "format/format.h"
+
+extern const struct decoder_class csv_decoder, tsv_decoder, json_decoder;
+extern const struct encoder_class csv_encoder, tsv_encoder, json_encoder, box_encoder;
+
+#endif

@@ -1,0 +1,725 @@
+/* The graph: from plans to nodes, instances and edges, and back.
+ *
+ * A change is prepared off the workers: readers are opened, nodes and instances made, links drawn. Links between new things
+ * are final at once; a link from an instance that runs is handed to it as a link_change and made when the CHANGE
+ * barrier passes it. So every consumer gets whole what follows the barrier, and nothing of what came before.
+ *
+ * Sharing. Within a change a source has one reader and a stream one node. A later change shares a pushed source's reader and a
+ * running stream's node (from now on); a source with a connector is read anew from its start.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "connector/connector.h"
+#include "runtime/run_int.h"
+
+#include <stdio.h>
+
+struct root {
+    struct root *next;
+    const struct plan *plan;
+    const struct object *sink; /* or */
+    struct sub **sub;
+    struct keep *keep;
+    enum on_error on_error;
+    struct run_sink *run_sink;
+    struct sub *made;
+};
+
+/* What a change does with one source or one stream. */
+struct use {
+    struct use *next;
+    const struct object *object;
+    const struct plan *values;
+    bool *wanted; /* source: columns that some plan needs */
+    struct node *node;
+};
+
+struct change {
+    struct runtime *rt;
+    struct arena *arena;
+    struct root *roots, **root_tail;
+    struct use *uses;
+    struct node *nodes, **node_tail; /* new ones, inputs before their users */
+    struct run_reader *readers;      /* new ones */
+    struct link_made *made;          /* link changes for instances that run */
+};
+
+struct link_made {
+    struct link_made *next;
+    struct inst *inst;
+    struct link_change change;
+};
+
+struct change *change_new(struct runtime *rt)
+{
+    struct change *ch = mem_zalloc(sizeof *ch);
+    ch->rt = rt;
+    ch->arena = arena_new();
+    ch->root_tail = &ch->roots;
+    ch->node_tail = &ch->nodes;
+    return ch;
+}
+
+static struct root *add_root(struct change *ch)
+{
+    struct root *r = arena_alloc(ch->arena, sizeof *r);
+    *ch->root_tail = r;
+    ch->root_tail = &r->next;
+    return r;
+}
+
+void change_sink(struct change *ch, const struct object *sink)
+{
+    struct root *r = add_root(ch);
+    r->sink = sink;
+    r->plan = sink->plan;
+    r->on_error = ch->rt->cfg.on_error;
+}
+
+void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, struct sub **out)
+{
+    struct root *r = add_root(ch);
+    r->on_error = on_error;
+    r->plan = plan;
+    r->sub = out;
+    *out = NULL;
+    if (!own) return;
+    r->keep = mem_zalloc(sizeof *r->keep);
+    r->keep->refs = 1;
+    r->keep->arena = own;
+}
+
+void keep_unref(struct keep *k)
+{
+    if (!k || --k->refs) return;
+    arena_free(k->arena);
+    mem_free(k);
+}
+
+/* ---- what is needed ---------------------------------------------------------------------------------------------- */
+
+static struct use *find_use(struct change *ch, const struct object *o)
+{
+    for (struct use *u = ch->uses; u; u = u->next)
+        if (u->object == o) return u;
+    return NULL;
+}
+
+static struct use *add_use(struct change *ch, const struct object *o)
+{
+    struct use *u = arena_alloc(ch->arena, sizeof *u);
+    u->object = o;
+    u->next = ch->uses;
+    ch->uses = u;
+    if (o) u->wanted = arena_alloc(ch->arena, sizeof *u->wanted * (size_t)(o->schema->n + 1));
+    return u;
+}
+
+bool node_ended(const struct node *n)
+{
+    for (int i = 0; i < n->ninst; i++)
+        if (!atomic_load(&n->inst[i]->answer.ended)) return false;
+    return true;
+}
+
+static struct node *running_stream(struct runtime *rt, uint64_t id)
+{
+    for (struct node *n = rt->nodes; n; n = n->next)
+        if (n->stream_id == id && !n->gone && !node_ended(n)) return n;
+    return NULL;
+}
+
+static struct run_reader *running_pushed(struct runtime *rt, uint64_t id)
+{
+    for (struct run_reader *r = rt->readers; r; r = r->next)
+        if (r->source_id == id && reader_pushed(r->reader) && !r->scan->gone && !node_ended(r->scan)) return r;
+    return NULL;
+}
+
+/* Notes the sources (with the columns wanted) and streams that a plan needs and that do not run. */
+static void collect(struct change *ch, const struct plan *p)
+{
+    if (p->kind == PLAN_SOURCE) {
+        struct use *u = find_use(ch, p->object);
+        if (!u) u = add_use(ch, p->object);
+        for (int i = 0; i < p->schema->n; i++) u->wanted[schema_find(p->object->schema, p->schema->fields[i].name)] = true;
+    } else if (p->kind == PLAN_STREAM) {
+        if (find_use(ch, p->object)) return;
+        struct use *u = add_use(ch, p->object);
+        u->node = running_stream(ch->rt, p->object->id);
+        if (!u->node) collect(ch, p->object->plan);
+    }
+    for (int i = 0; i < p->nin; i++) collect(ch, p->in[i].node);
+}
+
+/* ---- nodes ----------------------------------------------------------------------------------------------------------- */
+
+static struct component *new_component(struct runtime *rt)
+{
+    struct component *c = mem_zalloc(sizeof *c);
+    c->next = rt->components;
+    rt->components = c;
+    return c;
+}
+
+static void join(struct component *a, struct component *b)
+{
+    a = component_of(a), b = component_of(b);
+    if (a != b) b->joined = a;
+}
+
+static struct node *new_node(struct change *ch, const struct plan *p, int ninst)
+{
+    struct runtime *rt = ch->rt;
+    struct node *n = mem_zalloc(sizeof *n);
+    n->plan = p;
+    n->fresh = true;
+    n->ninst = ninst;
+    n->inst = mem_zalloc(sizeof(struct inst *) * (size_t)ninst);
+    n->on_error = rt->cfg.on_error;
+    *ch->node_tail = n;
+    ch->node_tail = &n->next;
+    for (int i = 0; i < ninst; i++) n->inst[i] = NULL;
+    return n;
+}
+
+static enum status make_instances(struct change *ch, struct node *n, struct err *err)
+{
+    for (int i = 0; i < n->ninst; i++)
+        if (!(n->inst[i] = inst_new(n, ch->rt->workers[i], i, err))) return E_INTERNAL;
+    return ST_OK;
+}
+
+static void free_reader(struct change *ch, struct run_reader *r)
+{
+    (void)ch;
+    reader_free(r->reader);
+    mem_free(r);
+}
+
+static bool *all_wanted(struct change *ch, int n)
+{
+    bool *w = arena_alloc(ch->arena, (size_t)n + 1);
+    memset(w, 1, (size_t)n);
+    return w;
+}
+
+/* The columns of a source that its reader has to give. */
+static struct schema *wanted_schema(struct change *ch, const struct use *u)
+{
+    const struct schema *full = u->object->schema;
+    const bool *wanted = !u->object->connector || ch->rt->cfg.replay ? all_wanted(ch, full->n) : u->wanted;
+    struct schema *s = schema_new(ch->arena, full->n);
+    s->n = 0;
+    for (int i = 0; i < full->n; i++) {
+        if (!wanted[i] && i != full->time_column) continue;
+        if (i == full->time_column) s->time_column = s->n;
+        s->fields[s->n++] = full->fields[i];
+    }
+    return s;
+}
+
+/* The node of a reader's rows, with the reader when none can be shared. */
+static enum status scan_node(struct change *ch, struct use *u, struct node **out, struct err *err)
+{
+    struct runtime *rt = ch->rt;
+    if (u->node) return *out = u->node, ST_OK;
+    struct run_reader *running = u->object ? running_pushed(rt, u->object->id) : NULL;
+    if (running) return *out = u->node = running->scan, ST_OK;
+    struct component *c = new_component(rt);
+    const struct schema *schema = u->values ? u->values->schema : wanted_schema(ch, u);
+    struct reader *r = reader_new(rt, u->object, schema, u->values, c, err);
+    if (!r) return err && err->code ? err->code : E_INTERNAL;
+    struct run_reader *rr = mem_zalloc(sizeof *rr);
+    rr->reader = r;
+    rr->source_id = u->object ? u->object->id : 0;
+    rr->next = ch->readers;
+    ch->readers = rr;
+    struct node *n = new_node(ch, NULL, rt->nworkers);
+    n->component = c;
+    n->reader = r;
+    n->schema = reader_schema(r);
+    snprintf(n->name, sizeof n->name, "%.63s", u->object ? u->object->name : "values");
+    rr->scan = n;
+    TRY(make_instances(ch, n, err));
+    *out = u->node = n;
+    return ST_OK;
+}
+
+/* A view of the reader's columns that a plan names. */
+static enum status pick_node(struct change *ch, const struct plan *p, struct node *scan, struct node **out, struct err *err)
+{
+    int *map = arena_alloc(ch->arena, sizeof *map * (size_t)(p->schema->n + 1));
+    bool same = p->schema->n == scan->schema->n;
+    for (int i = 0; i < p->schema->n; i++) {
+        map[i] = schema_find(scan->schema, p->schema->fields[i].name);
+        same &= map[i] == i;
+    }
+    if (same) return *out = scan, ST_OK;
+    struct node *n = new_node(ch, p, scan->ninst);
+    int *pick = mem_alloc(sizeof *pick * (size_t)(p->schema->n + 1));
+    memcpy(pick, map, sizeof *pick * (size_t)p->schema->n);
+    n->pick = pick;
+    n->schema = p->schema;
+    n->component = scan->component;
+    n->nin = 1;
+    n->in[0] = (struct node_input){.from = scan};
+    scan->users++;
+    snprintf(n->name, sizeof n->name, "pick");
+    TRY(make_instances(ch, n, err));
+    *out = n;
+    return ST_OK;
+}
+
+static enum status build(struct change *ch, const struct plan *p, const struct root *root, struct node **out, struct err *err);
+
+static enum status stream_node(struct change *ch, const struct object *o, struct node **out, struct err *err)
+{
+    struct use *u = find_use(ch, o);
+    if (!u->node) {
+        struct root own = {.on_error = ch->rt->cfg.on_error};
+        TRY(build(ch, o->plan, &own, &u->node, err));
+        /* A stream that only renames what is there would share another's node: its identity is its own. */
+        if (!u->node->stream_id) u->node->stream_id = o->id;
+    }
+    *out = u->node;
+    return ST_OK;
+}
+
+static int instances(struct change *ch, const struct plan *p, struct node *const *in)
+{
+    if (p->single) return 1;
+    for (int i = 0; i < p->nin; i++)
+        if (p->in[i].dist != DIST_SAME || in[i]->ninst > 1) return ch->rt->nworkers;
+    return 1;
+}
+
+static enum status build(struct change *ch, const struct plan *p, const struct root *root, struct node **out, struct err *err)
+{
+    struct keep *keep = root->keep;
+    if (p->kind == PLAN_SOURCE) {
+        struct node *scan;
+        TRY(scan_node(ch, find_use(ch, p->object), &scan, err));
+        return pick_node(ch, p, scan, out, err);
+    }
+    if (p->kind == PLAN_STREAM) return stream_node(ch, p->object, out, err);
+    if (p->kind == PLAN_VALUES) {
+        struct use *u = add_use(ch, NULL);
+        u->values = p;
+        TRY(scan_node(ch, u, out, err));
+        if (keep && !(*out)->keep) (*out)->keep = keep, keep->refs++;
+        return ST_OK;
+    }
+    struct node *in[OP_PORTS];
+    if (p->nin > OP_PORTS) return err_set(err, E_LIMIT, "more than %d inputs of one operator", OP_PORTS);
+    for (int i = 0; i < p->nin; i++) TRY(build(ch, p->in[i].node, root, &in[i], err));
+    struct node *n = new_node(ch, p, instances(ch, p, in));
+    n->class = operator_of(p->kind);
+    n->id = p->id;
+    n->schema = p->schema;
+    n->nin = p->nin;
+    n->component = in[0]->component;
+    n->keep = keep;
+    n->on_error = root->on_error;
+    if (keep) keep->refs++;
+    snprintf(n->name, sizeof n->name, "%s", n->class->name);
+    for (int i = 0; i < p->nin; i++) {
+        n->in[i] = (struct node_input){in[i], OUT_MAIN, &p->in[i]};
+        in[i]->users++;
+        join(n->component, in[i]->component);
+    }
+    TRY(make_instances(ch, n, err));
+    *out = n;
+    return ST_OK;
+}
+
+/* ---- links ------------------------------------------------------------------------------------------------------------ */
+
+/* Gives an instance a link now, or at the CHANGE barrier when it runs. */
+static void give_link(struct change *ch, struct inst *from, struct link *l)
+{
+    if (from->node->fresh) {
+        struct link **p = &from->links;
+        while (*p) p = &(*p)->next;
+        *p = l;
+        return;
+    }
+    struct link_made *m = arena_alloc(ch->arena, sizeof *m);
+    m->inst = from;
+    m->change.add = l;
+    m->next = ch->made;
+    ch->made = m;
+}
+
+static struct link *new_link(int out, int nedges)
+{
+    struct link *l = mem_zalloc(sizeof *l);
+    l->out = out;
+    l->nedges = nedges;
+    if (nedges) l->edges = mem_zalloc(sizeof *l->edges * (size_t)nedges);
+    return l;
+}
+
+/* The instance reads rings: it is the head of a chain, with a place in its worker's bitmap. */
+static enum status make_head(struct inst *i, struct err *err)
+{
+    if (i->slot >= 0) return ST_OK;
+    i->slot = worker_slot(i->worker, i);
+    return i->slot < 0 ? err_set(err, E_LIMIT, "too many operators run at once") : ST_OK;
+}
+
+static enum status add_channel(struct inst *to, int port, struct edge *e, struct err *err)
+{
+    TRY(make_head(to, err));
+    e->port = port;
+    e->reader = worker_waker(to->worker, to->slot);
+    e->next = to->in;
+    to->in = e;
+    to->port_channels[port]++;
+    return ST_OK;
+}
+
+static struct edge *edge_from(struct runtime *rt, struct inst *from)
+{
+    struct edge *e = edge_new(rt);
+    e->writer = worker_waker(from->worker, from->head->slot);
+    return e;
+}
+
+static int channels_of(const struct node *n, int port)
+{
+    const struct node_input *in = &n->in[port];
+    return in->plan && in->plan->dist != DIST_SAME ? in->from->ninst : 1;
+}
+
+static bool is_called(const struct node *n)
+{
+    int total = 0;
+    for (int p = 0; p < n->nin; p++) total += channels_of(n, p);
+    bool spreads = n->in[0].plan && n->in[0].plan->dist == DIST_HASH && n->ninst > 1;
+    return total == 1 && !spreads && n->in[0].from->ninst >= n->ninst;
+}
+
+static enum status link_hash(struct change *ch, struct node *n, int port, struct err *err)
+{
+    struct node_input *in = &n->in[port];
+    for (int f = 0; f < in->from->ninst; f++) {
+        struct inst *from = in->from->inst[f];
+        struct link *l = new_link(in->out, n->ninst);
+        give_link(ch, from, l);
+        if (n->ninst > 1 && !(l->scatter = scatter_new(from, in->plan, err))) return err->code;
+        for (int w = 0; w < n->ninst; w++) {
+            l->edges[w] = edge_from(ch->rt, from);
+            TRY(add_channel(n->inst[w], port, l->edges[w], err));
+        }
+    }
+    return ST_OK;
+}
+
+static enum status link_one(struct change *ch, struct inst *from, struct inst *to, int out, int port, bool call, struct err *err)
+{
+    struct link *l = new_link(out, call ? 0 : 1);
+    give_link(ch, from, l);
+    if (call) {
+        l->child = to;
+        l->port = port;
+        to->head = from->head;
+        return ST_OK;
+    }
+    l->edges[0] = edge_from(ch->rt, from);
+    return add_channel(to, port, l->edges[0], err);
+}
+
+/* An input that never comes: from a node with fewer instances. */
+static void no_channel(struct inst *to, int port)
+{
+    to->port_ended[port] = true;
+    to->port_wm[port] = TS_MAX;
+    to->open_ports--;
+}
+
+static enum status link_inputs(struct change *ch, struct node *n, struct err *err)
+{
+    bool call = is_called(n);
+    for (int port = 0; port < n->nin; port++) {
+        struct node_input *in = &n->in[port];
+        enum dist dist = in->plan ? in->plan->dist : DIST_SAME;
+        if (dist == DIST_HASH && n->ninst > 1) {
+            TRY(link_hash(ch, n, port, err));
+        } else if (dist == DIST_SAME) {
+            for (int i = 0; i < n->ninst; i++)
+                if (i < in->from->ninst)
+                    TRY(link_one(ch, in->from->inst[i], n->inst[i], in->out, port, call, err));
+                else
+                    no_channel(n->inst[i], port);
+        } else {
+            for (int f = 0; f < in->from->ninst; f++)
+                TRY(link_one(ch, in->from->inst[f], n->inst[0], in->out, port, call, err));
+        }
+    }
+    return ST_OK;
+}
+
+static enum status link_reader(struct node *n, struct err *err)
+{
+    for (int w = 0; w < n->ninst; w++)
+        for (int p = 0; p < reader_parts(n->reader); p++)
+            TRY(add_channel(n->inst[w], 0, reader_edge(n->reader, p, w), err));
+    return ST_OK;
+}
+
+static void link_out(struct change *ch, struct inst *from, struct edge *e)
+{
+    struct link *l = new_link(OUT_MAIN, 1);
+    l->edges[0] = e;
+    e->writer = worker_waker(from->worker, from->head->slot);
+    give_link(ch, from, l);
+}
+
+/* ---- applying ------------------------------------------------------------------------------------------------------------- */
+
+static enum status prepare(struct change *ch, struct err *err)
+{
+    struct runtime *rt = ch->rt;
+    for (struct root *r = ch->roots; r; r = r->next) collect(ch, r->plan);
+    for (struct root *r = ch->roots; r; r = r->next) {
+        struct node *top;
+        TRY(build(ch, r->plan, r, &top, err));
+        top->users++;
+        if (r->sink) {
+            struct run_sink *s = mem_zalloc(sizeof *s);
+            r->run_sink = s;
+            s->sink_id = r->sink->id;
+            s->outlet = outlet_new(rt, top, top->component);
+            if (!(s->deliver = deliver_new(rt, r->sink, outlet_log(s->outlet), top->component, err))) return err->code;
+        } else if (!(r->made = sub_new(rt, top, r->plan, top->component, err))) {
+            return err->code;
+        }
+    }
+    for (struct node *n = ch->nodes; n; n = n->next) {
+        TRY(n->reader ? link_reader(n, err) : link_inputs(ch, n, err));
+        for (int i = 0; i < n->ninst; i++) TRY(inst_open(n->inst[i], NULL, 0, err));
+    }
+    for (struct root *r = ch->roots; r; r = r->next) {
+        struct node *top = r->sink ? outlet_node(r->run_sink->outlet) : sub_node(r->made);
+        for (int i = 0; i < top->ninst; i++)
+            link_out(ch, top->inst[i], r->sink ? outlet_edge(r->run_sink->outlet, i) : sub_edge(r->made, i));
+    }
+    return ST_OK;
+}
+
+/* Frees what was prepared and never ran. */
+static void undo(struct change *ch)
+{
+    for (struct root *r = ch->roots; r; r = r->next) {
+        if (r->run_sink) {
+            deliver_free(r->run_sink->deliver);
+            outlet_free(r->run_sink->outlet);
+            mem_free(r->run_sink);
+        }
+        sub_free(r->made);
+    }
+    for (struct link_made *m = ch->made; m; m = m->next) {
+        scatter_free(m->change.add->scatter);
+        mem_free(m->change.add->edges);
+        mem_free(m->change.add);
+    }
+    for (struct node *n = ch->nodes; n; n = n->next) {
+        for (int i = 0; i < n->nin; i++) n->in[i].from->users--;
+        for (int i = 0; i < n->ninst && n->inst[i]; i++) {
+            worker_release(n->inst[i]->worker, n->inst[i]->slot);
+            n->inst[i]->slot = -1;
+        }
+    }
+    for (struct run_reader *r = ch->readers, *next; r; r = next) {
+        next = r->next;
+        free_reader(ch, r);
+    }
+    for (struct node *n = ch->nodes, *next; n; n = next) {
+        next = n->next;
+        node_free(ch->rt, n);
+    }
+}
+
+static enum status start(struct change *ch, struct err *err)
+{
+    struct runtime *rt = ch->rt;
+    for (struct root *r = ch->roots; r; r = r->next) {
+        if (r->sink) {
+            TRY(deliver_start(rt, r->run_sink->deliver, err));
+            outlet_start(rt, r->run_sink->outlet);
+            r->run_sink->next = rt->sinks;
+            rt->sinks = r->run_sink;
+        } else {
+            struct run_sub *s = mem_zalloc(sizeof *s);
+            s->sub = r->made;
+            s->next = rt->subs;
+            rt->subs = s;
+            *r->sub = r->made;
+        }
+    }
+    for (struct run_reader *r = ch->readers, *next; r; r = next) {
+        next = r->next;
+        r->next = rt->readers;
+        rt->readers = r;
+    }
+    return ST_OK;
+}
+
+#define TOUCHED_MAX 1024
+
+static int touch(struct component **touched, int n, struct component *c)
+{
+    c = component_of(c);
+    for (int i = 0; i < n; i++)
+        if (touched[i] == c) return n;
+    INVARIANT(n < TOUCHED_MAX);
+    touched[n] = c;
+    return n + 1;
+}
+
+static enum status stuck(struct err *err)
+{
+    return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
+}
+
+/* The CHANGE barrier goes through all that is touched, new components too: it is the first message of every new edge, so
+ * an instance knows which of its channels are idle before it reads a row. New readers begin behind it. */
+static enum status pass_changes(struct change *ch, struct node *fresh, struct run_reader *readers, int nreaders, int64_t timeout_us,
+                                struct err *err)
+{
+    struct runtime *rt = ch->rt;
+    struct component *touched[TOUCHED_MAX];
+    int n = 0;
+    for (struct link_made *m = ch->made; m; m = m->next) {
+        m->change.next = m->inst->changes;
+        m->inst->changes = &m->change;
+        n = touch(touched, n, m->inst->node->component);
+    }
+    for (struct node *x = fresh; x; x = x->next) n = touch(touched, n, x->component);
+    for (int i = 0; i < n; i++)
+        if (!epoch_wait(rt, touched[i], timeout_us)) return stuck(err);
+    for (int i = 0; i < n; i++) epoch_begin(rt, touched[i], BARRIER_CHANGE);
+    for (int i = 0; i < nreaders; i++, readers = readers->next) TRY(reader_start(readers->reader, err));
+    for (int i = 0; i < n; i++)
+        if (!epoch_wait(rt, touched[i], timeout_us)) return stuck(err);
+    return ST_OK;
+}
+
+enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err)
+{
+    struct runtime *rt = ch->rt;
+    struct err local;
+    if (!err) err = &local;
+    lock_take(&rt->lock);
+    enum status st = prepare(ch, err);
+    if (st) {
+        undo(ch);
+    } else {
+        struct node **tail = &rt->nodes;
+        while (*tail) tail = &(*tail)->next;
+        *tail = ch->nodes;
+        int nreaders = 0;
+        for (struct run_reader *r = ch->readers; r; r = r->next) nreaders++;
+        for (struct node *n = ch->nodes; n; n = n->next) n->fresh = false;
+        st = start(ch, err);
+        if (!st) st = pass_changes(ch, ch->nodes, rt->readers, nreaders, timeout_us, err);
+    }
+    bool held = st == E_TIMEOUT; /* instances still hold its link changes */
+    for (struct root *r = ch->roots; r; r = r->next) keep_unref(r->keep);
+    lock_give(&rt->lock);
+    if (!held) arena_free(ch->arena);
+    mem_free(ch);
+    return st;
+}
+
+void change_free(struct change *ch)
+{
+    if (!ch) return;
+    for (struct root *r = ch->roots; r; r = r->next) keep_unref(r->keep);
+    arena_free(ch->arena);
+    mem_free(ch);
+}
+
+/* ---- taking away ---------------------------------------------------------------------------------------------------------- */
+
+void node_free(struct runtime *rt, struct node *n)
+{
+    for (int i = 0; i < n->ninst; i++) {
+        if (!n->inst[i]) continue;
+        worker_release(n->inst[i]->worker, n->inst[i]->slot);
+        inst_free(n->inst[i]);
+    }
+    (void)rt;
+    mem_free((void *)n->pick);
+    mem_free(n->inst);
+    keep_unref(n->keep);
+    mem_free(n);
+}
+
+struct removal {
+    struct link_change change;
+    struct inst *inst;
+    struct removal *next;
+};
+
+static void remove_link(struct removal **list, struct inst *i, struct link *l)
+{
+    struct removal *r = mem_zalloc(sizeof *r);
+    r->inst = i;
+    r->change.remove = l;
+    r->next = *list;
+    *list = r;
+}
+
+static bool leads_to(const struct link *l, const struct node *n, struct outlet *o, struct sub *s, int index)
+{
+    if (n) {
+        if (l->child) return l->child->node == n;
+        for (int w = 0; w < n->ninst; w++)
+            for (struct edge *e = n->inst[w]->in; e; e = e->next)
+                for (int k = 0; k < l->nedges; k++)
+                    if (l->edges[k] == e) return true;
+        return false;
+    }
+    struct edge *e = o ? outlet_edge(o, index) : sub_edge(s, index);
+    return l->nedges == 1 && l->edges[0] == e;
+}
+
+/* Cuts the links from node `from` to a consumer; when nobody uses `from` any more, it goes too. */
+static void cut_from(struct node *from, const struct node *n, struct outlet *o, struct sub *s, struct removal **list)
+{
+    if (--from->users > 0) {
+        for (int i = 0; i < from->ninst; i++)
+            for (struct link *l = from->inst[i]->links; l; l = l->next)
+                if (leads_to(l, n, o, s, i)) remove_link(list, from->inst[i], l);
+        return;
+    }
+    from->gone = true;
+    if (from->reader) reader_stop(from->reader);
+    for (int p = 0; p < from->nin; p++) cut_from(from->in[p].from, from, NULL, NULL, list);
+}
+
+enum status graph_detach(struct runtime *rt, struct node *n, struct outlet *o, struct sub *s, int64_t timeout_us, struct err *err)
+{
+    struct removal *list = NULL;
+    struct component *c = component_of(n->component);
+    cut_from(n, NULL, o, s, &list);
+    if (!list) return ST_OK;
+    for (struct removal *r = list; r; r = r->next) {
+        r->change.next = r->inst->changes;
+        r->inst->changes = &r->change;
+    }
+    bool ready = epoch_wait(rt, c, timeout_us);
+    if (ready) epoch_begin(rt, c, BARRIER_CHANGE);
+    if (!ready || !epoch_wait(rt, c, timeout_us))
+        return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
+    for (struct removal *r = list, *next; r; r = next) {
+        next = r->next;
+        if (!r->inst->ended) {
+            scatter_free(r->change.remove->scatter);
+            mem_free(r->change.remove->edges);
+            mem_free(r->change.remove);
+        }
+        mem_free(r);
+    }
+    return ST_OK;
+}

@@ -1,0 +1,655 @@
+/* Instances: how one event (a batch, a watermark, idleness, a barrier, the end) goes through an operator and on to
+ * its consumers.
+ *
+ * A chain is a run of instances that have one input channel each; a consumer in the chain is called, all others are
+ * fed by rings. An instance takes one event at a time: it calls its operator, hands every output to every consumer, and
+ * only then takes the next. A consumer in the chain that cannot finish (a ring below it is full) is remembered as
+ * busy_child; a ring of its own without room leaves forward_link and forward_edge where they stand. Going on means
+ * inst_run from the head: it descends into the busy child first, so a suspended chain resumes deepest first, and
+ * nothing is called twice. While a chain is suspended its head takes no message.
+ *
+ * Invariants. An event is accepted only by an instance with nothing in hand. Outputs of a callback leave before the
+ * operator is called again. A watermark leaves after all rows that precede it; a barrier after both.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/run_int.h"
+
+#include <stdio.h>
+
+struct pool *inst_pool(struct inst *i) { return i->worker->pool; }
+
+struct inst *inst_new(struct node *n, struct worker *w, int index, struct err *err)
+{
+    (void)err;
+    struct inst *i = mem_zalloc(sizeof *i);
+    i->node = n;
+    i->worker = w;
+    i->index = index;
+    i->slot = -1;
+    i->head = i;
+    i->open_ports = n->nin ? n->nin : 1;
+    i->wm_out = i->wm_sent = TS_MIN;
+    atomic_init(&i->wm_shown, TS_MIN);
+    for (int p = 0; p < OP_PORTS; p++) i->port_wm[p] = TS_MIN;
+    return i;
+}
+
+static void op_drop(struct inst *i)
+{
+    if (!i->op) return;
+    for (int o = 0; o < OP_OUTS; o++) batch_unref(i->op->ctx.out[o].b);
+    i->op->class->close(i->op);
+    state_free(i->op->ctx.state);
+    mem_free(i->op);
+    i->op = NULL;
+}
+
+void inst_free(struct inst *i)
+{
+    if (!i) return;
+    batch_unref(i->input);
+    batch_unref(i->forward_rows.b);
+    for (struct edge *e = i->in, *next; e; e = next) {
+        next = e->next;
+        edge_free(e); /* its producer has gone before, or is gone with it */
+    }
+    for (struct link *l = i->links, *next; l; l = next) {
+        next = l->next;
+        scatter_free(l->scatter);
+        mem_free(l->edges);
+        mem_free(l);
+    }
+    op_drop(i);
+    text_done(&i->image);
+    mem_free(i);
+}
+
+enum status inst_open(struct inst *i, const struct text *images, int nimages, struct err *err)
+{
+    const struct operator_class *class = i->node->class;
+    if (!class) return ST_OK;
+    struct runtime *rt = i->worker->rt;
+    struct op_ctx kept = {.wm_out = TS_MIN};
+    if (i->op) kept = i->op->ctx;
+    op_drop(i);
+    struct op *op = mem_zalloc(class->size);
+    op->class = class;
+    struct op_ctx *c = &op->ctx;
+    c->plan = i->node->plan;
+    c->pool = inst_pool(i);
+    c->state = state_new(rt->account, rt->cfg.seed);
+    c->seed = rt->cfg.seed;
+    c->worker = i->worker->index;
+    c->workers = rt->nworkers;
+    c->on_error = i->node->on_error;
+    c->batch_rows = rt->cfg.batch_rows;
+    c->nports = i->node->nin;
+    c->wm_out = kept.wm_out;
+    c->timer_us = INT64_MAX;
+    atomic_store(&c->rows_in, atomic_load(&kept.rows_in));
+    atomic_store(&c->rows_out, atomic_load(&kept.rows_out));
+    atomic_store(&c->late, atomic_load(&kept.late));
+    atomic_store(&c->errors, atomic_load(&kept.errors));
+    note_write(&c->late_example, kept.late_example.text);
+    note_write(&c->row_error, kept.row_error.text);
+    for (int p = 0; p < OP_PORTS; p++) {
+        c->wm[p] = i->port_wm[p];
+        c->ended[p] = i->port_ended[p];
+    }
+    i->op = op;
+    enum status st = class->open(op);
+    int lo = 0, hi = KEY_GROUPS;
+    if (i->node->ninst > 1) {
+        while (group_worker(lo, rt->nworkers) < i->index) lo++;
+        hi = lo;
+        while (hi < KEY_GROUPS && group_worker(hi, rt->nworkers) == i->index) hi++;
+    }
+    for (int k = 0; !st && k < nimages; k++) st = state_load(c->state, images[k].p, images[k].n, lo, hi, &c->err);
+    if (!st) st = class->start(op);
+    if (st && err) *err = c->err;
+    return st;
+}
+
+/* ---- events in ---------------------------------------------------------------------------------------------- */
+
+static void fail(struct inst *i)
+{
+    component_fail(i->worker->rt, i->node->component, &i->op->ctx.err);
+    i->done = i->cut = true;
+    i->more = false;
+}
+
+static void after_call(struct inst *i, enum status st)
+{
+    if (st == ST_MORE)
+        i->more = true;
+    else if (st == ST_DONE)
+        i->done = true;
+    else if (st)
+        fail(i);
+}
+
+static void begin_forward(struct inst *i, enum event e)
+{
+    i->forward = e;
+    i->forward_link = i->links;
+    i->forward_edge = 0;
+}
+
+/* A narrower view of a shared reader's rows. */
+static struct rows pick(struct inst *i, const struct rows *r)
+{
+    const struct schema *s = i->node->schema;
+    struct batch *b = batch_new(inst_pool(i), s->n);
+    for (int c = 0; c < s->n; c++) b->cols[c] = r->b->cols[i->node->pick[c]];
+    b->rows = r->b->rows;
+    b->weight = r->b->weight;
+    b->ts_min = r->b->ts_min;
+    b->ts_max = r->b->ts_max;
+    batch_pin(b, r->b);
+    return (struct rows){b, r->sel, r->n};
+}
+
+static void accept_batch(struct inst *i, int port, const struct rows *r)
+{
+    i->port_idle[port] = false;
+    i->idle_sent = false;
+    if (i->finished || i->cut) return;
+    if (!i->op) {
+        i->forward_rows = i->node->pick ? pick(i, r) : (struct rows){batch_ref(r->b), r->sel, r->n};
+        i->forward_out = OUT_MAIN;
+        begin_forward(i, EVENT_BATCH);
+        return;
+    }
+    struct op_ctx *c = &i->op->ctx;
+    atomic_store_explicit(&c->rows_in, atomic_load_explicit(&c->rows_in, memory_order_relaxed) + r->n,
+                          memory_order_relaxed);
+    i->input = batch_ref(r->b);
+    after_call(i, i->op->class->batch(i->op, port, r));
+}
+
+static void accept_watermark(struct inst *i, int port, int64_t wm)
+{
+    i->port_idle[port] = false;
+    i->idle_sent = false;
+    if (wm <= i->port_wm[port]) return;
+    i->port_wm[port] = wm;
+    i->wm_ports |= 1u << port;
+}
+
+static void accept_idle(struct inst *i, int port)
+{
+    i->port_idle[port] = true;
+    i->wm_ports |= 1u << port; /* the minimum may rise without it */
+}
+
+static void accept_barrier(struct inst *i, uint64_t epoch, int kind)
+{
+    i->barrier_due = true;
+    i->barrier_epoch = epoch;
+    i->barrier_kind = kind & ~BARRIER_IDLE;
+}
+
+static void accept_end(struct inst *i, int port, int kind)
+{
+    if (i->port_ended[port]) return;
+    i->port_ended[port] = true;
+    if (kind == END_FLUSH) i->port_idle[port] = false;
+    if (kind == END_CUT) i->cut = true;
+    if (kind == END_FLUSH) i->port_wm[port] = TS_MAX;
+    i->wm_ports |= 1u << port;
+    if (--i->open_ports == 0) {
+        i->end_due = true;
+        i->forward_kind = i->cut ? END_CUT : kind;
+    }
+}
+
+/* ---- events out ----------------------------------------------------------------------------------------------- */
+
+/* Sends the event at hand over one edge. false: no room. */
+static bool send_edge(struct inst *i, struct edge *e)
+{
+    switch (i->forward) {
+    case EVENT_BATCH: {
+        struct rows *r = &i->forward_rows;
+        if (r->sel) {
+            struct batch *dense = rows_dense(inst_pool(i), i->node->schema, r);
+            batch_unref(r->b);
+            *r = rows_all(dense);
+        }
+        batch_ref(r->b);
+        if (edge_push(e, r->b)) return true;
+        batch_unref(r->b);
+        return false;
+    }
+    case EVENT_WATERMARK:
+        if (!edge_flush_builder(e)) return false;
+        edge_watermark(e, i->forward_ts);
+        return true;
+    case EVENT_IDLE:
+        if (!edge_flush_builder(e)) return false;
+        edge_idle(e);
+        return true;
+    case EVENT_BARRIER:
+        if (!edge_flush_builder(e)) return false;
+        edge_barrier(e, i->forward_epoch, i->barrier_kind);
+        return true;
+    case EVENT_END:
+        if (i->forward_kind == END_CUT) {
+            batch_unref(e->builder);
+            e->builder = NULL;
+        }
+        if (!edge_flush_builder(e)) return false;
+        edge_end(e, i->forward_kind);
+        return true;
+    case EVENT_NONE: break;
+    }
+    return true;
+}
+
+static void mark_dirty(struct inst *i)
+{
+    if (i->dirty) return;
+    i->dirty = true;
+    i->next_dirty = i->worker->dirty;
+    i->worker->dirty = i;
+}
+
+static bool send_link(struct inst *i, struct link *l)
+{
+    if (l->scatter && i->forward == EVENT_BATCH) {
+        if (!scatter_rows(l->scatter, l, &i->forward_rows)) return false;
+        mark_dirty(i);
+        return true;
+    }
+    for (; i->forward_edge < l->nedges; i->forward_edge++)
+        if (!send_edge(i, l->edges[i->forward_edge])) return false;
+    return true;
+}
+
+static void call_child(struct inst *i, struct link *l)
+{
+    switch (i->forward) {
+    case EVENT_BATCH: accept_batch(l->child, l->port, &i->forward_rows); break;
+    case EVENT_WATERMARK: accept_watermark(l->child, l->port, i->forward_ts); break;
+    case EVENT_IDLE: accept_idle(l->child, l->port); break;
+    case EVENT_BARRIER: accept_barrier(l->child, i->forward_epoch, i->barrier_kind); break;
+    case EVENT_END: accept_end(l->child, l->port, i->forward_kind); break;
+    case EVENT_NONE: break;
+    }
+}
+
+/* Hands the event at hand to the next consumers. true: to all of them. */
+static bool forward(struct inst *i)
+{
+    while (i->forward_link) {
+        struct link *l = i->forward_link;
+        /* The end reaches those as well who want no more rows: they let go of what is inside until it comes. */
+        bool wanted = (!l->closed || (i->forward == EVENT_END && !l->child)) &&
+                      (i->forward != EVENT_BATCH || l->out == i->forward_out);
+        if (wanted && l->child) {
+            i->forward_link = l->next;
+            i->forward_edge = 0;
+            i->busy_child = l->child;
+            call_child(i, l);
+            return false;
+        }
+        if (wanted && !send_link(i, l)) return false;
+        i->forward_link = l->next;
+        i->forward_edge = 0;
+    }
+    if (i->forward == EVENT_BATCH) {
+        batch_unref(i->forward_rows.b);
+        i->forward_rows.b = NULL;
+    }
+    i->forward = EVENT_NONE;
+    return true;
+}
+
+/* Takes the next output of the operator's last call as the event to forward. */
+static bool take_output(struct inst *i)
+{
+    if (!i->op) return false;
+    struct op_ctx *c = &i->op->ctx;
+    for (int o = 0; o < OP_OUTS; o++) {
+        struct rows r = c->out[o];
+        if (!r.b) continue;
+        c->out[o].b = NULL;
+        if (!r.n || i->cut) {
+            batch_unref(r.b);
+            continue;
+        }
+        atomic_store_explicit(&c->rows_out, atomic_load_explicit(&c->rows_out, memory_order_relaxed) + r.n,
+                              memory_order_relaxed);
+        i->forward_rows = r;
+        i->forward_out = o;
+        begin_forward(i, EVENT_BATCH);
+        return true;
+    }
+    return false;
+}
+
+/* ---- what is due --------------------------------------------------------------------------------------------------- */
+
+/* The minimum over ports that are not idle; TS_MIN before all have spoken. */
+static int64_t ports_minimum(const struct inst *i, bool *all_idle)
+{
+    int64_t low = TS_MAX;
+    bool any_idle = false, any = false;
+    int n = i->node->nin ? i->node->nin : 1;
+    for (int p = 0; p < n; p++) {
+        any_idle |= i->port_idle[p];
+        if (i->port_idle[p] || (i->port_ended[p] && i->port_wm[p] == TS_MAX)) continue;
+        any = true;
+        if (i->port_wm[p] < low) low = i->port_wm[p];
+    }
+    *all_idle = !any && any_idle;
+    return any || !any_idle ? low : TS_MIN;
+}
+
+static bool watermark_due(struct inst *i)
+{
+    if (!i->wm_ports) return false;
+    int port = __builtin_ctz(i->wm_ports);
+    i->wm_ports &= i->wm_ports - 1;
+    bool all_idle;
+    int64_t low = ports_minimum(i, &all_idle);
+    if (i->cut || i->finished) return true;
+    if (!i->op) {
+        if (low > i->wm_out) i->wm_out = low;
+    } else {
+        struct op_ctx *c = &i->op->ctx;
+        c->wm[port] = i->port_wm[port];
+        c->ended[port] = i->port_ended[port];
+        if (low > c->wm_out) c->wm_out = low;
+        after_call(i, i->op->class->watermark(i->op, port));
+    }
+    return true;
+}
+
+static bool say_watermark(struct inst *i)
+{
+    int64_t wm = i->op ? i->op->ctx.wm_out : i->wm_out;
+    if (wm <= i->wm_sent || i->cut) return false;
+    i->wm_sent = i->forward_ts = wm;
+    atomic_store_explicit(&i->wm_shown, wm, memory_order_relaxed);
+    begin_forward(i, EVENT_WATERMARK);
+    return true;
+}
+
+static bool say_idle(struct inst *i)
+{
+    bool all_idle;
+    ports_minimum(i, &all_idle);
+    if (!all_idle || i->idle_sent) return false;
+    i->idle_sent = true;
+    begin_forward(i, EVENT_IDLE);
+    return true;
+}
+
+static bool run(struct inst *i);
+
+static void unlink_now(struct inst *i, struct link *l)
+{
+    for (struct link **p = &i->links; *p; p = &(*p)->next)
+        if (*p == l) {
+            *p = l->next;
+            break;
+        }
+    l->closed = true;
+    for (int k = 0; k < l->nedges; k++) {
+        batch_unref(l->edges[k]->builder);
+        l->edges[k]->builder = NULL;
+        edge_end(l->edges[k], END_CUT);
+    }
+    if (l->child) {
+        accept_end(l->child, l->port, END_CUT);
+        run(l->child); /* the end always finds room */
+    }
+}
+
+/* Applies link changes as the CHANGE barrier passes: what comes before it went to the old consumers, what follows goes to
+ * the new ones, whose first message is this barrier. */
+static void apply_changes(struct inst *i)
+{
+    for (struct link_change *c = i->changes; c; c = c->next) {
+        if (c->remove) {
+            if (c->remove->scatter)
+                for (int k = 0; k < c->remove->nedges; k++) edge_flush_builder(c->remove->edges[k]);
+            unlink_now(i, c->remove);
+        }
+        if (c->add) {
+            struct link **p = &i->links;
+            while (*p) p = &(*p)->next;
+            *p = c->add;
+        }
+    }
+    i->changes = NULL;
+}
+
+static bool barrier_due(struct inst *i)
+{
+    if (!i->barrier_due) return false;
+    i->barrier_due = false;
+    if ((i->barrier_kind & BARRIER_FREEZE) && i->op) {
+        text_clear(&i->image);
+        state_save(i->op->ctx.state, &i->image);
+    }
+    if (i->barrier_kind & BARRIER_CHANGE) apply_changes(i);
+    i->forward_epoch = i->barrier_epoch;
+    begin_forward(i, EVENT_BARRIER);
+    answer_epoch(i->worker->rt, i->node->component, &i->answer, i->barrier_epoch);
+    return true;
+}
+
+static void close_inputs(struct inst *i)
+{
+    for (struct edge *e = i->in; e; e = e->next)
+        if (!e->drop && !e->ended) edge_close(e);
+}
+
+/* Gives END once; afterwards the instance is finished: what still comes in is let go. */
+static bool end_due(struct inst *i)
+{
+    if (i->ended) return false;
+    if (i->done && !i->end_due) {
+        i->end_due = true;
+        i->forward_kind = i->cut ? END_CUT : END_FLUSH;
+    }
+    if (!i->end_due) return false;
+    i->ended = i->finished = true;
+    begin_forward(i, EVENT_END);
+    return true;
+}
+
+/* One instance and, through busy_child, what it called. true: nothing in hand. */
+static bool run(struct inst *i)
+{
+    for (;;) {
+        if (i->busy_child) {
+            if (!run(i->busy_child)) return false;
+            i->busy_child = NULL;
+        }
+        if (i->forward != EVENT_NONE && !forward(i)) {
+            if (i->busy_child) continue;
+            return false;
+        }
+        if (take_output(i)) continue;
+        if (i->more) {
+            i->more = false;
+            if (!i->cut) after_call(i, i->op->class->more(i->op));
+            continue;
+        }
+        batch_unref(i->input);
+        i->input = NULL;
+        if (i->done && end_due(i)) continue;
+        if (i->ended) {
+            if (!atomic_load_explicit(&i->answer.ended, memory_order_relaxed)) {
+                close_inputs(i);
+                answer_end(i->worker->rt, i->node->component, &i->answer);
+            }
+            if (i->barrier_due) i->barrier_due = false;
+            i->wm_ports = 0;
+            return true;
+        }
+        if (watermark_due(i)) continue;
+        if (say_watermark(i)) continue;
+        if (say_idle(i)) continue;
+        if (barrier_due(i)) continue;
+        if (end_due(i)) continue;
+        return true;
+    }
+}
+
+/* ---- the head of a chain -------------------------------------------------------------------------------------------- */
+
+/* Port watermark and idleness from its channels: the minimum of those that are not idle; a channel that ended with
+ * FLUSH is left out, one that ended otherwise keeps its watermark. */
+static void channels_to_port(struct inst *i, int port)
+{
+    int64_t low = TS_MAX;
+    bool any = false;
+    for (struct edge *e = i->in; e; e = e->next) {
+        if (e->port != port || e->idle || (e->ended && e->end_kind == END_FLUSH)) continue;
+        any = true;
+        if (e->wm < low) low = e->wm;
+    }
+    if (any)
+        accept_watermark(i, port, low);
+    else if (!i->port_idle[port])
+        accept_idle(i, port);
+}
+
+static void end_channel(struct inst *i, struct edge *e, int kind)
+{
+    e->ended = true;
+    e->end_kind = kind;
+    if (kind == END_FLUSH) e->wm = TS_MAX; /* held ones keep their watermark, or their idleness */
+    if (kind == END_CUT) i->cut = true;
+    bool all = true, all_flush = true;
+    for (struct edge *x = i->in; x; x = x->next) {
+        if (x->port != e->port) continue;
+        all &= x->ended;
+        all_flush &= x->end_kind == END_FLUSH;
+    }
+    if (!all)
+        channels_to_port(i, e->port);
+    else
+        accept_end(i, e->port, i->cut ? END_CUT : all_flush ? END_FLUSH : END_HOLD);
+}
+
+static void align(struct inst *i)
+{
+    uint64_t epoch = 0;
+    int kind = 0;
+    for (struct edge *e = i->in; e; e = e->next) {
+        if (e->ended) continue;
+        if (!e->barrier) return;
+        INVARIANT(!epoch || epoch == e->barrier);
+        epoch = e->barrier;
+        kind = e->barrier_kind;
+    }
+    if (!epoch) return;
+    for (struct edge *e = i->in; e; e = e->next) e->barrier = 0;
+    accept_barrier(i, epoch, kind);
+}
+
+static void take_message(struct inst *i, struct edge *e, struct msg m)
+{
+    switch (msg_tag(m)) {
+    case MSG_BATCH: {
+        struct rows r = rows_all(m.batch);
+        bool was_idle = e->idle;
+        e->idle = false;
+        if (was_idle) channels_to_port(i, e->port);
+        accept_batch(i, e->port, &r);
+        batch_unref(m.batch);
+        break;
+    }
+    case MSG_WATERMARK:
+        e->idle = false;
+        if (m.ts > e->wm) e->wm = m.ts;
+        channels_to_port(i, e->port);
+        break;
+    case MSG_IDLE:
+        e->idle = true;
+        channels_to_port(i, e->port);
+        break;
+    case MSG_BARRIER:
+        if (m.ts != TS_MIN && m.ts > e->wm) e->wm = m.ts;
+        if (msg_kind(m) & BARRIER_IDLE) e->idle = true;
+        channels_to_port(i, e->port);
+        e->barrier = msg_epoch(m);
+        e->barrier_kind = msg_kind(m);
+        align(i);
+        break;
+    case MSG_END:
+        if (m.ts != TS_MIN && m.ts > e->wm) e->wm = m.ts;
+        end_channel(i, e, msg_kind(m));
+        align(i);
+        break;
+    }
+}
+
+/* Takes one message from the next channel that may be read. */
+static bool take_next(struct inst *i)
+{
+    struct edge *first = i->turn ? i->turn : i->in, *e = first;
+    if (!e) return false;
+    do {
+        struct msg m;
+        if (!e->barrier && !e->ended && edge_pop(e, &m)) {
+            i->turn = e->next;
+            take_message(i, e, m);
+            return true;
+        }
+        e = e->next ? e->next : i->in;
+    } while (e != first);
+    return false;
+}
+
+/* Gives out what waited for room and notes consumers that want no more, along the chain. */
+static void look_after_links(struct inst *i)
+{
+    bool all_closed = i->links != NULL;
+    for (struct link *l = i->links; l; l = l->next) {
+        if (l->child) {
+            look_after_links(l->child);
+            if (l->child->finished && !l->child->busy_child && l->child->forward == EVENT_NONE) l->closed = true;
+        } else if (!l->closed) {
+            bool closed = true;
+            for (int k = 0; k < l->nedges; k++) {
+                edge_retry(l->edges[k]);
+                closed &= edge_closed(l->edges[k]);
+            }
+            l->closed = closed;
+        }
+        all_closed &= l->closed;
+    }
+    if (all_closed && !i->finished) i->done = true;
+}
+
+static void drain_finished(struct inst *i)
+{
+    for (struct edge *e = i->in; e; e = e->next)
+        if (e->drop) edge_drain(e);
+}
+
+bool inst_step(struct inst *i)
+{
+    look_after_links(i);
+    if (!run(i)) return false;
+    if (i->finished) {
+        drain_finished(i);
+        return false;
+    }
+    if (!take_next(i)) return false;
+    run(i);
+    return true;
+}
+
+void inst_flush_builders(struct inst *i)
+{
+    for (struct link *l = i->links; l; l = l->next)
+        if (l->scatter)
+            for (int k = 0; k < l->nedges; k++) edge_flush_builder(l->edges[k]);
+}

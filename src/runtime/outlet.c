@@ -1,0 +1,179 @@
+/* Outlets: where a stream leaves the graph. The task takes the rows of all instances of a node, aligns barriers, and appends
+ * to a log that any number of sinks read. It blocks on nothing outside; when the log is full it stops reading, and
+ * the stream waits. SPDX-License-Identifier: Apache-2.0 */
+#include "log/log.h"
+#include "runtime/run_int.h"
+
+#define LOG_BYTES (32 << 20)
+#define STEP_MESSAGES 16
+
+struct outlet {
+    struct task task;
+    struct runtime *rt;
+    struct node *from;
+    struct component *component;
+    struct log *log;
+    int nedges;
+    struct edge **edges; /* consumer ends */
+    int turn;
+    bool cut, ended;
+    _Atomic bool closing; /* no sink wants its rows any more */
+    _Atomic int64_t watermark;
+    struct answer answer;
+};
+
+static void end_if_all(struct outlet *o)
+{
+    bool flush = true;
+    for (int i = 0; i < o->nedges; i++) {
+        if (!o->edges[i]->ended) return;
+        flush &= o->edges[i]->end_kind != END_CUT;
+    }
+    bool whole = flush || (!atomic_load(&component_of(o->component)->failed) && o->cut);
+    log_append(o->log, (struct log_entry){.kind = LOG_END, .complete = whole});
+    o->ended = true;
+    answer_end(o->rt, o->component, &o->answer);
+}
+
+static void align(struct outlet *o)
+{
+    uint64_t epoch = 0;
+    for (int i = 0; i < o->nedges; i++) {
+        if (o->edges[i]->ended) continue;
+        if (!o->edges[i]->barrier) return;
+        epoch = o->edges[i]->barrier;
+    }
+    if (!epoch) return;
+    for (int i = 0; i < o->nedges; i++) o->edges[i]->barrier = 0;
+    log_append(o->log, (struct log_entry){.kind = LOG_EPOCH, .epoch = epoch});
+    answer_epoch(o->rt, o->component, &o->answer, epoch);
+}
+
+static void note_watermark(struct outlet *o)
+{
+    int64_t low = TS_MAX;
+    for (int i = 0; i < o->nedges; i++)
+        if (!o->edges[i]->idle && !o->edges[i]->ended && o->edges[i]->wm < low) low = o->edges[i]->wm;
+    if (low <= atomic_load_explicit(&o->watermark, memory_order_relaxed) || low == TS_MAX) return;
+    atomic_store_explicit(&o->watermark, low, memory_order_relaxed);
+    log_append(o->log, (struct log_entry){.kind = LOG_WATERMARK, .ts = low});
+}
+
+static void take(struct outlet *o, struct edge *e, struct msg m)
+{
+    switch (msg_tag(m)) {
+    case MSG_BATCH:
+        e->idle = false;
+        log_append(o->log, (struct log_entry){.kind = LOG_BATCH, .b = m.batch});
+        break;
+    case MSG_WATERMARK:
+        e->idle = false;
+        e->wm = m.ts;
+        note_watermark(o);
+        break;
+    case MSG_IDLE:
+        e->idle = true;
+        note_watermark(o);
+        break;
+    case MSG_BARRIER:
+        if (m.ts != TS_MIN) e->wm = m.ts;
+        e->idle = msg_kind(m) & BARRIER_IDLE;
+        note_watermark(o);
+        e->barrier = msg_epoch(m);
+        align(o);
+        break;
+    case MSG_END:
+        e->ended = true;
+        e->end_kind = msg_kind(m);
+        if (e->end_kind == END_CUT) o->cut = true;
+        align(o);
+        end_if_all(o);
+        break;
+    }
+}
+
+/* The next message of an edge that may be read. */
+static bool take_next(struct outlet *o)
+{
+    for (int k = 0; k < o->nedges; k++) {
+        struct edge *e = o->edges[o->turn];
+        o->turn = (o->turn + 1) % o->nedges;
+        struct msg m;
+        if (e->barrier || e->ended || !edge_pop(e, &m)) continue;
+        take(o, e, m);
+        return true;
+    }
+    return false;
+}
+
+static void drop_inputs(struct outlet *o)
+{
+    for (int i = 0; i < o->nedges; i++) {
+        struct edge *e = o->edges[i];
+        if (!e->drop) edge_close(e);
+        edge_drain(e);
+        if (e->ended && !e->end_kind) e->end_kind = END_FLUSH;
+    }
+    if (!o->ended) end_if_all(o);
+}
+
+static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
+{
+    (void)now_us, (void)wake_us;
+    struct outlet *o = container_of(t, struct outlet, task);
+    if (log_abandoned(o->log)) atomic_store(&o->closing, true);
+    if (atomic_load(&o->closing) && !o->ended) {
+        drop_inputs(o);
+        /* Nothing more is appended, so epochs need not wait for us. */
+        if (!atomic_load(&o->answer.ended)) answer_end(o->rt, o->component, &o->answer);
+        return o->ended ? STEP_DONE : STEP_WAIT;
+    }
+    for (int k = 0; k < STEP_MESSAGES; k++) {
+        if (o->ended) return STEP_DONE;
+        if (log_full(o->log)) return STEP_WAIT;
+        if (!take_next(o)) return o->ended ? STEP_DONE : STEP_WAIT;
+    }
+    return STEP_AGAIN;
+}
+
+static const struct task_class outlet_class = {.name = "outlet", .step = step};
+
+struct outlet *outlet_new(struct runtime *rt, struct node *from, struct component *c)
+{
+    struct outlet *o = mem_zalloc(sizeof *o);
+    o->task.class = &outlet_class;
+    o->rt = rt;
+    o->from = from;
+    o->component = c;
+    o->log = log_new(LOG_BYTES, &o->task);
+    o->nedges = from->ninst;
+    o->edges = mem_zalloc(sizeof *o->edges * (size_t)o->nedges);
+    atomic_store(&o->watermark, TS_MIN);
+    for (int i = 0; i < o->nedges; i++) {
+        o->edges[i] = edge_new(rt);
+        o->edges[i]->reader = (struct waker){.task = &o->task};
+    }
+    return o;
+}
+
+void outlet_free(struct outlet *o)
+{
+    if (!o) return;
+    for (int i = 0; i < o->nedges; i++) edge_free(o->edges[i]);
+    mem_free(o->edges);
+    log_free(o->log);
+    mem_free(o);
+}
+
+struct edge *outlet_edge(struct outlet *o, int i) { return o->edges[i]; }
+struct log *outlet_log(struct outlet *o) { return o->log; }
+struct answer *outlet_answer(struct outlet *o) { return &o->answer; }
+struct node *outlet_node(struct outlet *o) { return o->from; }
+void outlet_start(struct runtime *rt, struct outlet *o) { host_add(rt->driver ? rt->driver : rt->io, &o->task); }
+bool outlet_done(struct outlet *o) { return atomic_load(&o->task.done); }
+
+void outlet_close(struct outlet *o)
+{
+    atomic_store(&o->closing, true);
+    if (o->task.host && !outlet_done(o)) task_wake(&o->task);
+}

@@ -1,0 +1,372 @@
+/* Inside the runtime: workers, instances, edges. See README.md for how an event travels.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef RUNTIME_RUN_INT_H
+#define RUNTIME_RUN_INT_H
+
+#include "base/gate.h"
+#include "base/ring.h"
+#include "base/text.h"
+#include "operator/op.h"
+#include "runtime/host.h"
+#include "runtime/runtime.h"
+
+struct component;
+
+/* ---- waking ------------------------------------------------------------------------------------------- */
+
+/* Whom to wake when a ring has something, or has room again: an instance of a worker (its bit, then the worker's
+ * task), an I/O task, or a subscriber's gate. */
+struct waker {
+    _Atomic uint64_t *word;
+    uint64_t bit;
+    struct task *task;
+    struct gate *gate;
+};
+static inline void waker_wake(const struct waker *w)
+{
+    if (w->word) atomic_fetch_or_explicit(w->word, w->bit, memory_order_seq_cst);
+    if (w->task)
+        task_wake(w->task);
+    else if (w->gate)
+        gate_wake(w->gate);
+}
+
+/* ---- edges between hosts -------------------------------------------------------------------------------- */
+
+/* One ring with what both ends keep beside it. The producer end (tx_*) belongs to an instance, a reader or whoever holds
+ * a pushed source's lock; the consumer end (channel_*) to an instance, an outlet or a subscriber. */
+struct edge {
+    struct ring *ring;
+    /* producer's */
+    _Alignas(64) struct waker reader;
+    int64_t wm_pending; /* a watermark that found no room; the next one replaces it (TS_MIN: none) */
+    bool idle_pending;
+    bool end_sent;
+    int64_t wm_said;    /* the last watermark given to edge_watermark */
+    bool flush_wanted;  /* the builder found no room */
+    struct batch *builder; /* rows gathered for this target by a hash exchange; cap EXCHANGE_ROWS */
+    /* consumer's */
+    _Alignas(64) struct waker writer;
+    int64_t wm;
+    bool idle, ended, drop; /* drop: closed here, what still comes is let go */
+    int end_kind;
+    uint64_t barrier;       /* the epoch it delivered and that has not passed yet; 0: none */
+    int barrier_kind;
+    int port;
+    struct edge *next;      /* of the consumer's list */
+};
+#define EXCHANGE_ROWS 1024
+
+struct edge *edge_new(struct runtime *rt);
+void edge_free(struct edge *e); /* both ends are done with it */
+
+/* Gives out what waits for room (watermark, idleness, builder); call when woken. */
+void edge_retry(struct edge *e);
+/* Producer. false: no room, and the waker `writer` will be called when there is. */
+bool edge_push(struct edge *e, struct batch *b); /* takes the reference when true */
+bool edge_flush_builder(struct edge *e);
+void edge_watermark(struct edge *e, int64_t wm); /* coalesced while there is no room */
+void edge_idle(struct edge *e);
+void edge_barrier(struct edge *e, uint64_t epoch, int kind); /* the builder is empty */
+void edge_end(struct edge *e, int kind);
+static inline bool edge_closed(struct edge *e) { return ring_closed(e->ring); }
+
+/* Consumer: the next message; counts the bytes of a batch as taken and wakes a waiting producer. */
+bool edge_pop(struct edge *e, struct msg *m);
+void edge_close(struct edge *e); /* wants no more */
+void edge_drain(struct edge *e); /* after close: lets go of what is inside; sets ended at END */
+
+/* ---- answers to epochs ------------------------------------------------------------------------------------ */
+
+/* Whoever takes part in an epoch answers it once: at its barrier or, having ended before, by having ended. Control counts
+ * participants, publishes the epoch, then answers for those that ended; a participant that ends stores `ended`, then
+ * looks at the epoch. Each stores, then loads what the other stored (seq_cst), so one of them answers; the exchange on
+ * `acked` makes it one only. */
+struct answer {
+    _Atomic uint64_t acked;
+    _Atomic bool ended;
+};
+void answer_epoch(struct runtime *rt, struct component *c, struct answer *a, uint64_t epoch);
+void answer_end(struct runtime *rt, struct component *c, struct answer *a);
+
+/* ---- links: an instance's outputs ------------------------------------------------------------------------- */
+
+enum event { EVENT_NONE, EVENT_BATCH, EVENT_WATERMARK, EVENT_IDLE, EVENT_BARRIER, EVENT_END };
+
+struct scatter; /* a hash exchange's side of one instance; exchange.c */
+
+struct link {
+    struct link *next;
+    int out;            /* of the instance */
+    struct inst *child; /* a call to the only consumer's channel ... */
+    int port;
+    int nedges;         /* ... or rings: one, or one per target worker */
+    struct edge **edges;
+    struct scatter *scatter; /* nedges > 1 */
+    bool closed;
+};
+
+struct scatter *scatter_new(struct inst *from, const struct plan_input *in, struct err *err);
+void scatter_free(struct scatter *s);
+/* Spreads rows over the link's edges. false: some target has no room; call again with the same rows. */
+bool scatter_rows(struct scatter *s, struct link *l, const struct rows *r);
+
+/* ---- instances ------------------------------------------------------------------------------------------------ */
+
+struct node;
+struct worker;
+
+struct inst {
+    struct op *op; /* NULL: passes everything through (the head of a source's rows) */
+    struct node *node;
+    struct worker *worker;
+    int index;          /* among the node's instances */
+    int slot;           /* in the worker's ready bitmap; -1: inside a chain */
+    struct inst *head;  /* of its chain: what is woken on its behalf */
+    struct edge *in;    /* input channels that are rings */
+    struct edge *turn;  /* whose turn it is */
+    int open_ports;     /* that have not ended */
+    /* per port */
+    int64_t port_wm[OP_PORTS];
+    bool port_idle[OP_PORTS], port_ended[OP_PORTS];
+    int port_channels[OP_PORTS];
+    struct link *links;
+    /* progress of the event at hand; see inst_run */
+    struct inst *busy_child;
+    enum event forward;
+    int forward_out, forward_kind;
+    struct link *forward_link;
+    int forward_edge;   /* the next edge of that link */
+    int64_t forward_ts;
+    uint64_t forward_epoch;
+    struct rows forward_rows;
+    bool more;          /* the operator has more to give */
+    bool done;          /* the operator is finished for ever */
+    bool finished;      /* gave END, or nobody wants its rows: inputs are closed */
+    bool cut;           /* ends without giving out what it holds */
+    struct batch *input; /* kept until the operator has taken it in full */
+    uint32_t wm_ports;   /* ports whose new watermark the operator has not been told */
+    bool barrier_due, end_due, idle_sent, ended;
+    int64_t wm_out;      /* without an operator: its output watermark */
+    uint64_t barrier_epoch;
+    int barrier_kind;
+    int64_t wm_sent;
+    _Atomic int64_t wm_shown; /* the same, for display */
+    struct link_change *changes; /* to be made at the next CHANGE barrier */
+    struct answer answer;
+    struct text image;      /* state frozen at the last FREEZE barrier */
+    struct inst *next_dirty;
+    bool dirty;             /* has rows in builders */
+};
+
+/* To be applied by the instance when the CHANGE barrier passes. */
+struct link_change {
+    struct link_change *next;
+    struct link *add, *remove;
+};
+
+struct inst *inst_new(struct node *n, struct worker *w, int index, struct err *err);
+void inst_free(struct inst *i);
+/* Opens and starts the operator; image, when not NULL, holds saved state of all instances of the node. */
+enum status inst_open(struct inst *i, const struct text *images, int nimages, struct err *err);
+/* Goes on until nothing can be done now. Returns true when it is to be called again soon. */
+bool inst_step(struct inst *i);
+struct pool *inst_pool(struct inst *i);
+void inst_flush_builders(struct inst *i);
+
+/* ---- workers ---------------------------------------------------------------------------------------------------- */
+
+#define READY_CHUNKS 64 /* of 64 instances each */
+
+struct worker {
+    struct task task;
+    struct runtime *rt;
+    int index;
+    struct host *host;
+    struct pool *pool;
+    _Atomic uint64_t ready[READY_CHUNKS];
+    struct inst *_Atomic heads[READY_CHUNKS * 64];
+    uint64_t mine[READY_CHUNKS]; /* bits taken over and not done yet */
+    int chunk;                   /* where the round stands */
+    _Atomic int chunks;          /* in use */
+    struct inst *dirty;          /* instances with rows in builders */
+    _Atomic bool paused; /* has seen runtime->pause and stands between steps */
+};
+
+struct worker *worker_new(struct runtime *rt, int index);
+void worker_free(struct worker *w);
+int worker_slot(struct worker *w, struct inst *i); /* control; publishes the head */
+void worker_release(struct worker *w, int slot);
+struct waker worker_waker(struct worker *w, int slot);
+
+/* ---- nodes and components ------------------------------------------------------------------------------------------ */
+
+struct node_input {
+    struct node *from;
+    int out;
+    const struct plan_input *plan; /* how rows travel; NULL: stay */
+};
+
+/* One plan node of the running graph, on all its workers. */
+struct node {
+    const struct plan *plan;
+    const struct operator_class *class; /* NULL: passes through */
+    uint64_t id;
+    char name[64];
+    struct component *component;
+    struct reader *reader; /* the head of a reader's rows */
+    const struct schema *schema;
+    const int *pick;       /* columns of the input to keep (a narrower view of a shared reader); NULL: all */
+    int nin;
+    struct node_input in[OP_PORTS];
+    int ninst;
+    struct inst **inst;
+    int users;             /* nodes, outlets, subscriptions that read it */
+    uint64_t stream_id;    /* the named stream this is the output of; 0: none */
+    struct keep *keep;     /* or NULL: the plan belongs to a catalog object */
+    enum on_error on_error;
+    struct node *next;     /* of the runtime's list */
+    bool gone;             /* taken out of the graph, not freed yet */
+    bool fresh;            /* of the change being prepared */
+};
+
+/* What shares a reader or an operator: one watermark-and-barrier domain. Joined as the graph changes. */
+struct component {
+    struct component *joined; /* into this one; follow with component_of */
+    _Atomic bool cancel;      /* readers stop, everything is cut */
+    _Atomic bool failed;
+    struct err err;           /* valid once failed is set */
+    _Atomic uint64_t epoch;   /* under way, or the last */
+    _Atomic int64_t waiting;  /* answers to it still missing */
+    struct component *next;
+};
+struct component *component_of(struct component *c);
+void component_fail(struct runtime *rt, struct component *c, const struct err *err);
+
+/* ---- readers -------------------------------------------------------------------------------------------------------- */
+
+struct reader *reader_new(struct runtime *rt, const struct object *source, const struct schema *schema,
+                          const struct plan *values, struct component *c, struct err *err);
+void reader_free(struct reader *r);
+int reader_parts(struct reader *r);                                /* source tasks */
+struct edge *reader_edge(struct reader *r, int part, int worker);  /* the producer end towards a worker */
+struct answer *reader_answer(struct reader *r, int part);
+const struct object *reader_object(struct reader *r); /* NULL: VALUES */
+const struct schema *reader_schema(struct reader *r);
+bool reader_pushed(struct reader *r);
+enum status reader_start(struct reader *r, struct err *err);
+void reader_stop(struct reader *r); /* no more rows: END(CUT) */
+bool reader_done(struct reader *r);
+/* Puts a barrier into every part as soon as each stands between two decoded batches; each part answers the epoch. */
+void reader_barrier(struct reader *r, uint64_t epoch, int kind);
+/* After a HOLD barrier: goes on; seek: from the positions kept at it. */
+void reader_resume(struct reader *r, bool seek);
+void reader_stats(struct reader *r, struct source_stats *out);
+
+/* The pushed kind; caller threads. */
+enum status reader_push(struct reader *r, struct batch *b, int64_t timeout_us, struct err *err);
+enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err);
+enum status reader_push_end(struct reader *r, struct err *err);
+
+/* ---- outlets and deliver tasks ------------------------------------------------------------------------------------------ */
+
+struct outlet *outlet_new(struct runtime *rt, struct node *from, struct component *c);
+void outlet_free(struct outlet *o);
+struct edge *outlet_edge(struct outlet *o, int i); /* the consumer end of instance i of the node */
+struct log *outlet_log(struct outlet *o);
+struct answer *outlet_answer(struct outlet *o);
+struct node *outlet_node(struct outlet *o);
+void outlet_start(struct runtime *rt, struct outlet *o);
+void outlet_close(struct outlet *o); /* no sink wants its rows any more */
+bool outlet_done(struct outlet *o);
+
+struct log;
+struct deliver *deliver_new(struct runtime *rt, const struct object *sink, struct log *log, struct component *c, struct err *err);
+void deliver_free(struct deliver *d);
+enum status deliver_start(struct runtime *rt, struct deliver *d, struct err *err);
+bool deliver_done(struct deliver *d);
+void deliver_cancel(struct deliver *d); /* give up now */
+const struct object *deliver_object(struct deliver *d);
+void deliver_stats(struct deliver *d, struct sink_stats *out);
+bool deliver_failed(struct deliver *d, struct err *err);
+
+/* ---- subscriptions ------------------------------------------------------------------------------------------------------------ */
+
+struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *plan, struct component *c, struct err *err);
+void sub_free(struct sub *s);
+struct edge *sub_edge(struct sub *s, int i);
+struct node *sub_node(struct sub *s);
+struct runtime *sub_runtime(struct sub *s);
+void sub_let_go(struct sub *s); /* closes its inputs; the caller uses it no more */
+void sub_drain(struct sub *s);  /* control, after that: lets go of what still comes */
+bool sub_closed(struct sub *s);
+bool sub_ended(struct sub *s);
+
+/* ---- the runtime ------------------------------------------------------------------------------------------------------------ */
+
+struct runtime {
+    struct run_config cfg;
+    struct env *env;
+    struct account *account;
+    int nworkers;
+    struct worker **workers;
+    struct host *driver; /* threads = 0 or simulation */
+    struct host *io;     /* non-blocking I/O tasks share one thread */
+    struct bell control; /* rung when something control may wait for has happened */
+    struct lock lock;     /* of the graph: control only */
+    struct node *nodes;
+    struct component *components;
+    struct run_reader *readers;
+    struct run_sink *sinks;
+    struct run_sub *subs;
+    uint64_t next_epoch;
+    _Atomic bool pause;   /* workers step nothing while it is set; see runtime_pause */
+};
+
+/* What runs, as control keeps it. */
+struct run_reader {
+    struct run_reader *next;
+    struct reader *reader;
+    struct node *scan; /* the head of its rows */
+    uint64_t source_id;
+};
+struct run_sink {
+    struct run_sink *next;
+    struct outlet *outlet;
+    struct deliver *deliver;
+    uint64_t sink_id;
+};
+struct run_sub {
+    struct run_sub *next;
+    struct sub *sub;
+};
+
+/* A plan's memory that running nodes need; the last of them frees it. */
+struct keep {
+    int refs;
+    struct arena *arena;
+};
+void keep_unref(struct keep *k);
+
+/* With the workers stopped between steps, control may free or replace instances. */
+void runtime_pause(struct runtime *rt);
+void runtime_resume(struct runtime *rt);
+
+/* Control, lock held. An epoch through all of a component; the one before must have been answered (epoch_wait), for a ring
+ * keeps room for one barrier. */
+void epoch_begin(struct runtime *rt, struct component *c, int kind);
+bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us);
+bool component_ended(struct runtime *rt, struct component *c); /* instances, readers, outlets and sinks */
+bool node_ended(const struct node *n);
+void node_free(struct runtime *rt, struct node *n); /* workers paused */
+/* Takes a consumer (an outlet or a subscription; whichever is not NULL) off node n, and with it all that fed only it. */
+enum status graph_detach(struct runtime *rt, struct node *n, struct outlet *o, struct sub *s, int64_t timeout_us, struct err *err);
+
+/* Where tasks of a kind live. blocking: a host of its own (*own), which the caller frees. */
+enum status runtime_host(struct runtime *rt, const char *name, bool blocking, struct host **own, struct host **out,
+                         struct err *err);
+void runtime_log(struct runtime *rt, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Control thread: waits until fact(ctx) or the deadline, stepping the driver when there is one. */
+bool runtime_wait(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us);
+
+#endif

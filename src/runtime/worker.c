@@ -1,0 +1,99 @@
+/* Workers: one task each, owning the instances of their key groups. Who has something for an instance sets its bit in
+ * the ready bitmap, then wakes the task; the worker takes whole words of bits and gives each ready instance one message in
+ * turn. Slots never move: a head is published by control before its first bit is set.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/run_int.h"
+
+#define STEP_US 200
+
+static void flush_dirty(struct worker *w)
+{
+    while (w->dirty) {
+        struct inst *i = w->dirty;
+        w->dirty = i->next_dirty;
+        i->dirty = false;
+        inst_flush_builders(i);
+    }
+}
+
+/* The next ready slot after the last one served, or -1. */
+static int next_ready(struct worker *w)
+{
+    int n = atomic_load_explicit(&w->chunks, memory_order_acquire);
+    for (int k = 0; k < n; k++) {
+        int c = (w->chunk + k) % n;
+        if (atomic_load_explicit(&w->ready[c], memory_order_relaxed))
+            w->mine[c] |= atomic_exchange_explicit(&w->ready[c], 0, memory_order_seq_cst);
+        if (!w->mine[c]) continue;
+        w->chunk = c;
+        return c * 64 + __builtin_ctzll(w->mine[c]);
+    }
+    return -1;
+}
+
+static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
+{
+    (void)wake_us;
+    struct worker *w = container_of(t, struct worker, task);
+    struct env *env = w->rt->env;
+    if (atomic_load(&w->rt->pause)) {
+        flush_dirty(w); /* whoever pauses us may free an instance that has ended: it must be on no list */
+        atomic_store(&w->paused, true);
+        bell_ring(&w->rt->control);
+        return STEP_WAIT;
+    }
+    for (int served = 0;; served++) {
+        int slot = next_ready(w);
+        if (slot < 0) break;
+        uint64_t bit = 1ull << (slot & 63);
+        w->mine[slot / 64] &= ~bit;
+        struct inst *i = atomic_load_explicit(&w->heads[slot], memory_order_acquire);
+        if (i && inst_step(i)) atomic_fetch_or_explicit(&w->ready[slot / 64], bit, memory_order_relaxed);
+        if (!w->mine[w->chunk]) w->chunk++; /* the next word's turn */
+        if (served % 4 == 3 && env_now_us(env) - now_us >= STEP_US) return STEP_AGAIN;
+    }
+    flush_dirty(w);
+    return next_ready(w) >= 0 ? STEP_AGAIN : STEP_WAIT;
+}
+
+static const struct task_class worker_class = {.name = "worker", .step = step};
+
+struct worker *worker_new(struct runtime *rt, int index)
+{
+    struct worker *w = mem_aligned(64, sizeof *w);
+    memset(w, 0, sizeof *w);
+    w->task.class = &worker_class;
+    w->rt = rt;
+    w->index = index;
+    w->pool = pool_new(rt->account);
+    w->task.pool = w->pool;
+    return w;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w) return;
+    pool_close(w->pool);
+    mem_free(w);
+}
+
+int worker_slot(struct worker *w, struct inst *i)
+{
+    for (int s = 0; s < READY_CHUNKS * 64; s++) {
+        if (atomic_load(&w->heads[s])) continue;
+        atomic_store_explicit(&w->heads[s], i, memory_order_release);
+        if (s / 64 >= atomic_load(&w->chunks)) atomic_store_explicit(&w->chunks, s / 64 + 1, memory_order_release);
+        return s;
+    }
+    return -1;
+}
+
+void worker_release(struct worker *w, int slot)
+{
+    if (slot >= 0) atomic_store_explicit(&w->heads[slot], NULL, memory_order_release);
+}
+
+struct waker worker_waker(struct worker *w, int slot)
+{
+    return (struct waker){.word = &w->ready[slot / 64], .bit = 1ull << (slot & 63), .task = &w->task};
+}
