@@ -39,6 +39,8 @@ void cli_error(struct cli *c, const char *file);
 void cli_message(struct cli *c);
 /* All of a file ("-": stdin) with a NUL at its end, for free(); NULL after a message. */
 char *cli_read(const char *path);
+/* A name of the command line as SQL takes it: as it is when plain or quoted, else quoted. For free(). */
+char *cli_identifier(const char *name);
 double cli_now(void); /* seconds, monotonic */
 
 /* run.c: `laminar run`, `laminar -c`. Returns the exit status. */
@@ -68,6 +70,8 @@ struct source_state {
     double percent;             /* < 0: unknown */
 };
 int sources_state(struct cli *c, struct source_state *out, int max);
+/* A line on stderr for everything that was skipped, left out or late. */
+void losses_tell(struct cli *c);
 
 /* progress.c: one line on stderr while `run` waits; nothing when stderr is no terminal. */
 struct progress {

@@ -43,10 +43,11 @@ static int start_streams(struct live *l)
     int rc = 0;
     for (char *name = strtok_r(names, ", ", &save); name && !rc && l->n < VIEWS_MAX;
          name = strtok_r(NULL, ", ", &save)) {
-        char sql[512];
+        char sql[512], *quoted = cli_identifier(name);
         size_t at = 0;
         snprintf(l->views[l->n++].name, sizeof l->views[0].name, "%s", name);
-        snprintf(sql, sizeof sql, "CREATE SINK live_%d FROM %s INTO BLACKHOLE", l->n, name);
+        snprintf(sql, sizeof sql, "CREATE SINK live_%d FROM %s INTO BLACKHOLE", l->n, quoted);
+        free(quoted);
         rc = lam_execute_next(l->c->session, sql, &at, NULL);
     }
     for (int i = 0; i < l->n && !rc; i++) rc = lam_subscribe(l->c->session, l->views[i].name, NULL, &l->views[i].sub);

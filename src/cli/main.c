@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -32,6 +33,11 @@ static const char usage[] =
     "\n"
     "Exit status: 0 success, 1 an SQL or run-time error, 2 wrong usage, 130 and 143 after SIGINT and SIGTERM.\n";
 
+/* Numbers of [LAM-NNNN] that the program itself gives. */
+#define LAM_E_SYNTAX    1000
+#define LAM_E_READ      5003
+#define LAM_E_NOT_FOUND 5010
+
 /* ---- helpers ------------------------------------------------------------------------------------ */
 
 double cli_now(void)
@@ -39,6 +45,11 @@ double cli_now(void)
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void cannot_read(const char *path, int code, const char *why)
+{
+    fprintf(stderr, "laminar: [LAM-%04d] cannot read %s: %s\n", code, strcmp(path, "-") ? path : "stdin", why);
 }
 
 char *cli_read(const char *path)
@@ -54,7 +65,7 @@ char *cli_read(const char *path)
         f = NULL;
     }
     if (!f) {
-        fprintf(stderr, "laminar: cannot read %s: %s\n", path, strerror(errno));
+        cannot_read(path, errno == ENOENT ? LAM_E_NOT_FOUND : LAM_E_READ, strerror(errno));
         return NULL;
     }
     FILE *mem = open_memstream(&text, &n);
@@ -64,9 +75,24 @@ char *cli_read(const char *path)
     fclose(mem);
     if (!is_stdin) fclose(f);
     if (!bad && !memchr(text, 0, n)) return text;
-    fprintf(stderr, "laminar: cannot read %s: %s\n", path, bad ? strerror(errno) : "it holds a NUL byte; SQL is text");
+    cannot_read(path, bad ? LAM_E_READ : LAM_E_SYNTAX, bad ? strerror(errno) : "it holds a NUL byte; SQL is text");
     free(text);
     return NULL;
+}
+
+char *cli_identifier(const char *name)
+{
+    bool plain = *name && strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name);
+    size_t n = strlen(name);
+    if (plain || (n > 1 && name[0] == '"' && name[n - 1] == '"')) return strdup(name);
+    char *quoted = malloc(2 * n + 3), *to = quoted;
+    *to++ = '"';
+    for (; *name; name++) {
+        if (*name == '"') *to++ = '"';
+        *to++ = *name;
+    }
+    strcpy(to, "\"");
+    return quoted;
 }
 
 void cli_error(struct cli *c, const char *file)
@@ -84,16 +110,18 @@ void cli_message(struct cli *c)
     fprintf(stderr, "%s\n%s%s%s", lam_errmsg(c->session), *hint ? "hint: " : "", hint, *hint ? "\n" : "");
 }
 
+/* Errors that lam_wait is going to tell are not told twice. */
 static void log_line(void *ctx, int level, const char *message)
 {
-    (void)ctx;
-    if (level <= 1) fprintf(stderr, "%s: %s\n", level ? "warning" : "error", message);
+    const struct cli *c = ctx;
+    bool waits = (c->script || c->command) && !c->live;
+    if (level == 1 || (level == 0 && !waits)) fprintf(stderr, "%s: %s\n", level ? "warning" : "error", message);
 }
 
 int cli_open(struct cli *c)
 {
     c->cfg.size = sizeof c->cfg;
-    if (!c->quiet) c->cfg.log = log_line;
+    if (!c->quiet) c->cfg.log = log_line, c->cfg.log_ctx = c;
     int rc = lam_open(NULL, &c->cfg, &c->db);
     if (!rc) rc = lam_session_open(c->db, &c->session);
     for (int i = 0; !rc && i < c->n_vars; i++) rc = lam_set_var(c->session, c->vars[i].name, c->vars[i].value);
@@ -142,7 +170,7 @@ static long number(const char *option, const char *value, long most)
     errno = 0;
     long n = strtol(value, &end, 10);
     if (errno || end == value || *end || n < 1 || n > most)
-        refuse("%s takes a whole number above 0, not \"%s\"", option, value);
+        refuse("%s takes a whole number from 1 to %ld, not \"%s\"", option, most, value);
     return n;
 }
 
@@ -155,14 +183,20 @@ static void add_var(struct cli *c, char *text)
     c->vars[c->n_vars++] = (struct cli_var){text, equals + 1};
 }
 
+static void once(const char **to, const char *name, const char *value)
+{
+    if (*to) refuse("%s is given twice", name);
+    *to = value;
+}
+
 static void set_option(struct cli *c, const char *name, char *value)
 {
     if (!strcmp(name, "--print"))
-        c->print = value;
+        once(&c->print, name, value);
     else if (!strcmp(name, "--live"))
-        c->live = value;
+        once(&c->live, name, value);
     else if (!strcmp(name, "--replay"))
-        c->replay = value, c->cfg.replay = true;
+        once(&c->replay, name, value), c->cfg.replay = true;
     else if (!strcmp(name, "--format"))
         c->format_name = one_of(name, value, (const char *[]){"box", "tsv", "csv", "json", "jsonl", "jsonlines", NULL});
     else if (!strcmp(name, "--eof"))
@@ -178,30 +212,68 @@ static void set_option(struct cli *c, const char *name, char *value)
     else if (!strcmp(name, "--set"))
         add_var(c, value);
     else
-        c->command = value; /* -c */
+        once(&c->command, name, value); /* -c */
 }
+
+/* Those that take a value, then those that take none. */
+static const char *const options[] = {"--print",     "--live",    "--replay", "--format", "--eof", "--on-error",
+                                      "--changelog", "--workers", "--batch",  "--set",    "-c",    "--quiet",
+                                      "--help",      "--version", "-q",       "-h",       "-V",    NULL};
+#define OPTIONS_WITH_VALUE 11
 
 static bool takes_value(const char *name)
 {
-    static const char *const names[] = {"--print",     "--live",    "--replay", "--format", "--eof", "--on-error",
-                                        "--changelog", "--workers", "--batch",  "--set",    "-c",    NULL};
-    for (int i = 0; names[i]; i++)
-        if (!strcmp(name, names[i])) return true;
+    for (int i = 0; i < OPTIONS_WITH_VALUE; i++)
+        if (!strcmp(name, options[i])) return true;
     return false;
 }
 
-static void flag(struct cli *c, const char *name)
+/* Slips that turn one name into the other: letters added, dropped or changed. */
+static int slips(const char *a, const char *b)
 {
+    int row[64], n = (int)strlen(b);
+    if (n > 62) return 99;
+    for (int i = 0; i <= n; i++) row[i] = i;
+    for (int k = 1; *a; a++, k++) {
+        int diagonal = row[0];
+        row[0] = k;
+        for (int i = 1; i <= n; i++) {
+            int best = diagonal + (*a != b[i - 1]);
+            if (row[i] + 1 < best) best = row[i] + 1;
+            if (row[i - 1] + 1 < best) best = row[i - 1] + 1;
+            diagonal = row[i];
+            row[i] = best;
+        }
+    }
+    return row[n];
+}
+
+_Noreturn static void refuse_option(const char *name)
+{
+    const char *near = NULL;
+    int best = 3;
+    for (int i = 0; options[i]; i++) {
+        int n = options[i][1] == '-' ? slips(name, options[i]) : 99;
+        if (n < best) best = n, near = options[i];
+    }
+    if (near) refuse("unknown option %s; did you mean %s?", name, near);
+    refuse("unknown option %s", name);
+}
+
+static void flag(struct cli *c, const char *name, bool has_value)
+{
+    bool known = false;
+    for (int i = OPTIONS_WITH_VALUE; options[i]; i++) known |= !strcmp(name, options[i]);
+    if (!known) refuse_option(name);
+    if (has_value) refuse("%s takes no value", name);
     if (!strcmp(name, "--quiet") || !strcmp(name, "-q")) {
         c->quiet = true;
     } else if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
         fputs(usage, stdout);
         exit(EXIT_OK);
-    } else if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+    } else {
         printf("laminar %s\n", lam_version());
         exit(EXIT_OK);
-    } else {
-        refuse("unknown option %s", name);
     }
 }
 
@@ -231,7 +303,7 @@ static void parse(struct cli *c, int argc, char **argv)
             set_option(c, argv[i], equals ? equals + 1 : argv[i + 1]);
             i += !equals;
         } else {
-            flag(c, argv[i]);
+            flag(c, argv[i], equals);
         }
     }
     if (is_run && !c->script) refuse("run needs a script: laminar run FILE.sql");
@@ -239,9 +311,17 @@ static void parse(struct cli *c, int argc, char **argv)
     if (!c->script && !c->command && !isatty(0)) c->script = "-";
 }
 
+/* A standard descriptor that came closed would be given to the next file opened, and be read or written in its place. */
+static void keep_standard_descriptors(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd) _exit(EXIT_USAGE);
+}
+
 int main(int argc, char **argv)
 {
     struct cli c = {0};
+    keep_standard_descriptors();
     parse(&c, argc, argv);
     if (!c.format_name) c.format_name = isatty(1) ? "box" : "tsv";
     print_format_of(c.format_name, &c.format);

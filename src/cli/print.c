@@ -4,6 +4,7 @@
 #include "cli/datum.h"
 #include "cli/grid.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,10 @@ int print_stream(FILE *out, struct ArrowArrayStream *s, enum print_format format
                 print_rows(out, &x, &a, format, begin);
             begin = false;
             a.release(&a);
+            if (ferror(out)) {
+                rc = errno ? errno : EIO;
+                break;
+            }
         }
         if (t && !rc) grid_print(out, t);
         if (!t && begin && !rc) print_rows(out, &x, NULL, format, true);

@@ -1,19 +1,63 @@
 /* Scripts and commands: execute, print, wait. SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define PROGRESS_US 250000
 
+/* An error that came with the rows: its place is the statement. */
+static void tell_rows_error(const char *file, const char *sql, size_t from, const char *why)
+{
+    int line = 1, column = 1;
+    for (bool comment = false; sql[from]; from++) {
+        if (!comment && sql[from] == '-' && sql[from + 1] == '-') comment = true;
+        if (sql[from] == '\n') comment = false;
+        if (!comment && !isspace((unsigned char)sql[from])) break;
+    }
+    for (size_t i = 0; i < from; i++) {
+        column = sql[i] == '\n' ? 1 : column + 1;
+        line += sql[i] == '\n';
+    }
+    fprintf(stderr, "%s:%d:%d: %s\n", file, line, column, why);
+}
+
+/* What went wrong with stdout itself; a reader that has gone is no error. */
+static int cannot_write(int error)
+{
+    struct pollfd p = {.fd = 1};
+    if (error == EPIPE || (poll(&p, 1, 0) == 1 && p.revents & POLLERR)) return EXIT_OK;
+    fprintf(stderr, "laminar: [LAM-5004] cannot write to stdout: %s\n", strerror(error));
+    return EXIT_RUN;
+}
+
+static int print_result(struct cli *c, struct ArrowArrayStream *s, const char *file, const char *sql, size_t from)
+{
+    char *why = NULL;
+    int rc = print_stream(stdout, s, c->format, &why), status = EXIT_OK;
+    errno = rc;
+    if (stop_signal()) {
+        status = stop_status();
+    } else if (fflush(stdout) || ferror(stdout)) {
+        status = cannot_write(errno ? errno : EIO);
+    } else if (rc) {
+        tell_rows_error(file, sql, from, why ? why : strerror(rc));
+        status = EXIT_RUN;
+    }
+    free(why);
+    return status;
+}
+
 int run_statements(struct cli *c, const char *file, const char *sql, size_t *results)
 {
     size_t at = 0;
     for (int rc;;) {
         struct ArrowArrayStream s = {0};
-        char *why = NULL;
+        size_t from = at;
         rc = lam_execute_next(c->session, sql, &at, &s);
         if (rc == LAM_END) return EXIT_OK;
         if (rc) {
@@ -23,23 +67,25 @@ int run_statements(struct cli *c, const char *file, const char *sql, size_t *res
         }
         if (!s.release) continue;
         ++*results;
-        rc = print_stream(stdout, &s, c->format, &why);
-        fflush(stdout);
-        if (rc && !stop_signal()) fprintf(stderr, "%s\n", why ? why : strerror(rc));
-        free(why);
-        if (rc) return stop_signal() ? stop_status() : EXIT_RUN;
+        if ((rc = print_result(c, &s, file, sql, from))) return rc;
+        if (ferror(stdout)) return EXIT_OK; /* nobody reads any more */
     }
 }
 
 /* --print is a sink like any other, made in the same change as the script's streams. */
 static int add_print(struct cli *c)
 {
-    char sql[512];
-    snprintf(sql, sizeof sql, "CREATE SINK laminar_print FROM %s INTO STDOUT (format = '%s'%s%s%s)", c->print,
-             c->format_name, c->changelog ? ", changelog = '" : "", c->changelog ? c->changelog : "",
-             c->changelog ? "'" : "");
-    size_t at = 0;
-    if (!lam_execute_next(c->session, sql, &at, NULL)) return EXIT_OK;
+    char *sql, *name = cli_identifier(c->print);
+    size_t n, at = 0;
+    FILE *out = open_memstream(&sql, &n);
+    fprintf(out, "CREATE SINK laminar_print FROM %s INTO STDOUT (format = '%s'", name, c->format_name);
+    if (c->changelog) fprintf(out, ", changelog = '%s'", c->changelog);
+    fputc(')', out);
+    fclose(out);
+    int rc = lam_execute_next(c->session, sql, &at, NULL);
+    free(name);
+    free(sql);
+    if (!rc) return EXIT_OK;
     fprintf(stderr, "--print %s: ", c->print);
     cli_message(c);
     return EXIT_RUN;
@@ -97,12 +143,13 @@ int run_script(struct cli *c)
     char *text = c->command ? strdup(c->command) : cli_read(c->script);
     if (!text) return EXIT_RUN;
     int status = cli_open(c);
-    if (!status) status = run(c, c->command ? "command" : strcmp(c->script, "-") ? c->script : "stdin", text);
+    if (!status) {
+        status = run(c, c->command ? "command" : strcmp(c->script, "-") ? c->script : "stdin", text);
+        if (!c->quiet && status != EXIT_RUN) losses_tell(c);
+    }
     cli_close(c);
     free(text);
-    if (fflush(stdout) && !status && errno != EPIPE) {
-        fprintf(stderr, "laminar: cannot write to stdout: %s\n", strerror(errno));
-        status = EXIT_RUN;
-    }
+    errno = 0;
+    if ((fflush(stdout) || ferror(stdout)) && !status && !stop_signal()) status = cannot_write(errno ? errno : EIO);
     return status;
 }

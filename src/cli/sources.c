@@ -1,59 +1,73 @@
-/* How far the sources are. SPDX-License-Identifier: Apache-2.0 */
-#include "cli/cli.h"
-#include "cli/datum.h"
+/* How far the sources are, and what was lost on the way. SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-static int64_t column_named(const struct ArrowSchema *x, const char *name)
-{
-    for (int64_t i = 0; i < x->n_children; i++)
-        if (!strcmp(x->children[i]->name, name)) return i;
-    return -1;
-}
+struct states {
+    struct source_state *out;
+    int n, max;
+};
 
-static double number_at(const struct ArrowSchema *x, const struct ArrowArray *a, const char *name, int64_t row)
+static void add_state(void *ctx, const struct show_row *r)
 {
-    int64_t c = column_named(x, name);
-    return c < 0 ? NAN : datum_number(x->children[c], a->children[c], row);
-}
-
-static int64_t time_at(const struct ArrowSchema *x, const struct ArrowArray *a, const char *name, int64_t row)
-{
-    int64_t c = column_named(x, name);
-    if (c < 0 || strncmp(x->children[c]->format, "tsu", 3) || datum_is_null(a->children[c], row)) return INT64_MIN;
-    return ((const int64_t *)a->children[c]->buffers[1])[a->children[c]->offset + row];
-}
-
-static void read_row(const struct ArrowSchema *x, const struct ArrowArray *a, int64_t row, struct source_state *out)
-{
-    size_t n;
-    *out = (struct source_state){0};
-    if (x->n_children && datum_is_text(x->children[0])) {
-        const char *p = datum_bytes(x->children[0], a->children[0], row, &n);
-        snprintf(out->name, sizeof out->name, "%.*s", (int)n, p);
-    }
-    double rows = number_at(x, a, "rows", row), percent = number_at(x, a, "percent", row);
-    out->rows = isnan(rows) ? 0 : (int64_t)rows;
-    out->percent = isnan(percent) ? -1 : percent;
-    out->watermark_us = time_at(x, a, "watermark", row);
+    struct states *s = ctx;
+    if (s->n == s->max) return;
+    struct source_state *to = &s->out[s->n++];
+    double percent = show_number(r, "percent");
+    show_text(r, "source_name", to->name, sizeof to->name);
+    to->rows = show_count(r, "rows");
+    to->percent = isnan(percent) ? -1 : percent;
+    to->watermark_us = show_time(r, "watermark");
 }
 
 int sources_state(struct cli *c, struct source_state *out, int max)
 {
-    struct ArrowArrayStream s = {0};
-    struct ArrowSchema x;
-    struct ArrowArray a;
-    int n = 0;
-    if (lam_execute(c->session, "SHOW SOURCES", &s) || !s.release) return 0;
-    if (!s.get_schema(&s, &x)) {
-        while (!s.get_next(&s, &a) && a.release) {
-            for (int64_t row = 0; row < a.length && n < max; row++) read_row(&x, &a, row, &out[n++]);
-            a.release(&a);
-        }
-        x.release(&x);
-    }
-    s.release(&s);
-    return n;
+    struct states s = {out, 0, max};
+    show_each(c, "SHOW SOURCES", add_state, &s);
+    return s.n;
+}
+
+/* ---- losses -------------------------------------------------------------------------------------------- */
+
+static void tell(const struct show_row *r, const char *kind, const char *count, const char *what, const char *example)
+{
+    char name[128], text[300];
+    int64_t n = show_count(r, count);
+    if (!n) return;
+    show_text(r, kind, name, sizeof name);
+    show_text(r, example, text, sizeof text);
+    fprintf(stderr, "warning: %.*s \"%s\": %s: %lld%s%s%s\n", (int)strcspn(kind, "_"), kind, name, what, (long long)n,
+            *text ? " (such as " : "", text, *text ? ")" : "");
+}
+
+static void tell_source(void *ctx, const struct show_row *r)
+{
+    (void)ctx;
+    tell(r, "source_name", "bad_rows", "records skipped because they cannot be read", "last_error");
+    tell(r, "source_name", "null_fields", "fields set to NULL because they cannot be read", "last_error");
+    tell(r, "source_name", "null_times", "rows skipped because they have no event time", "");
+    tell(r, "source_name", "late_rows", "late rows skipped", "");
+}
+
+static void tell_stream(void *ctx, const struct show_row *r)
+{
+    (void)ctx;
+    tell(r, "stream_name", "late_rows", "late rows left out", "late_example");
+    tell(r, "stream_name", "row_errors", "row errors", "last_error");
+}
+
+static void tell_sink(void *ctx, const struct show_row *r)
+{
+    (void)ctx;
+    tell(r, "sink_name", "late_rows", "late rows left out", "");
+    tell(r, "sink_name", "row_errors", "row errors", "last_error");
+    tell(r, "sink_name", "errors", "errors", "last_error");
+}
+
+void losses_tell(struct cli *c)
+{
+    show_each(c, "SHOW SOURCES", tell_source, NULL);
+    show_each(c, "SHOW STREAMS", tell_stream, NULL);
+    show_each(c, "SHOW SINKS", tell_sink, NULL);
 }

@@ -288,7 +288,7 @@ static enum status at_end(struct file_source *f, struct split *p, struct err *er
 {
     struct file_info info;
     TRY(file_info(p->file, &info, err));
-    if (info.size < p->at) {
+    if (info.size < p->at || info.size < p->size) { /* its size when it was opened: what was cut off is missing */
         err_set(err, E_READ, "\"%s\" shrank to %lld bytes while it was read, at byte %lld", p->path, (long long)info.size,
                 (long long)p->at);
         err_hint(err, "writers should replace a file by renaming a new one, or append to it");

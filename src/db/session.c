@@ -155,6 +155,7 @@ static enum status drop_object(struct lam_session *s, const struct object *o, bo
         err_hint(err, "close it first");
         return E_DEPENDENT;
     }
+    runtime_forget(db->runtime, o->id);
     lock_take(&db->lock);
     catalog_remove(db, o);
     lock_give(&db->lock);

@@ -27,13 +27,13 @@ static void show_sources(struct lam_db *db, struct table *t)
         const struct object *o = e->object;
         if (o->kind != OBJECT_SOURCE) continue;
         struct source_stats s;
-        bool runs = runtime_source_stats(db->runtime, o->id, &s);
+        bool ran = runtime_source_stats(db->runtime, o->id, &s);
         table_text(t, o->name);
         table_text(t, o->connector ? o->connector->name : NULL);
         table_text(t, o->format ? o->format->name : NULL);
         table_text(t, o->schema->time_column < 0 ? NULL : o->schema->fields[o->schema->time_column].name);
-        table_text(t, !runs ? "STOPPED" : s.ended ? "ENDED" : s.idle ? "IDLE" : "RUNNING");
-        if (!runs) {
+        table_text(t, !s.running ? "STOPPED" : s.ended ? "ENDED" : s.idle ? "IDLE" : "RUNNING");
+        if (!ran) {
             for (int i = 0; i < 9; i++) table_null(t);
             continue;
         }
@@ -61,10 +61,10 @@ static void show_streams(struct lam_db *db, struct table *t)
         const struct object *o = e->object;
         if (o->kind != OBJECT_STREAM) continue;
         struct stream_stats s;
-        bool runs = runtime_stream_stats(db->runtime, o->id, &s);
+        bool ran = runtime_stream_stats(db->runtime, o->id, &s);
         table_text(t, o->name);
-        table_text(t, !runs ? "STOPPED" : s.ended ? "ENDED" : "RUNNING");
-        if (runs) {
+        table_text(t, !s.running ? "STOPPED" : s.ended ? "ENDED" : "RUNNING");
+        if (ran) {
             table_int(t, (int64_t)s.rows_out);
             table_int(t, (int64_t)s.late);
             table_int(t, (int64_t)s.errors);
@@ -80,8 +80,9 @@ static void show_streams(struct lam_db *db, struct table *t)
 
 static void show_sinks(struct lam_db *db, struct table *t)
 {
-    static const char *const names[] = {"sink_name", "input", "connector", "format", "state", "rows", "bytes", "writes", "errors", "retries", "lag_rows", "lag_bytes", "last_error"};
-    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_INT64, T_INT64, T_INT64, T_INT64, T_INT64, T_INT64, T_INT64, T_VARCHAR};
+    static const char *const names[] = {"sink_name", "input", "connector", "format", "state", "rows", "bytes", "writes", "errors", "retries", "lag_rows", "lag_bytes", "late_rows", "row_errors", "last_error"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_INT64, T_INT64, T_INT64,
+                                         T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64, T_VARCHAR};
     columns(t, names, types, countof(names));
     for (struct entry *e = db->objects; e; e = e->next) {
         const struct object *o = e->object;
@@ -94,7 +95,8 @@ static void show_sinks(struct lam_db *db, struct table *t)
         table_text(t, o->format ? o->format->name : NULL);
         table_text(t, runs ? s.state : "STOPPED");
         const int64_t counts[] = {(int64_t)s.rows,    (int64_t)s.bytes,    (int64_t)s.writes, (int64_t)s.errors,
-                                  (int64_t)s.retries, (int64_t)s.lag_rows, s.lag_bytes};
+                                  (int64_t)s.retries, (int64_t)s.lag_rows, s.lag_bytes,        (int64_t)s.late,
+                                  (int64_t)s.row_errors};
         for (size_t i = 0; i < countof(counts); i++)
             if (runs)
                 table_int(t, counts[i]);

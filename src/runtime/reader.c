@@ -274,14 +274,19 @@ static void note_bad(struct part *p, struct split *s)
     note_write(&p->last_error, d->last.text);
 }
 
+/* Says whose error it is. */
+static void name_error(const struct reader *r, struct err *err)
+{
+    char text[sizeof err->text];
+    if (!r->object || !err) return;
+    snprintf(text, sizeof text, "source \"%.80s\": %.380s", r->object->name, err->text);
+    memcpy(err->text, text, sizeof text);
+}
+
 static void part_fail(struct part *p, const struct err *err)
 {
     struct err e = *err;
-    if (p->reader->object) {
-        char text[sizeof e.text];
-        snprintf(text, sizeof text, "source \"%.80s\": %.380s", p->reader->object->name, err->text);
-        memcpy(e.text, text, sizeof text);
-    }
+    name_error(p->reader, &e);
     component_fail(p->reader->rt, p->reader->component, &e);
 }
 
@@ -859,6 +864,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     for (int i = 0; i < r->nparts; i++) make_part(r, i);
     for (int i = 0; r->class && !st && i < r->nparts; i++) st = open_part(&r->parts[i], i ? NULL : first, err);
     if (st) {
+        name_error(r, err);
         if (first && !r->parts[0].source) r->parts[0].source = first;
         reader_free(r);
         return NULL;

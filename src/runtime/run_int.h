@@ -303,6 +303,25 @@ void sub_drain(struct sub *s);  /* control, after that: lets go of what still co
 bool sub_closed(struct sub *s);
 bool sub_ended(struct sub *s);
 
+/* ---- what ran --------------------------------------------------------------------------------------------------------------------- */
+
+struct run_reader;
+struct run_sub;
+struct past;
+/* Note the counts of what is about to be freed. */
+void past_reader(struct runtime *rt, const struct run_reader *r);
+void past_stream(struct runtime *rt, struct node *n);
+void past_query(struct runtime *rt, const struct run_sub *s);
+struct past *past_find(struct runtime *rt, uint64_t id); /* of a source or stream; NULL: nothing is gone */
+const struct source_stats *past_source_stats(const struct past *p);
+const struct stream_stats *past_stream_stats(const struct past *p);
+void past_drop(struct runtime *rt, uint64_t id); /* 0: all */
+/* Counts are added; the later text stays. */
+void source_stats_add(struct source_stats *to, const struct source_stats *s);
+void stream_stats_add(struct stream_stats *to, const struct stream_stats *s);
+/* Adds the counts of a node and of what it reads, down to named streams and sources. */
+void node_stats(struct node *n, struct stream_stats *out);
+
 /* ---- the runtime ------------------------------------------------------------------------------------------------------------ */
 
 struct runtime {
@@ -320,6 +339,7 @@ struct runtime {
     struct run_reader *readers;
     struct run_sink *sinks;
     struct run_sub *subs;
+    struct past *past;
     uint64_t next_epoch;
     _Atomic bool pause;   /* workers step nothing while it is set; see runtime_pause */
 };

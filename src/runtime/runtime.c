@@ -274,12 +274,28 @@ static void free_sink(struct run_sink *s)
     mem_free(s);
 }
 
+static void free_sub(struct runtime *rt, struct run_sub *s)
+{
+    past_query(rt, s);
+    sub_free(s->sub);
+    mem_free(s);
+}
+
+static void free_reader(struct runtime *rt, struct run_reader *r)
+{
+    past_reader(rt, r);
+    reader_free(r->reader);
+    mem_free(r);
+}
+
 /* Everything of an ended component; workers are paused. Outlets and subscriptions before the nodes they hang on. */
 static void free_component(struct runtime *rt, struct component *c)
 {
     REMOVE_IF(rt->sinks, struct run_sink, s, in_component(outlet_node(s->outlet)->component, c), free_sink(s))
-    REMOVE_IF(rt->subs, struct run_sub, s, in_component(sub_node(s->sub)->component, c), (sub_free(s->sub), mem_free(s)))
-    REMOVE_IF(rt->readers, struct run_reader, r, in_component(r->scan->component, c), (reader_free(r->reader), mem_free(r)))
+    for (struct node *n = rt->nodes; n; n = n->next)
+        if (in_component(n->component, c)) past_stream(rt, n);
+    REMOVE_IF(rt->subs, struct run_sub, s, in_component(sub_node(s->sub)->component, c), free_sub(rt, s))
+    REMOVE_IF(rt->readers, struct run_reader, r, in_component(r->scan->component, c), free_reader(rt, r))
     REMOVE_IF(rt->nodes, struct node, n, in_component(n->component, c), node_free(rt, n))
 }
 
@@ -299,13 +315,13 @@ static void free_joined(struct runtime *rt, struct component *c)
 static void free_gone(struct runtime *rt)
 {
     REMOVE_IF(rt->subs, struct run_sub, s, sub_closed(s->sub) && sub_node(s->sub)->gone && node_ended(sub_node(s->sub)),
-              (sub_free(s->sub), mem_free(s)))
+              free_sub(rt, s))
     REMOVE_IF(rt->readers, struct run_reader, r, r->scan->gone && reader_done(r->reader) && node_ended(r->scan),
-              (r->scan->reader = NULL, reader_free(r->reader), mem_free(r)))
+              (r->scan->reader = NULL, free_reader(rt, r)))
     for (bool again = true; again;) {
         again = false;
         REMOVE_IF(rt->nodes, struct node, n, n->gone && !n->reader && node_ended(n) && n->users <= 0,
-                  (again = true, node_free(rt, n)))
+                  (again = true, past_stream(rt, n), node_free(rt, n)))
         if (again) break;
     }
 }
@@ -474,6 +490,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     host_free(rt->driver);
     for (int i = 0; i < rt->nworkers; i++) worker_free(rt->workers[i]);
     mem_free(rt->workers);
+    past_drop(rt, 0);
     lock_give(&rt->lock);
     lock_done(&rt->lock);
     mem_free(rt);
@@ -532,25 +549,23 @@ enum status runtime_push_end(struct runtime *rt, uint64_t source_id, struct err 
 
 bool runtime_source_stats(struct runtime *rt, uint64_t source_id, struct source_stats *out)
 {
-    bool found = false;
     lock_take(&rt->lock);
+    struct past *p = past_find(rt, source_id);
+    bool found = p != NULL;
+    *out = (struct source_stats){.size = -1, .watermark = TS_MIN};
+    if (p) source_stats_add(out, past_source_stats(p));
     for (struct run_reader *r = rt->readers; r; r = r->next) {
-        if (r->source_id != source_id || found) continue;
-        reader_stats(r->reader, out);
-        found = true;
-    }
-    lock_give(&rt->lock);
-    return found;
-}
-
-bool runtime_sink_stats(struct runtime *rt, uint64_t sink_id, struct sink_stats *out)
-{
-    bool found = false;
-    lock_take(&rt->lock);
-    for (struct run_sink *s = rt->sinks; s; s = s->next) {
-        if (s->sink_id != sink_id) continue;
-        deliver_stats(s->deliver, out);
-        found = true;
+        if (r->source_id != source_id) continue;
+        struct source_stats s;
+        reader_stats(r->reader, &s);
+        bool first = !out->running;
+        source_stats_add(out, &s);
+        out->running = found = true;
+        out->ended = (first || out->ended) && s.ended;
+        out->idle = (first || out->idle) && s.idle;
+        out->size = first ? s.size : s.size < 0 || out->size < 0 ? -1 : out->size + s.size;
+        out->position += s.position;
+        if (first || s.watermark < out->watermark) out->watermark = s.watermark;
     }
     lock_give(&rt->lock);
     return found;
@@ -572,19 +587,50 @@ static void add_node_stats(struct node *n, struct stream_stats *out, int depth)
         if (!n->in[p].from->stream_id) add_node_stats(n->in[p].from, out, depth + 1);
 }
 
-bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_stats *out)
+void node_stats(struct node *n, struct stream_stats *out) { add_node_stats(n, out, 0); }
+
+bool runtime_sink_stats(struct runtime *rt, uint64_t sink_id, struct sink_stats *out)
 {
     bool found = false;
     lock_take(&rt->lock);
-    for (struct node *n = rt->nodes; n; n = n->next) {
-        if (n->stream_id != stream_id || found) continue;
+    for (struct run_sink *s = rt->sinks; s; s = s->next) {
+        if (s->sink_id != sink_id) continue;
+        deliver_stats(s->deliver, out);
+        struct node *n = outlet_node(s->outlet);
+        struct stream_stats own = {0};
+        if (!n->stream_id) node_stats(n, &own);
+        out->late = own.late;
+        out->row_errors = own.errors;
+        if (!out->last_error[0]) snprintf(out->last_error, sizeof out->last_error, "%s", own.last_error);
         found = true;
-        memset(out, 0, sizeof *out);
-        out->watermark = TS_MAX;
-        out->running = true;
-        out->ended = node_ended(n);
-        add_node_stats(n, out, 0);
     }
     lock_give(&rt->lock);
     return found;
+}
+
+bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_stats *out)
+{
+    lock_take(&rt->lock);
+    struct past *p = past_find(rt, stream_id);
+    bool found = p != NULL;
+    *out = (struct stream_stats){.watermark = TS_MIN};
+    if (p) stream_stats_add(out, past_stream_stats(p));
+    for (struct node *n = rt->nodes; n; n = n->next) {
+        if (n->stream_id != stream_id) continue;
+        struct stream_stats s = {.watermark = TS_MAX};
+        node_stats(n, &s);
+        stream_stats_add(out, &s);
+        out->watermark = s.watermark;
+        out->ended = (!out->running || out->ended) && node_ended(n);
+        out->running = found = true;
+    }
+    lock_give(&rt->lock);
+    return found;
+}
+
+void runtime_forget(struct runtime *rt, uint64_t id)
+{
+    lock_take(&rt->lock);
+    past_drop(rt, id);
+    lock_give(&rt->lock);
 }

@@ -95,6 +95,7 @@ struct source_stats {
 };
 struct sink_stats {
     uint64_t rows, bytes, writes, errors, retries, lag_rows;
+    uint64_t late, row_errors; /* of a query that is the sink's own */
     int64_t lag_bytes;
     const char *state; /* OPENING, RUNNING, RETRYING, PAUSED, BLOCKED, CLOSED, FAILED */
     char last_error[200];
@@ -105,8 +106,10 @@ struct stream_stats {
     bool running, ended;
     char late_example[200], last_error[200];
 };
+/* Of all readers and instances of the object since it was created, those that have ended too. false: nothing has run. */
 bool runtime_source_stats(struct runtime *rt, uint64_t source_id, struct source_stats *out);
 bool runtime_sink_stats(struct runtime *rt, uint64_t sink_id, struct sink_stats *out);
 bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_stats *out);
+void runtime_forget(struct runtime *rt, uint64_t object_id); /* the object is dropped */
 
 #endif

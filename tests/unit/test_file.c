@@ -135,6 +135,26 @@ static void follows_what_is_appended(void **state)
     harness_source_end(s);
 }
 
+/* Rows cut off before they were read are missing all the same. */
+static void notices_a_cut_ahead(void **state)
+{
+    (void)state;
+    const char *path = in_folder(folder, "cut.csv");
+    static char big[700001];
+    memset(big, '1', sizeof big - 1);
+    write_file(path, big, "w");
+    struct source *s = harness_source(&h, "file", "path", path, NULL);
+    struct payload p;
+    struct text t = {0};
+    ok(s->class->poll(s, 0, 0, &p, &h.err));
+    assert_true(p.n < 600000);
+    assert_int_equal(truncate(path, 600000), 0);
+    assert_int_equal(read_all(s, 0, &t), E_READ);
+    assert_non_null(strstr(h.err.text, "shrank"));
+    text_done(&t);
+    harness_source_end(s);
+}
+
 static void survives_files_that_vanish(void **state)
 {
     (void)state;
@@ -490,6 +510,7 @@ int main(void)
         T(expands_patterns_in_order),
         T(refuses_what_it_cannot_read),
         T(follows_what_is_appended),
+        T(notices_a_cut_ahead),
         T(survives_files_that_vanish),
         T(goes_on_from_a_position),
         T(proofs_do_not_depend_on_the_buffer),
