@@ -6,23 +6,13 @@
 
 struct result {
     struct result *next;
-    _Atomic int refs;  /* the list's and the consumer's */
+    _Atomic int refs;  /* the consumer's, and lam_close's while it is at it */
     pid_t pid;
     struct lam_db *db; /* NULL: closed under us */
     struct lam_session *session; /* whose lam_cancel reaches it; NULL: that has closed */
-    struct sub *sub;
+    struct sub *sub; /* taken away under the database's lock too */
     struct lock lock;  /* of db and sub: next runs under it, and lam_close takes it after waking next */
 };
-
-static bool unlist(struct result *r)
-{
-    for (struct result **at = &r->db->results; *at; at = &(*at)->next)
-        if (*at == r) {
-            *at = r->next;
-            return true;
-        }
-    return false;
-}
 
 static void let_go(struct result *r)
 {
@@ -41,23 +31,30 @@ static enum status next(void *ctx, struct batch **out, struct err *err)
     return st == ST_WAIT ? err_set(err, E_INTERNAL, "the query waits for something that cannot come") : st;
 }
 
-/* lam_close may be at the same result: whoever takes it off the list drops the list's reference. */
+/* It leaves the list last: lam_close waits for what is in it. */
+static void detach(struct result *r)
+{
+    lock_take(&r->lock);
+    struct lam_db *db = TAKE(r->db);
+    if (db) {
+        lock_take(&db->lock);
+        struct sub *sub = TAKE(r->sub);
+        lock_give(&db->lock);
+        sub_close(sub);
+        lock_take(&db->lock);
+        struct result **at = &db->results;
+        while (*at != r) at = &(*at)->next;
+        *at = r->next;
+        lock_give(&db->lock);
+    }
+    lock_give(&r->lock);
+}
+
 static void close_result(void *ctx)
 {
     struct result *r = ctx;
     if (r->pid != getpid()) return;
-    lock_take(&r->lock);
-    struct lam_db *db = r->db;
-    bool listed = false;
-    if (db) {
-        lock_take(&db->lock);
-        listed = unlist(r);
-        lock_give(&db->lock);
-        sub_close(r->sub);
-        r->db = NULL;
-    }
-    lock_give(&r->lock);
-    if (listed) let_go(r);
+    detach(r);
     let_go(r);
 }
 
@@ -80,7 +77,7 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
     TRY(change_apply(ch, CONTROL_TIMEOUT_US, err));
     struct result *r = mem_zalloc(sizeof *r);
     lock_init(&r->lock);
-    r->refs = 2;
+    r->refs = 1;
     r->pid = db->pid;
     r->db = db;
     r->session = s;
@@ -97,7 +94,7 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
 void result_cancel(struct lam_session *s)
 {
     for (struct result *r = s->db->results; r; r = r->next)
-        if (r->session == s) sub_cancel(r->sub);
+        if (r->session == s && r->sub) sub_cancel(r->sub);
 }
 
 void result_forget(struct lam_session *s)
@@ -113,16 +110,11 @@ void result_orphan_all(struct lam_db *db)
     for (;;) {
         lock_take(&db->lock);
         struct result *r = db->results;
-        if (r) {
-            unlist(r);
-            sub_cancel(r->sub); /* wakes next, which holds the lock */
-        }
+        if (r) atomic_fetch_add(&r->refs, 1); /* its consumer may release it meanwhile */
+        if (r && r->sub) sub_cancel(r->sub);  /* wakes next, which holds the lock */
         lock_give(&db->lock);
         if (!r) return;
-        lock_take(&r->lock);
-        if (r->db) sub_close(r->sub);
-        r->db = NULL;
-        lock_give(&r->lock);
+        detach(r);
         let_go(r);
     }
 }

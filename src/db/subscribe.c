@@ -5,7 +5,7 @@
 
 struct lam_sub {
     struct lam_sub *next;
-    _Atomic int refs;  /* the list's and the subscriber's */
+    _Atomic int refs;  /* the subscriber's, and lam_close's while it is at it */
     pid_t pid;
     struct lam_db *db; /* NULL: closed under us */
     struct sub *sub;
@@ -66,7 +66,7 @@ static enum status subscribe(struct lam_session *s, const char *stream, const st
     struct lam_sub *l = mem_zalloc(sizeof *l);
     lock_init(&l->lock);
     lock_init(&l->tie);
-    l->refs = 2;
+    l->refs = 1;
     l->pid = db->pid;
     l->db = db;
     l->sub = sub;
@@ -128,16 +128,6 @@ int64_t lam_sub_watermark(struct lam_sub *l) { return l->watermark; }
 
 /* ---- ending ---------------------------------------------------------------------------------------------------------- */
 
-static bool unlist(struct lam_db *db, struct lam_sub *l)
-{
-    for (struct lam_sub **at = &db->subs; *at; at = &(*at)->next)
-        if (*at == l) {
-            *at = l->next;
-            return true;
-        }
-    return false;
-}
-
 static void let_go(struct lam_sub *l)
 {
     if (atomic_fetch_sub(&l->refs, 1) > 1) return;
@@ -156,29 +146,35 @@ void lam_sub_cancel(struct lam_sub *l)
     lock_give(&l->tie);
 }
 
-/* l->lock is held. */
-static void untie(struct lam_sub *l)
+/* It leaves the list last: lam_close waits for what is in it. */
+static void detach(struct lam_sub *l)
 {
-    lock_take(&l->tie);
-    struct sub *sub = TAKE(l->sub);
-    lock_give(&l->tie);
-    sub_close(sub);
-    l->db = NULL;
+    lock_take(&l->lock);
+    struct lam_db *db = TAKE(l->db);
+    if (db) {
+        lock_take(&l->tie);
+        struct sub *sub = TAKE(l->sub);
+        lock_give(&l->tie);
+        sub_close(sub);
+        lock_take(&db->lock);
+        struct lam_sub **at = &db->subs;
+        while (*at != l) at = &(*at)->next;
+        *at = l->next;
+        lock_give(&db->lock);
+    }
+    lock_give(&l->lock);
 }
 
-/* Whoever takes a subscription off the list drops the list's reference: the subscriber may close it meanwhile. */
 void subscription_orphan_all(struct lam_db *db)
 {
     for (;;) {
         lock_take(&db->lock);
         struct lam_sub *l = db->subs;
-        if (l) unlist(db, l);
+        if (l) atomic_fetch_add(&l->refs, 1); /* the subscriber may close it meanwhile */
         lock_give(&db->lock);
         if (!l) return;
         lam_sub_cancel(l); /* wakes recv, which holds the lock */
-        lock_take(&l->lock);
-        if (l->db) untie(l);
-        lock_give(&l->lock);
+        detach(l);
         let_go(l);
     }
 }
@@ -186,15 +182,6 @@ void subscription_orphan_all(struct lam_db *db)
 void lam_sub_close(struct lam_sub *l)
 {
     if (!l || forked(l)) return;
-    bool listed = false;
-    lock_take(&l->lock);
-    if (l->db) {
-        lock_take(&l->db->lock);
-        listed = unlist(l->db, l);
-        lock_give(&l->db->lock);
-        untie(l);
-    }
-    lock_give(&l->lock);
-    if (listed) let_go(l);
+    detach(l);
     let_go(l);
 }
