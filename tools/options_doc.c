@@ -40,6 +40,8 @@ static void print_default(const struct option_spec *o)
 {
     if (o->flags & OPT_REQUIRED) {
         fputs("(required)", stdout);
+    } else if (o->dflt && !*o->dflt) {
+        fputs("(nothing)", stdout);
     } else if (o->dflt) {
         putchar('`');
         print_cell(o->dflt);

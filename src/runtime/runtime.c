@@ -408,12 +408,34 @@ enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t ti
     return st;
 }
 
+/* What was taken out of the graph runs on until its end has passed through it. */
+static bool gone_have_ended(void *ctx)
+{
+    struct runtime *rt = ctx;
+    for (struct node *n = rt->nodes; n; n = n->next)
+        if (n->gone && !node_ended(n)) return false;
+    for (struct run_reader *r = rt->readers; r; r = r->next)
+        if (r->scan->gone && !reader_done(r->reader)) return false;
+    return true;
+}
+
+bool runtime_settle(struct runtime *rt, int64_t timeout_us)
+{
+    lock_take(&rt->lock);
+    for (struct run_sub *s = rt->subs; s; s = s->next)
+        if (sub_closed(s->sub)) sub_drain(s->sub);
+    bool settled = runtime_wait(rt, gone_have_ended, rt, timeout_us);
+    lock_give(&rt->lock);
+    runtime_sweep(rt);
+    return settled;
+}
+
 bool runtime_uses(struct runtime *rt, uint64_t id)
 {
     bool used = false;
     lock_take(&rt->lock);
-    for (struct node *n = rt->nodes; n; n = n->next) used |= n->stream_id == id && !n->gone;
-    for (struct run_reader *r = rt->readers; r; r = r->next) used |= r->source_id == id && !r->scan->gone;
+    for (struct node *n = rt->nodes; n; n = n->next) used |= n->stream_id == id;
+    for (struct run_reader *r = rt->readers; r; r = r->next) used |= r->source_id == id;
     for (struct run_sink *s = rt->sinks; s; s = s->next) used |= s->sink_id == id;
     lock_give(&rt->lock);
     return used;
