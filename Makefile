@@ -121,7 +121,7 @@ build/bench/bids.jsonl: $O/bench/gen_bids
 	$< > $@
 bench: $(if $(NODEPS),,deps deps-test) program lib $(NUMBERS) $(FLIGHTS) build/bench/bids.jsonl
 	@bench/peer.sh build/peer
-	@bench/numbers.py --bin $O/bench --laminar build/laminar --library build/lib/liblaminar.so --flights $(FLIGHTS) \
+	@bench/figures.py --bin $O/bench --laminar build/laminar --library build/lib/liblaminar.so --flights $(FLIGHTS) \
 	  --bids build/bench/bids.jsonl --peer build/peer/libduckdb.so --out build/bench $(PART)
 bench-kernels: $(if $(NODEPS),,deps) $(KERNELS)
 	@for b in $(KERNELS); do taskset -c 0 $$b || exit; done

@@ -24,8 +24,14 @@ static void *alloc(size_t n)
     return p;
 }
 
-static void keep(struct ArrowArray *a) { a->release = NULL; }
-static void keep_schema(struct ArrowSchema *s) { s->release = NULL; }
+static void keep(struct ArrowArray *a)
+{
+    a->release = NULL;
+}
+static void keep_schema(struct ArrowSchema *s)
+{
+    s->release = NULL;
+}
 
 static struct block *block_new(int rows, size_t text)
 {
@@ -47,8 +53,12 @@ static struct block *block_new(int rows, size_t text)
 static struct ArrowArray block_array(struct block *b, int rows)
 {
     for (int i = 0; i < COLUMNS; i++) b->children[i].length = rows;
-    return (struct ArrowArray){
-        .length = rows, .n_buffers = 1, .n_children = COLUMNS, .buffers = b->none, .children = b->list, .release = keep};
+    return (struct ArrowArray){.length = rows,
+                               .n_buffers = 1,
+                               .n_children = COLUMNS,
+                               .buffers = b->none,
+                               .children = b->list,
+                               .release = keep};
 }
 
 static char *read_all(const char *path, size_t *n)
@@ -72,7 +82,10 @@ static int64_t days_of(int64_t y, int m, int d)
     return era * 146097 + year * 365 + year / 4 - year / 100 + day - 719468;
 }
 
-static int two(const char *p) { return (p[0] - '0') * 10 + p[1] - '0'; }
+static int two(const char *p)
+{
+    return (p[0] - '0') * 10 + p[1] - '0';
+}
 
 /* "2001-01-31 23:59:00" */
 static int64_t read_ts(const char *p)
@@ -106,10 +119,12 @@ static void make_schema(struct ArrowSchema *out)
     static const char *const formats[COLUMNS] = {"tsu:", "l", "l", "u", "u"};
     static struct ArrowSchema children[COLUMNS], *list[COLUMNS];
     for (int i = 0; i < COLUMNS; i++) {
-        children[i] = (struct ArrowSchema){.format = formats[i], .name = names[i], .flags = ARROW_FLAG_NULLABLE, .release = keep_schema};
+        children[i] = (struct ArrowSchema){
+            .format = formats[i], .name = names[i], .flags = ARROW_FLAG_NULLABLE, .release = keep_schema};
         list[i] = &children[i];
     }
-    *out = (struct ArrowSchema){.format = "+s", .name = "", .n_children = COLUMNS, .children = list, .release = keep_schema};
+    *out = (struct ArrowSchema){
+        .format = "+s", .name = "", .n_children = COLUMNS, .children = list, .release = keep_schema};
 }
 
 void flights_read(struct flights *f, const char *path, int batch_rows)

@@ -1,14 +1,13 @@
-/* Writes bids in the manner of Nexmark as JSON lines of 200 bytes to stdout: half of them for the hot auction, three in four by the hot
- * bidder, prices over six decades, half on four channels and half on ten thousand.
- *     gen_bids [ROWS [SEED]]
- * SPDX-License-Identifier: Apache-2.0 */
+/* Writes bids in the manner of Nexmark as JSON lines of 200 bytes to stdout: half of them for the hot auction, three in
+ * four by the hot bidder, prices over six decades, half on four channels and half on ten thousand. gen_bids [ROWS
+ * [SEED]] SPDX-License-Identifier: Apache-2.0 */
 #include "random.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LINE 200 /* with its end */
+#define LINE     200 /* with its end */
 #define FIRST_ID 1000
 
 static const char *const hot_channels[] = {"Google", "Facebook", "Baidu", "Apple"};
@@ -24,12 +23,13 @@ static void put_bid(long long i, uint64_t *seed)
         snprintf(channel, sizeof channel, "%s", hot_channels[number % 4]);
     else
         snprintf(channel, sizeof channel, "channel-%u", number);
-    int n = snprintf(line, sizeof line,
-                     "{\"auction\":%lld,\"bidder\":%lld,\"price\":%.0f,\"channel\":\"%s\",\"url\":\"https://www.nexmark.com/%c%c%c/"
-                     "item.htm?query=1&channel_id=%u\",\"dateTime\":\"2023-11-14 %02lld:%02lld:%02lld.%03lld\",\"extra\":\"",
-                     FIRST_ID + llabs(auction), FIRST_ID + llabs(bidder), 100 * pow(10, 6 * random_unit(seed)), channel,
-                     (char)('a' + number % 26), (char)('a' + number / 26 % 26), (char)('a' + number / 676 % 26), number,
-                     i / 360000000 % 24, i / 6000000 % 60, i / 100000 % 60, i / 100 % 1000);
+    int n = snprintf(
+        line, sizeof line,
+        "{\"auction\":%lld,\"bidder\":%lld,\"price\":%.0f,\"channel\":\"%s\",\"url\":\"https://www.nexmark.com/%c%c%c/"
+        "item.htm?query=1&channel_id=%u\",\"dateTime\":\"2023-11-14 %02lld:%02lld:%02lld.%03lld\",\"extra\":\"",
+        FIRST_ID + llabs(auction), FIRST_ID + llabs(bidder), 100 * pow(10, 6 * random_unit(seed)), channel,
+        (char)('a' + number % 26), (char)('a' + number / 26 % 26), (char)('a' + number / 676 % 26), number,
+        i / 360000000 % 24, i / 6000000 % 60, i / 100000 % 60, i / 100 % 1000);
     while (n < LINE - 3) line[n++] = (char)('a' + random_below(seed, 26));
     n += snprintf(line + n, sizeof line - (size_t)n, "\"}\n");
     fwrite(line, 1, (size_t)n, stdout);

@@ -1,32 +1,35 @@
-/* Writes made-up flights as CSV to stdout: half a year of departures in order of time, many in the same minute, few at night; delays
- * with a long tail; 229 airports, the busiest with one row in eighteen, the smallest with one in twenty thousand. The tables were
- * read off real flights of 2001.
- *     gen_flights [ROWS [SEED]]
- * SPDX-License-Identifier: Apache-2.0 */
+/* Writes made-up flights as CSV to stdout: half a year of departures in order of time, many in the same minute, few at
+ * night; delays with a long tail; 229 airports, the busiest with one row in eighteen, the smallest with one in twenty
+ * thousand. The tables were read off real flights of 2001. gen_flights [ROWS [SEED]] SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define AIRPORTS 229
-#define DAYS 181
-#define ROUTES 15 /* from each airport */
+#define AIRPORTS   229
+#define DAYS       181
+#define ROUTES     15 /* from each airport */
 #define countof(a) (sizeof(a) / sizeof *(a))
 
 /* Rows in each hour of the day, in thousands. */
-static const double hours[24] = {10, 6, 1, 0.3, 0.3, 38, 201, 197, 196, 187, 168, 189, 180, 189, 174, 180, 173, 201, 176, 172, 152, 108, 74, 26};
+static const double hours[24] = {10,  6,   1,   0.3, 0.3, 38,  201, 197, 196, 187, 168, 189,
+                                 180, 189, 174, 180, 173, 201, 176, 172, 152, 108, 74,  26};
 /* Rows of every tenth airport, the busiest first, in thousands. */
-static const double traffic[] = {166, 65, 50, 31, 24, 17.6, 10.9, 8.7, 5.7, 4.1, 3.1, 2.6, 1.9, 1.5, 1.2, 1.0, 0.96, 0.83, 0.70, 0.59, 0.44, 0.34, 0.17, 0.1};
+static const double traffic[] = {166, 65,  50,  31,  24,   17.6, 10.9, 8.7,  5.7,  4.1,  3.1,  2.6,
+                                 1.9, 1.5, 1.2, 1.0, 0.96, 0.83, 0.70, 0.59, 0.44, 0.34, 0.17, 0.1};
 
 /* Quantiles: at most `value` in the share `below` of the rows. */
 struct quantile {
     double below;
     int value;
 };
-static const struct quantile delays[] = {{0, -60}, {.001, -44}, {.01, -30}, {.05, -20}, {.1, -16}, {.2, -11}, {.3, -7}, {.4, -4}, {.5, -1},
-                                         {.6, 3}, {.7, 7}, {.8, 15}, {.9, 35}, {.95, 61}, {.99, 139}, {.999, 277}, {1, 1000}};
-static const struct quantile distances[] = {{0, 21}, {.01, 89}, {.05, 143}, {.1, 196}, {.2, 267}, {.3, 337}, {.4, 430}, {.5, 569}, {.6, 696},
-                                            {.7, 888}, {.8, 1080}, {.9, 1569}, {.95, 1968}, {.99, 2556}, {1, 4962}};
+static const struct quantile delays[] = {{0, -60}, {.001, -44}, {.01, -30}, {.05, -20},  {.1, -16}, {.2, -11},
+                                         {.3, -7}, {.4, -4},    {.5, -1},   {.6, 3},     {.7, 7},   {.8, 15},
+                                         {.9, 35}, {.95, 61},   {.99, 139}, {.999, 277}, {1, 1000}};
+static const struct quantile distances[] = {{0, 21},    {.01, 89},  {.05, 143},  {.1, 196},   {.2, 267},
+                                            {.3, 337},  {.4, 430},  {.5, 569},   {.6, 696},   {.7, 888},
+                                            {.8, 1080}, {.9, 1569}, {.95, 1968}, {.99, 2556}, {1, 4962}};
 
 static int pick(const struct quantile *q, double u)
 {
@@ -40,7 +43,8 @@ struct airport {
     int to[ROUTES], distance[ROUTES];
 };
 static struct airport airports[AIRPORTS];
-static int minute_of[24 * 60 * 8]; /* the minute of the day of the first, second, ... of so many equal shares of a day's rows */
+static int minute_of[24 * 60 *
+                     8]; /* the minute of the day of the first, second, ... of so many equal shares of a day's rows */
 
 static int find_airport(double u)
 {
@@ -108,8 +112,8 @@ int main(int argc, char **argv)
         date_of(day, &month, &of_month);
         const struct airport *from = &airports[find_airport(random_unit(&seed))];
         int k = (int)random_below(&seed, ROUTES);
-        printf("2001-%02d-%02d %02d:%02d:00,%d,%d,%s,%s\n", month, of_month, minute / 60, minute % 60, pick(delays, random_unit(&seed)),
-               from->distance[k], from->name, airports[from->to[k]].name);
+        printf("2001-%02d-%02d %02d:%02d:00,%d,%d,%s,%s\n", month, of_month, minute / 60, minute % 60,
+               pick(delays, random_unit(&seed)), from->distance[k], from->name, airports[from->to[k]].name);
     }
     return fflush(stdout) || ferror(stdout);
 }

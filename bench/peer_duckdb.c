@@ -1,7 +1,7 @@
 /* DuckDB with one thread, as the peer of the benches.
  *     peer_duckdb LIB SETUP QUERY
- * Opens a database in memory, runs SETUP once, then runs QUERY once for each line on stdin and answers each with a line of
- * JSON: seconds by the wall clock and of the processor, rows, and the first value of the first row.
+ * Opens a database in memory, runs SETUP once, then runs QUERY once for each line on stdin and answers each with a line
+ * of JSON: seconds by the wall clock and of the processor, rows, and the first value of the first row.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "round.h"
 

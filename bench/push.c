@@ -27,8 +27,10 @@ static const struct load loads[] = {
      "CREATE STREAM result AS SELECT ts, origin, delay, distance * 2 AS both_ways FROM flights WHERE delay > 15;"},
     {"daily", 1,
      "CREATE SOURCE flights (" FLIGHTS ", WATERMARK FOR ts AS ts - INTERVAL '1' MINUTE);"
-     "CREATE STREAM result AS SELECT window_start, origin, COUNT(*) AS flights, SUM(delay) AS delay_sum, MIN(delay) AS delay_min,"
-     " MAX(delay) AS delay_max, AVG(distance) AS distance_avg FROM flights GROUP BY origin, TUMBLE(ts, INTERVAL '1' DAY)"
+     "CREATE STREAM result AS SELECT window_start, origin, COUNT(*) AS flights, SUM(delay) AS delay_sum, MIN(delay) AS "
+     "delay_min,"
+     " MAX(delay) AS delay_max, AVG(distance) AS distance_avg FROM flights GROUP BY origin, TUMBLE(ts, INTERVAL '1' "
+     "DAY)"
      " EMIT ON WINDOW CLOSE;"},
 };
 
@@ -58,7 +60,9 @@ static void close_db(void)
 static void start(const struct load *load, const char *out)
 {
     char sink[1024];
-    snprintf(sink, sizeof sink, out ? "CREATE SINK out FROM result INTO FILE (path = '%s', format = 'csv')" : "CREATE SINK out FROM result INTO BLACKHOLE",
+    snprintf(sink, sizeof sink,
+             out ? "CREATE SINK out FROM result INTO FILE (path = '%s', format = 'csv')"
+                 : "CREATE SINK out FROM result INTO BLACKHOLE",
              out);
     open_db();
     need(lam_execute(session, load->script, NULL), "the script");

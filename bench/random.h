@@ -1,4 +1,5 @@
-/* Random numbers of the generators: the same rows for the same seed on any machine. SPDX-License-Identifier: Apache-2.0 */
+/* Random numbers of the generators: the same rows for the same seed on any machine. SPDX-License-Identifier: Apache-2.0
+ */
 #ifndef BENCH_RANDOM_H
 #define BENCH_RANDOM_H
 
@@ -13,9 +14,15 @@ static inline uint64_t random_next(uint64_t *state)
     return z ^ z >> 31;
 }
 
-static inline uint32_t random_below(uint64_t *state, uint32_t n) { return (uint32_t)((random_next(state) >> 32) * n >> 32); }
+static inline uint32_t random_below(uint64_t *state, uint32_t n)
+{
+    return (uint32_t)((random_next(state) >> 32) * n >> 32);
+}
 
 /* In [0, 1). */
-static inline double random_unit(uint64_t *state) { return (double)(random_next(state) >> 11) * 0x1p-53; }
+static inline double random_unit(uint64_t *state)
+{
+    return (double)(random_next(state) >> 11) * 0x1p-53;
+}
 
 #endif

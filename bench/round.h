@@ -1,5 +1,5 @@
-/* One measured round of a bench program: each line on stdin asks for one, a line of JSON answers it. So whoever drives two programs
- * lets them take turns, and both meet the same machine. SPDX-License-Identifier: Apache-2.0 */
+/* One measured round of a bench program: each line on stdin asks for one, a line of JSON answers it. So whoever drives
+ * two programs lets them take turns, and both meet the same machine. SPDX-License-Identifier: Apache-2.0 */
 #ifndef BENCH_ROUND_H
 #define BENCH_ROUND_H
 
@@ -24,7 +24,10 @@ static inline struct round round_now(void)
                               (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6};
 }
 
-static inline struct round round_begin(void) { return round_now(); }
+static inline struct round round_begin(void)
+{
+    return round_now();
+}
 
 static inline void round_end(struct round *r)
 {
@@ -40,7 +43,8 @@ static inline bool round_next(void)
 
 static inline void round_print(const struct round *r, uint64_t rows, const char *value)
 {
-    printf("{\"wall_s\":%.6f,\"cpu_s\":%.6f,\"rows\":%llu,\"value\":\"%s\"}\n", r->wall_s, r->cpu_s, (unsigned long long)rows, value);
+    printf("{\"wall_s\":%.6f,\"cpu_s\":%.6f,\"rows\":%llu,\"value\":\"%s\"}\n", r->wall_s, r->cpu_s,
+           (unsigned long long)rows, value);
     fflush(stdout);
 }
 

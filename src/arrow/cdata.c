@@ -739,6 +739,13 @@ static bool is_utf8(const char *p, size_t n)
     return true;
 }
 
+static bool is_ascii(const char *p, size_t n)
+{
+    uint8_t all = 0;
+    for (size_t i = 0; i < n; i++) all |= (uint8_t)p[i];
+    return all < 0x80;
+}
+
 static size_t count_chars(const char *p, size_t n)
 {
     size_t chars = 0;
@@ -756,19 +763,22 @@ static enum status check_text(const struct filling *x, uint32_t i, const char *p
     return ST_OK;
 }
 
-/* All text of the rows lies in one run: one copy, then views into it. */
+/* All text of the rows lies in one run: one copy, then views into it. A run of ASCII needs no look at single values but for their
+ * length. */
 static enum status fill_text(struct filling *x, struct err *err)
 {
     struct str *out = x->c->data;
+    size_t most = x->f->type.length ? x->f->type.length : SIZE_MAX;
     int64_t first = offset_at(x->r, x->from);
     size_t total = (size_t)(offset_at(x->r, x->from + x->n) - first);
     char *run = batch_text(x->b, total);
     if (total) memcpy(run, (const char *)x->r->a->buffers[2] + first, total);
+    bool ascii = is_ascii(run, total);
     for (uint32_t i = 0; i < x->n; i++) {
         if (is_null(x, i)) continue;
         int64_t at = offset_at(x->r, x->from + i);
         size_t n = (size_t)(offset_at(x->r, x->from + i + 1) - at);
-        TRY(check_text(x, i, run + (at - first), n, err));
+        if (!ascii || n > most) TRY(check_text(x, i, run + (at - first), n, err));
         out[i] = str_view(run + (at - first), (uint32_t)n);
     }
     return ST_OK;

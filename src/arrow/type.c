@@ -59,7 +59,7 @@ bool type_from_word(const char *word, struct type *out)
 {
     for (size_t i = 0; i < countof(words); i++)
         if (!text_casecmp(words[i].word, word)) {
-            *out = TYPE(words[i].id);
+            *out = words[i].id == T_DECIMAL ? type_decimal(0, DECIMAL_OPEN_SCALE) : TYPE(words[i].id);
             return true;
         }
     return false;

@@ -38,7 +38,10 @@ enum type_id {
     T_COUNT
 };
 
-/* Passed by value. `precision` is 0 for a DECIMAL declared without one (38 digits then). */
+/* Digits after the point of a DECIMAL declared without (p,s): 22 are left before it. */
+#define DECIMAL_OPEN_SCALE 16
+
+/* Passed by value. `precision` is 0 for a DECIMAL declared without one: 38 digits, printed without trailing zeros. */
 struct type {
     uint8_t id; /* enum type_id */
     uint8_t precision, scale;
@@ -85,19 +88,29 @@ struct str {
 };
 _Static_assert(sizeof(struct str) == 16, "string views are 16 bytes");
 static inline const char *str_ptr(const struct str *s) { return s->n <= STR_INLINE ? s->prefix : s->p; }
-/* A view of bytes that outlive it; copies them when short. */
+/* A view of bytes that outlive it; copies them when short. Short ones are put together in registers: bytes stored one by one and
+ * loaded as words at once would wait for the stores. */
 static inline struct str str_view(const char *p, uint32_t n)
 {
     struct str s = {.n = n};
-    if (n <= STR_INLINE) {
-        char tmp[12] = {0};
-        memcpy(tmp, p, n);
-        memcpy(s.prefix, tmp, 4);
-        memcpy(s.rest, tmp + 4, 8);
-    } else {
+    if (n > STR_INLINE) {
         memcpy(s.prefix, p, 4);
         s.p = p;
+        return s;
     }
+    uint64_t low = 0, high = 0, tail = 0; /* bytes 0..7, 8..11 */
+    if (n >= 8) {
+        memcpy(&low, p, 8), memcpy(&tail, p + n - 4, 4);
+        high = tail >> 8 * (12 - n);
+    } else if (n >= 4) {
+        memcpy(&low, p, 4), memcpy(&tail, p + n - 4, 4);
+        low |= tail >> 8 * (8 - n) << 32;
+    } else if (n) {
+        low = (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 * (n / 2) | (uint64_t)(uint8_t)p[n - 1] << 8 * (n - 1);
+    }
+    high = high << 32 | low >> 32;
+    memcpy(s.prefix, &low, 4);
+    memcpy(s.rest, &high, 8);
     return s;
 }
 static inline bool str_equal(const struct str *a, const struct str *b)

@@ -102,7 +102,7 @@ static void print_cell(FILE *out, const struct grid *t, size_t i)
 {
     size_t from = i ? t->ends[i - 1] : 0, n = t->ends[i] - from, c = i % (size_t)t->cols;
     int pad = t->widths[c] - width_of(t->text + from, n);
-    bool right = t->right[c] && i >= (size_t)t->cols;
+    bool right = t->right[c];
     fprintf(out, "│ %*s%.*s%*s ", right ? pad : 0, "", (int)n, t->text + from, right ? 0 : pad, "");
 }
 

@@ -28,56 +28,34 @@ static int target_done(struct target *t, enum status st, const struct err *err)
     return st ? thread_fail(err) : LAM_OK;
 }
 
-struct parts {
-    struct batch **batches;
-    size_t n, cap;
+struct batches {
+    struct batch **at;
+    int n, cap;
 };
 
-static void parts_free(struct parts *p)
+static void drop(struct batches *b)
 {
-    for (size_t i = 0; i < p->n; i++) batch_unref(p->batches[i]);
-    mem_free(p->batches);
+    for (int i = 0; i < b->n; i++) batch_unref(b->at[i]);
+    mem_free(b->at);
 }
 
-/* All of an array, checked and copied before any of it is taken. */
-static enum status read_parts(struct lam_db *db, struct cdata *c, struct parts *out, struct err *err)
+/* The whole array as batches; the push lock is held, for they come from its pool. */
+static enum status read_all(struct lam_db *db, const struct object *o, const struct ArrowArray *array,
+                            const struct ArrowSchema *schema, struct batches *out, struct err *err)
 {
+    AUTO(cdata_close) struct cdata *c = NULL;
+    TRY(cdata_open(db->push_pool, array, schema, o->schema, &c, err));
     for (;;) {
         struct batch *b;
         enum status st = cdata_read(c, db->batch_rows, &b, err);
-        if (st == ST_DONE) return ST_OK;
-        TRY(st);
+        if (st) return st == ST_DONE ? ST_OK : st;
         if (out->n == out->cap) {
-            size_t cap = out->cap ? out->cap * 2 : 8;
-            out->batches = mem_realloc(out->batches, out->n * sizeof(struct batch *), cap * sizeof(struct batch *));
+            int cap = out->cap ? out->cap * 2 : 4;
+            out->at = mem_realloc(out->at, sizeof *out->at * (size_t)out->n, sizeof *out->at * (size_t)cap);
             out->cap = cap;
         }
-        out->batches[out->n++] = b;
+        out->at[out->n++] = b;
     }
-}
-
-static enum status read_array(const struct target *t, const struct ArrowArray *array, const struct ArrowSchema *schema,
-                              struct parts *out, struct err *err)
-{
-    struct cdata *c;
-    lock_take(&t->db->push_lock);
-    enum status st = cdata_open(t->db->push_pool, array, schema, t->source->schema, &c, err);
-    if (!st) {
-        st = read_parts(t->db, c, out, err);
-        cdata_close(c);
-    }
-    lock_give(&t->db->push_lock);
-    return st;
-}
-
-/* The first part may find no room in time; once it is in, the rest belongs to it. */
-static enum status push_parts(const struct target *t, struct parts *p, int64_t timeout_us, struct err *err)
-{
-    for (size_t i = 0; i < p->n; i++) {
-        TRY(runtime_push(t->db->runtime, t->source->id, p->batches[i], i ? -1 : timeout_us, err));
-        p->batches[i] = NULL;
-    }
-    return ST_OK;
 }
 
 int lam_push(struct lam_db *db, const char *source, struct ArrowArray *array, const struct ArrowSchema *schema, int64_t timeout_us)
@@ -85,11 +63,18 @@ int lam_push(struct lam_db *db, const char *source, struct ArrowArray *array, co
     if (db_forked(db)) return LAM_MISUSE;
     struct err err;
     struct target t;
-    struct parts parts = {0};
+    struct batches rows = {0};
     enum status st = target_find(db, source, &t, &err);
-    if (!st) st = read_array(&t, array, schema, &parts, &err);
-    if (!st) st = push_parts(&t, &parts, timeout_us, &err);
-    parts_free(&parts);
+    if (!st) {
+        lock_take(&db->push_lock);
+        st = read_all(db, t.source, array, schema, &rows, &err);
+        lock_give(&db->push_lock);
+    }
+    if (!st && rows.n) st = runtime_push(db->runtime, t.source->id, rows.at, rows.n, timeout_us, &err);
+    if (st)
+        drop(&rows);
+    else
+        mem_free(rows.at);
     if (!st && array->release) array->release(array);
     return target_done(&t, st, &err);
 }

@@ -97,7 +97,7 @@ static enum status push_rows(struct replay *r, struct err *err)
         enum status st = decoder_next(d, r->pool, r->db->batch_rows, &b, err);
         if (st == ST_DONE || st == ST_WAIT) break;
         TRY(st);
-        st = runtime_push(r->db->runtime, r->source->id, b, -1, err);
+        st = runtime_push(r->db->runtime, r->source->id, &b, 1, -1, err);
         if (st) batch_unref(b);
         if (st && st != E_NO_READER) return st;
     }

@@ -128,7 +128,7 @@ static void moments_result(const struct moments *acc, const struct agg_out *out,
         long double root = sqrtl((long double)(above - square) / (long double)below) * 1e16L;
         v = (int128)(root + 0.5L);
     } else if (fits) {
-        fits = decimal_div(above - square, 0, below, 0, DECIMAL_SCALE, &v);
+        fits = decimal_div(above - square, 0, below, 0, DECIMAL_OPEN_SCALE, &v);
     }
     if (fits)
         memcpy((char *)out->col->data + 16 * (size_t)out->row, &v, 16);
@@ -162,7 +162,7 @@ static void moments_result(const struct moments *acc, const struct agg_out *out,
 static const struct agg_class *pick_stat(const struct type *args, struct type *cast, struct type *result,
                                          const struct agg_class *classes)
 {
-    *result = type_is_float(args[0]) ? TYPE(T_DOUBLE) : type_decimal(DECIMAL_DIGITS, DECIMAL_SCALE);
+    *result = type_is_float(args[0]) ? TYPE(T_DOUBLE) : type_decimal(DECIMAL_DIGITS, DECIMAL_OPEN_SCALE);
     switch (args[0].id) {
     case T_INT8: return &classes[1];
     case T_INT16: return &classes[2];

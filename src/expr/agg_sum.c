@@ -368,14 +368,14 @@ static const struct agg_class *pick_sum(const struct type *args, int nargs, stru
 static const struct agg_class *pick_avg(const struct type *args, int nargs, struct type *cast, struct type *result)
 {
     (void)nargs, (void)cast;
-    *result = type_decimal(DECIMAL_DIGITS, DECIMAL_SCALE);
+    *result = type_decimal(DECIMAL_DIGITS, DECIMAL_OPEN_SCALE);
     switch (args[0].id) {
     case T_INT8: return &avg_i8_class;
     case T_INT16: return &avg_i16_class;
     case T_INT32: return &avg_i32_class;
     case T_INT64: return &avg_i64_class;
     case T_DECIMAL:
-        if (args[0].scale > DECIMAL_SCALE) result->scale = args[0].scale;
+        if (args[0].scale > DECIMAL_OPEN_SCALE) result->scale = args[0].scale;
         return &avg_dec_class;
     case T_FLOAT: *result = TYPE(T_DOUBLE); return &avg_f32_class;
     case T_DOUBLE: *result = TYPE(T_DOUBLE); return &avg_f64_class;

@@ -63,7 +63,7 @@ static enum status bind_mul(struct arena *a, struct expr *e, struct err *err)
     struct type x = e->args[0]->type, y = e->args[1]->type;
     int scale = x.scale + y.scale, least = x.scale > y.scale ? x.scale : y.scale;
     bool open = open_type(e);
-    if (open && scale > DECIMAL_SCALE + 2) scale = least > DECIMAL_SCALE + 2 ? least : DECIMAL_SCALE + 2;
+    if (open && scale > DECIMAL_OPEN_SCALE + 2) scale = least > DECIMAL_OPEN_SCALE + 2 ? least : DECIMAL_OPEN_SCALE + 2;
     if (scale > DECIMAL_DIGITS) scale = DECIMAL_DIGITS;
     e->type = fit(whole_digits(x) + whole_digits(y), scale, open);
     return ST_OK;
@@ -84,7 +84,7 @@ static enum status bind_div(struct arena *a, struct expr *e, struct err *err)
     }
     scale = DECIMAL_DIGITS - whole_digits(x->type) - y->type.scale;
     if (scale > 20) scale = 20;
-    if (scale < DECIMAL_SCALE) scale = DECIMAL_SCALE;
+    if (scale < DECIMAL_OPEN_SCALE) scale = DECIMAL_OPEN_SCALE;
     if (scale < x->type.scale) scale = x->type.scale;
     if (scale < y->type.scale) scale = y->type.scale;
     e->type = type_decimal(0, scale);

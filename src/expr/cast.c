@@ -4,6 +4,7 @@
 #include "expr/datetime.h"
 #include "expr/decimal.h"
 #include "expr/expr_int.h"
+#include "expr/utf8.h"
 
 #include <math.h>
 
@@ -198,8 +199,8 @@ static void text_any(struct call *c)
     }
 }
 
-/* VARCHAR(n): an explicit cast cuts silently. */
-static void text_text(struct call *c)
+/* VARCHAR(n): an explicit cast cuts silently, an assignment only blanks. */
+static void limit_length(struct call *c, bool assign)
 {
     struct str *out = c->out;
     uint32_t most = c->e->type.length;
@@ -207,15 +208,17 @@ static void text_text(struct call *c)
         out[i] = (struct str){0};
         if (!call_live(c, i)) continue;
         const struct str *s = &ARG(c, 0, struct str, i);
-        out[i] = *s;
-        if (!most || s->n <= most) continue;
         const char *p = str_ptr(s);
-        uint32_t k = 0;
-        for (uint32_t chars = 0; k < s->n; k++)
-            if (((uint8_t)p[k] & 0xc0) != 0x80 && chars++ == most) break;
+        uint32_t k = most && s->n > most ? utf8_offset(p, s->n, most) : s->n;
+        uint32_t end = s->n;
+        while (assign && end > k && p[end - 1] == ' ') end--;
         out[i] = str_view(p, k);
+        if (assign && end > k) call_fail(c, i, E_TOO_LONG, "value too long for type VARCHAR(%u)", most);
     }
 }
+static void text_text(struct call *c) { limit_length(c, false); }
+static void text_assign(struct call *c) { limit_length(c, true); }
+const struct function cast_assign_length = {.name = "cast", .nargs = 1, .flags = FN_FAILS, .run = text_assign};
 
 static int hex_value(char c)
 {
@@ -456,7 +459,7 @@ struct type cast_decimal_type(struct type from)
     case T_INT32: return type_decimal(10, 0);
     case T_INT64: return type_decimal(19, 0);
     case T_DECIMAL: return from;
-    default: return type_decimal(0, DECIMAL_SCALE);
+    default: return type_decimal(0, DECIMAL_OPEN_SCALE);
     }
 }
 

@@ -136,7 +136,9 @@ struct scan {
     const char *p, *end;
     struct moment m;
     int64_t zone_us;
-    bool have_date, have_time, have_zone, have_month, have_day, have_year, bc, pm, am, epoch;
+    bool have_date, have_time, have_zone, have_month, have_day, have_year, bc, pm, am, julian;
+    bool short_year;  /* of two digits: 70 is 1970, but not 70 BC */
+    bool time_only;   /* digits alone are a time */
 };
 
 static int read_number(struct scan *s, int64_t *out)
@@ -207,11 +209,10 @@ static enum status read_offset(struct scan *s)
     return ST_OK;
 }
 
-static int64_t full_year(int64_t y, int digits) { return digits > 2 ? y : y < 70 ? y + 2000 : y + 1900; }
-
-static enum status set_date(struct scan *s, int64_t y, int64_t m, int64_t d)
+static enum status set_date(struct scan *s, int64_t y, int digits, int64_t m, int64_t d)
 {
     if (s->have_date) return E_DATETIME;
+    s->short_year = digits <= 2;
     s->have_date = s->have_year = s->have_month = s->have_day = true;
     if (m < 1 || m > 12 || d < 1 || d > 31 || y > 5874897) return E_DATETIME_RANGE;
     s->m.year = y, s->m.month = (int)m, s->m.day = (int)d;
@@ -235,11 +236,10 @@ static bool read_part(struct scan *s, struct part *out)
 /* Which of the three is the year follows from its length; otherwise month, day, year. */
 static enum status order_parts(struct scan *s, const struct part *a)
 {
-    if (!a[0].digits) return set_date(s, full_year(a[2].v, a[2].digits), a[0].v, a[1].v);
-    bool year_first = a[0].digits > 2 || (a[0].v > 31 && !a[1].digits);
-    if (year_first) return set_date(s, a[0].v, a[1].v, a[2].v);
-    if (!a[1].digits) return set_date(s, full_year(a[2].v, a[2].digits), a[1].v, a[0].v);
-    return set_date(s, full_year(a[2].v, a[2].digits), a[0].v, a[1].v);
+    if (!a[0].digits) return set_date(s, a[2].v, a[2].digits, a[0].v, a[1].v);
+    if (a[0].digits > 2) return set_date(s, a[0].v, a[0].digits, a[1].v, a[2].v);
+    if (!a[1].digits) return set_date(s, a[2].v, a[2].digits, a[1].v, a[0].v);
+    return set_date(s, a[2].v, a[2].digits, a[0].v, a[1].v);
 }
 
 /* After the first part, the point of reading at its separator. */
@@ -258,19 +258,19 @@ static enum status read_date(struct scan *s, struct part first)
 static enum status loose_number(struct scan *s, int64_t v, int digits)
 {
     int64_t us = 0;
-    if (s->have_date && !s->have_time && (digits == 6 || digits == 4 || digits == 2)) {
+    if ((s->have_date || s->time_only) && !s->have_time && (digits == 6 || digits == 4 || digits == 2)) {
         if (digits == 2) return set_clock(s, v, 0, 0, 0);
         if (digits == 4) return set_clock(s, v / 100, v % 100, 0, 0);
         if (at(s, '.')) s->p++, us = read_fraction(s);
         return set_clock(s, v / 10000, v / 100 % 100, v % 100, us);
     }
-    if (!s->have_date && !s->have_month && digits >= 8) return set_date(s, v / 10000, v / 100 % 100, v % 100);
-    if (!s->have_date && !s->have_month && digits == 6)
-        return set_date(s, full_year(v / 10000, 2), v / 100 % 100, v % 100);
+    if (!s->have_date && !s->have_month && (digits >= 8 || digits == 6))
+        return set_date(s, v / 10000, digits - 4, v / 100 % 100, v % 100);
     if (!s->have_day && digits <= 2) {
         s->m.day = (int)v, s->have_day = true;
     } else if (!s->have_year) {
-        s->m.year = full_year(v, digits), s->have_year = true;
+        s->m.year = v, s->have_year = true;
+        s->short_year = digits <= 2;
     } else {
         return E_DATETIME;
     }
@@ -309,7 +309,8 @@ static enum status read_julian(struct scan *s)
     int month, day;
     if (read_number(s, &v) < 1 || v > 2147483647) return E_DATETIME;
     civil_of_days(v - 2440588, &year, &month, &day);
-    return set_date(s, year, month, day);
+    s->julian = true;
+    return set_date(s, year, 4, month, day);
 }
 
 static enum status read_word(struct scan *s)
@@ -329,11 +330,11 @@ static enum status read_word(struct scan *s)
     if (word_is(p, n, "ad")) return ST_OK;
     if (word_is(p, n, "am")) return s->am = true, ST_OK;
     if (word_is(p, n, "pm")) return s->pm = true, ST_OK;
-    if (word_is(p, n, "t") && s->p < s->end && is_digit(*s->p)) return s->have_date ? ST_OK : E_DATETIME;
+    if (word_is(p, n, "t") && s->p < s->end && is_digit(*s->p)) return s->have_date || s->have_month || s->time_only ? ST_OK : E_DATETIME;
     if (word_is(p, n, "j") && s->p < s->end && is_digit(*s->p)) return read_julian(s);
     if (word_is(p, n, "epoch")) {
-        s->epoch = s->have_time = true;
-        return set_date(s, 1970, 1, 1);
+        s->have_time = true;
+        return set_date(s, 1970, 4, 1, 1);
     }
     if (word_is(p, n, "allballs")) return s->have_zone = true, set_clock(s, 0, 0, 0, 0);
     return zone_word(p, n, &s->zone_us) ? (s->have_zone = true, ST_OK) : E_DATETIME;
@@ -364,18 +365,19 @@ static enum status finish(struct scan *s)
     if (!s->have_date && (s->have_month || s->have_day || s->have_year)) return E_DATETIME;
     if (s->am || s->pm) {
         if (!s->have_time) return E_DATETIME;
-        if (m->hour > 12 || (!m->hour && s->pm)) return E_DATETIME_RANGE;
+        if (m->hour > 12) return E_DATETIME_RANGE;
         m->hour = m->hour % 12 + (s->pm ? 12 : 0);
     }
     if (!s->have_date) return ST_OK;
-    if (m->year <= 0 && (s->bc || !m->year) && m->year > -4713) return E_DATETIME_RANGE;
+    if (s->short_year && !s->bc) m->year += m->year < 70 ? 2000 : 1900;
+    if (m->year <= 0 && !s->julian) return E_DATETIME_RANGE;
     if (s->bc) m->year = 1 - m->year;
     return moment_valid(m->year, m->month, m->day) ? ST_OK : E_DATETIME_RANGE;
 }
 
 enum status datetime_parse(enum type_id id, const char *p, size_t n, int64_t *out)
 {
-    struct scan s = {.p = p, .end = p + n};
+    struct scan s = {.p = p, .end = p + n, .time_only = id == T_TIME};
     TRY(read_all(&s));
     TRY(finish(&s));
     if (id == T_TIME) {

@@ -10,7 +10,7 @@
 #define US_HOUR   (60 * US_MINUTE)
 #define US_DAY    (24 * US_HOUR)
 
-/* 4713-11-24 BC, and the end of the year 5874897: what a DATE holds. */
+/* 4714-11-24 BC, and the end of the year 5874897: what a DATE holds. */
 #define DATE_MIN (-2440588)
 #define DATE_MAX 2145042905
 

@@ -7,8 +7,6 @@
 #include "arrow/type.h"
 
 #define DECIMAL_DIGITS 38
-/* Scale of a DECIMAL declared without one: 22 digits before the point, 16 after. */
-#define DECIMAL_SCALE 16
 
 #define INT128_MAX   ((int128)(~(unsigned __int128)0 >> 1))
 #define DECIMAL_NAN  INT128_MAX

@@ -145,10 +145,9 @@ static enum status no_cast(struct type from, struct type to, bool automatic, uin
 }
 
 /* The text is settled and cast as a column would be, so that there is one reader; it fails at once. */
-static enum status cast_node(struct arena *a, struct expr *e, struct type to, bool try_, bool now, uint32_t pos,
-                             struct expr **out, struct err *err)
+static enum status cast_node(struct arena *a, const struct function *fn, struct expr *e, struct type to, bool try_, bool now,
+                             uint32_t pos, struct expr **out, struct err *err)
 {
-    const struct function *fn = cast_find(e->type, to);
     if (!fn) return no_cast(e->type, to, false, pos, err);
     struct expr *c = expr_new(a, EXPR_CAST, to, 1, pos);
     c->args[0] = e;
@@ -192,8 +191,9 @@ static bool digits_of(const struct expr *e, struct type *out)
     return *out = decimal_type(v, scale), true;
 }
 
-enum status expr_cast(struct arena *a, struct expr *e, struct type to, bool try_, uint32_t pos, struct expr **out,
-                      struct err *err)
+/* To exactly this type. */
+static enum status cast_to(struct arena *a, struct expr *e, struct type to, bool try_, uint32_t pos, struct expr **out,
+                           struct err *err)
 {
     bool literal = e->untyped && !e->value.is_null;
     if (is_null_const(e)) {
@@ -201,25 +201,31 @@ enum status expr_cast(struct arena *a, struct expr *e, struct type to, bool try_
         return *out = null_of(a, to, pos), ST_OK;
     }
     e = expr_settle(a, e);
-    if (to.id == T_DECIMAL && !to.precision) {
-        if (!digits_of(e, &to)) to = cast_decimal_type(e->type);
-    }
     if (type_equal(e->type, to) && (!to.length || e->type.length == to.length)) {
         if (!literal && e->kind != EXPR_CONST) return *out = e, ST_OK;
         *out = expr_const(a, e->value, e->pos);
         (*out)->type = (*out)->value.type = to;
         if (!to.length) return ST_OK;
     }
-    return cast_node(a, e, to, try_, literal && !try_, pos, out, err);
+    if (to.length && e->type.id != T_VARCHAR) TRY(cast_to(a, e, TYPE(to.id), try_, pos, &e, err));
+    return cast_node(a, cast_find(e->type, to), e, to, try_, literal && !try_, pos, out, err);
+}
+
+enum status expr_cast(struct arena *a, struct expr *e, struct type to, bool try_, uint32_t pos, struct expr **out,
+                      struct err *err)
+{
+    if (to.id == T_DECIMAL && !to.precision && !is_null_const(e) && !digits_of(e, &to)) to = cast_decimal_type(e->type);
+    return cast_to(a, e, to, try_, pos, out, err);
 }
 
 enum status expr_coerce(struct arena *a, struct expr *e, struct type to, uint32_t pos, struct expr **out, struct err *err)
 {
-    if (e->untyped) return expr_cast(a, e, to, false, e->pos, out, err);
-    if (to.id == T_DECIMAL && !to.precision && !to.scale) to = cast_decimal_type(e->type);
-    if (type_equal(e->type, to) && (!to.length || e->type.length == to.length)) return *out = e, ST_OK;
-    if (!cast_assigns(e->type, to)) return no_cast(e->type, to, true, pos, err);
-    return expr_cast(a, e, to, false, e->pos, out, err);
+    if (!e->untyped && type_equal(e->type, to) && (!to.length || e->type.length == to.length)) return *out = e, ST_OK;
+    if (!e->untyped && !cast_assigns(e->type, to)) return no_cast(e->type, to, true, pos, err);
+    if (to.id != T_VARCHAR || !to.length || is_null_const(e)) return cast_to(a, e, to, false, e->pos, out, err);
+    bool literal = e->untyped;
+    TRY(cast_to(a, e, TYPE(T_VARCHAR), false, e->pos, &e, err));
+    return cast_node(a, &cast_assign_length, e, to, false, literal, e->pos, out, err);
 }
 
 enum status expr_common_type(const struct expr *const *es, int n, const char *where, struct type *out, struct err *err)
@@ -266,7 +272,7 @@ enum status expr_apply(struct arena *a, const struct function *fn, struct expr *
     for (int k = 0; k < nargs; k++)
         TRY(fit_argument(a, args[k], fn->args[k < fn->nargs ? k : fn->nargs - 1], &e->args[k], err));
     if (fn->ret == TYPE_ANY) e->type = e->args[0]->type;
-    if (fn->ret == T_DECIMAL) e->type = type_decimal(0, DECIMAL_SCALE);
+    if (fn->ret == T_DECIMAL) e->type = type_decimal(0, DECIMAL_OPEN_SCALE);
     e->function = fn;
     e->name = fn->name;
     e->can_fail = fn->flags & FN_FAILS;

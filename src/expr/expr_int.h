@@ -48,8 +48,9 @@ enum {
     FN_LAX = 2,      /* looks at NULLs itself and sets `valid` */
     FN_VOLATILE = 4, /* never folded */
     FN_VARIADIC = 8, /* the last argument repeats, at least once */
-    FN_KEEPS = 32,   /* uses call.keep */
     FN_COSTLY = 16,  /* worth a selection when it stands right of AND */
+    FN_KEEPS = 32,   /* uses call.keep */
+    FN_FLOATS = 64,  /* only for a first argument that is a float already */
 };
 #define FN_ARGS 6
 struct function {
@@ -70,6 +71,8 @@ bool cast_implicit(struct type from, struct type to); /* PostgreSQL's implicit c
 bool cast_assigns(struct type from, struct type to);  /* and those of an assignment */
 /* The kernel of an explicit cast, or NULL. */
 const struct function *cast_find(struct type from, struct type to);
+/* VARCHAR to VARCHAR(n), which fails where characters would be lost. */
+extern const struct function cast_assign_length;
 /* An integer's DECIMAL, a float's ...: the type that keeps the source's digits. */
 struct type cast_decimal_type(struct type from);
 /* What both convert to, numbers, dates and texts; false: there is none. */

@@ -5,6 +5,7 @@
 #include "expr/decimal.h"
 #include "expr/expr_int.h"
 
+#include <math.h>
 #include <strings.h>
 
 /* ---- tokens of dates --------------------------------------------------------------------------------- */
@@ -295,8 +296,31 @@ static void char_timestamp(struct call *c)
     }
 }
 
+/* An interval has no names of days, no era and no zone. */
+static bool suits_interval(const struct format *f)
+{
+    for (int k = 0; k < f->n; k++)
+        switch (f->t[k].kind) {
+        case TOK_ERA:
+        case TOK_ERA_DOTS:
+        case TOK_MONTH:
+        case TOK_MON:
+        case TOK_DAY:
+        case TOK_DY:
+        case TOK_D:
+        case TOK_ID:
+        case TOK_TZ:
+        case TOK_TZH:
+        case TOK_TZM:
+        case TOK_OF: return false;
+        default: break;
+        }
+    return true;
+}
+
 static void char_interval(struct call *c)
 {
+    struct format room;
     struct str *out = c->out;
     for (uint32_t i = 0; i < c->n; i++) {
         out[i] = (struct str){0};
@@ -305,7 +329,10 @@ static void char_interval(struct call *c)
         struct shown x = {.interval = true, .hours = v.us / US_HOUR};
         x.m = (struct moment){v.months / 12, v.months % 12, v.days, 0, (int)(v.us / US_MINUTE % 60),
                               (int)(v.us / US_SECOND % 60), (int)(v.us % US_SECOND)};
-        out[i] = put_shown(c, i, &x);
+        if (suits_interval(format_of(c, 1, i, &room)))
+            out[i] = put_shown(c, i, &x);
+        else
+            call_fail(c, i, E_DATETIME, "invalid format specification for an interval value");
     }
 }
 
@@ -676,21 +703,23 @@ static struct str number_text(struct call *c, uint32_t i, int128 v, int scale)
     struct pen w = {.d = &d, .negative = v < 0};
     bool trails = d.sign && sign_trails(p, n);
     if (trails) d.sign = false, d.either = true; /* printed where it stands */
+    int after = d.after > DECIMAL_DIGITS ? DECIMAL_DIGITS : d.after;
     int128 rounded;
-    bool fits = decimal_finite(v) && decimal_rescale(v, scale, d.after > 38 ? 38 : d.after, &rounded);
-    uint32_t length = fits ? decimal_print(rounded < 0 ? -rounded : rounded, d.after > 38 ? 38 : d.after, false, digits) : 0;
-    w.whole_n = (int)length - (d.after ? (d.after > 38 ? 38 : d.after) + 1 : 0);
+    bool fits = decimal_finite(v) && decimal_rescale(v, scale, after, &rounded);
+    if (fits) w.negative = rounded < 0;
+    uint32_t length = fits ? decimal_print(rounded < 0 ? -rounded : rounded, after, false, digits) : 0;
+    w.whole_n = fits ? (int)length - (after ? after + 1 : 0) : d.before + 1;
     w.whole = digits;
     w.rest = digits + w.whole_n + 1;
+    w.rest_n = after;
     if (w.whole_n == 1 && *digits == '0' && (d.point || !d.before)) w.whole_n = 0;
-    w.rest_n = d.after > 38 ? 38 : d.after;
-    if (d.fill)
-        while (w.rest_n > d.last_zero && w.rest[w.rest_n - 1] == '0') w.rest_n--;
-    if (!fits || w.whole_n > d.before) { /* it does not fit its template */
+    if (w.whole_n > d.before) { /* it does not fit its template */
         memset(digits, '#', sizeof digits);
         w.whole_n = d.before;
-        w.rest_n = d.after;
         w.rest = digits;
+        w.rest_n = d.after;
+    } else if (d.fill) {
+        while (w.rest_n > d.last_zero && w.rest[w.rest_n - 1] == '0') w.rest_n--;
     }
     length = print_template(p, n, &w, out);
     return call_str(c, out, length);
@@ -705,14 +734,32 @@ static struct str number_text(struct call *c, uint32_t i, int128 v, int scale)
             if (call_live(c, i)) out[i] = number_text(c, i, VALUE, SCALE);                         \
         }                                                                                          \
     }
-static int128 units_of(double x)
+/* Rounded as printf does: to even at an exact half. */
+static int128 units_of(const struct call *c, uint32_t i, double x, int *scale)
 {
+    const struct str *f = &ARG(c, 1, struct str, i);
+    struct digits d;
     int128 v;
-    return decimal_from_double(x, 15, 10, &v) ? v : DECIMAL_NAN;
+    scan_digits(str_ptr(f), f->n, &d);
+    *scale = d.after < 10 ? d.after : 10;
+    double units = x * (double)decimal_pow10(*scale);
+    if (units > -1e15 && units < 1e15) return (int128)rint(units);
+    return decimal_from_double(x, 15, *scale, &v) ? v : DECIMAL_NAN;
 }
 CHAR_NUMBER(char_int, ARG(c, 0, int64_t, i), 0)
 CHAR_NUMBER(char_decimal, ARG(c, 0, int128, i), c->e->args[0]->type.scale)
-CHAR_NUMBER(char_double, units_of(ARG(c, 0, double, i)), 10)
+
+static void char_double(struct call *c)
+{
+    struct str *out = c->out;
+    for (uint32_t i = 0; i < c->n; i++) {
+        out[i] = (struct str){0};
+        if (!call_live(c, i)) continue;
+        int scale;
+        int128 v = units_of(c, i, ARG(c, 0, double, i), &scale);
+        out[i] = number_text(c, i, v, scale);
+    }
+}
 
 /* clang-format off */
 const struct function func_format[] = {

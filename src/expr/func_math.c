@@ -310,7 +310,7 @@ const struct function func_math[] = {
     CUT("floor", floor_dec), F1("floor", floor_f64), CUT("trunc", trunc_dec), F1("trunc", trunc_f64),
     CUT("round", round_dec), F1("round", round_f64),
     {"round", NN, 2, {NN, II}, FN_FAILS, round_dec, bind_cut}, {"trunc", NN, 2, {NN, II}, FN_FAILS, trunc_dec, bind_cut},
-    {"round", DD, 2, {DD, II}, 0, round2_f64, NULL},
+    {"round", DD, 2, {DD, II}, FN_FLOATS, round2_f64, NULL},
     F1("sign", sign_f64), {"sign", NN, 1, {NN}, 0, sign_dec, bind_sign},
     {"div", NN, 2, {NN, NN}, FN_FAILS, div_dec, bind_whole}, {"scale", II, 1, {NN}, 0, scale_of, NULL},
     F1_FAILS("sqrt", sqrt_f64), F1_FAILS("|/", sqrt_f64), F1("cbrt", cbrt_f64), F1("||/", cbrt_f64),

@@ -124,7 +124,7 @@ static uint32_t change_case(struct part s, int how, char *to)
         if (code < 128)
             *to++ = (char)(up ? (code >= 'a' && code <= 'z' ? code - 32 : code) : code >= 'A' && code <= 'Z' ? code + 32 : code);
         else
-            to += utf8_encode(up ? utf8proc_toupper(code) : utf8proc_tolower(code), to);
+            to += utf8_encode(up && code != 0xdf ? utf8proc_toupper(code) : up ? code : utf8proc_tolower(code), to); /* ß has no capital */
     }
     return (uint32_t)(to - from);
 }

@@ -439,9 +439,19 @@ static void date_trunc_interval(struct call *c)
 
 static enum status bind_trunc(struct arena *a, struct expr *e, struct err *err)
 {
-    TRY(bind_field(a, e, err));
-    if (!e->data || is_unit(*(int *)e->data)) return ST_OK;
-    return err_at(err, E_UNSUPPORTED, e->args[0]->pos, "date_trunc has no such unit; use year, month, week, day, hour, minute or second");
+    if (e->args[0]->kind != EXPR_CONST || e->args[0]->value.is_null) return ST_OK;
+    int *unit = arena_alloc(a, sizeof *unit);
+    *unit = field_of(&e->args[0]->value.s);
+    bool week = *unit == UNIT_WEEK && e->args[1]->type.id == T_INTERVAL;
+    if (!is_unit(*unit) || week) {
+        enum status st = week ? E_UNSUPPORTED : E_ARGUMENT;
+        err_at(err, st, e->args[0]->pos, "date_trunc has no such unit");
+        err_hint(err, "use year, quarter, month, week, day, hour, minute, second or milliseconds");
+        return st;
+    }
+    e->data = unit;
+    e->can_fail = e->args[1]->can_fail || *unit > UNIT_DAY;
+    return ST_OK;
 }
 
 /* Buckets of a fixed stride from an origin. */

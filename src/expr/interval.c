@@ -95,7 +95,15 @@ struct scan {
     enum unit bare;  /* what a number without a unit means */
     bool min_sec;    /* "1:02" is minutes and seconds */
     bool some;
+    uint32_t seen;   /* a bit per unit: none comes twice */
 };
+
+static bool note(struct scan *s, uint32_t units)
+{
+    if (s->seen & units) return false;
+    s->seen |= units;
+    return true;
+}
 
 static bool at(const struct scan *s, char c) { return s->p < s->end && *s->p == c; }
 
@@ -118,6 +126,7 @@ static enum status read_clock(struct scan *s, long double first, long double sig
 {
     long double m, f, sec = 0, us = 0;
     s->p++;
+    if (!note(s, 1u << UNIT_HOUR | 1u << UNIT_MINUTE | 1u << UNIT_SECOND)) return E_DATETIME;
     if (!read_number(s, &m, &f)) return E_DATETIME;
     bool three = at(s, ':');
     if (three) {
@@ -136,14 +145,25 @@ static void skip_blanks(struct scan *s)
     while (s->p < s->end && is_blank(*s->p)) s->p++;
 }
 
-/* Whether a clock comes next: then a bare number before it counts days. */
-static bool clock_follows(const struct scan *s)
+/* What a number without a unit counts: days before a clock or hours, at the end what the qualifier says. */
+static enum unit bare_unit(const struct scan *s)
 {
-    const char *p = s->p;
-    if (p < s->end && (*p == '+' || *p == '-')) p++;
-    const char *from = p;
-    while (p < s->end && is_digit(*p)) p++;
-    return p > from && p < s->end && *p == ':';
+    const char *p = s->p, *from;
+    if (p == s->end || is_letter(*p)) return s->bare;
+    if (*p == '+' || *p == '-') p++;
+    for (from = p; p < s->end && is_digit(*p); p++) {}
+    if (p == from) return UNIT_NONE;
+    if (p < s->end && *p == ':') return UNIT_DAY;
+    while (p < s->end && is_blank(*p)) p++;
+    for (from = p; p < s->end && is_letter(*p); p++) {}
+    enum unit next = p == from && p == s->end ? s->bare : datetime_unit(from, (size_t)(p - from));
+    return next == UNIT_HOUR ? UNIT_DAY : UNIT_NONE;
+}
+
+static bool is_ago(const struct scan *s)
+{
+    return s->end - s->p >= 3 && (s->p[0] | 32) == 'a' && (s->p[1] | 32) == 'g' && (s->p[2] | 32) == 'o' &&
+           (s->end - s->p == 3 || is_blank(s->p[3]));
 }
 
 static enum status read_field(struct scan *s)
@@ -159,17 +179,17 @@ static enum status read_field(struct scan *s)
         s->p++;
         if (!read_number(s, &months, &rest) || fraction != 0 || rest != 0) return E_DATETIME;
         if (months >= 12) return E_DATETIME_RANGE;
+        if (!note(s, 1u << UNIT_YEAR | 1u << UNIT_MONTH)) return E_DATETIME;
         s->sum.months += sign * (whole * 12 + months);
         return ST_OK;
     }
     skip_blanks(s);
-    enum unit unit = clock_follows(s) ? UNIT_DAY : s->bare;
+    enum unit unit = bare_unit(s);
     const char *from = s->p;
-    while (s->p < s->end && is_letter(*s->p)) s->p++;
-    if (s->p > from) {
-        unit = datetime_unit(from, (size_t)(s->p - from));
-        if (unit == UNIT_NONE || unit == UNIT_QUARTER) return E_DATETIME;
-    }
+    if (!is_ago(s))
+        while (s->p < s->end && is_letter(*s->p)) s->p++;
+    if (s->p > from) unit = datetime_unit(from, (size_t)(s->p - from));
+    if (unit == UNIT_NONE || (unit == UNIT_QUARTER && s->p > from) || !note(s, 1u << unit)) return E_DATETIME;
     add_unit(&s->sum, unit, sign * whole, sign * fraction);
     return ST_OK;
 }
@@ -232,9 +252,8 @@ static enum status read_all(struct scan *s)
             return read_iso(s);
         }
         if (ago) return E_DATETIME;
-        if (s->end - s->p >= 3 && (s->p[0] | 32) == 'a' && (s->p[1] | 32) == 'g' && (s->p[2] | 32) == 'o') {
+        if (is_ago(s)) {
             s->p += 3;
-            if (s->p < s->end && !is_blank(*s->p)) return E_DATETIME;
             ago = true;
             continue;
         }

@@ -87,6 +87,7 @@ static void collect(struct choice *c, const char *name)
     size_t table = 0, at = 0;
     for (const struct function *f; (f = next_named(name, &table, &at));) {
         if (!takes(f, c->nargs) || c->n == CANDIDATES) continue;
+        if (f->flags & FN_FLOATS && !type_is_float(TYPE(c->types[0]))) continue;
         int k = 0;
         while (k < c->nargs && (wanted(f, k) == TYPE_ANY || cast_implicit(TYPE(c->types[k]), TYPE(wanted(f, k))))) k++;
         if (k == c->nargs) c->f[c->n++] = f;

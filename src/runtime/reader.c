@@ -43,6 +43,8 @@ struct part {
     struct split *from;  /* its split */
     uint32_t row;        /* the next one */
     struct batch *piece; /* cut, found no room yet */
+    struct batch **queue; /* pushed together with the one at hand, in order */
+    int nqueue, queue_at;
     bool fast;           /* the batch needs no cut */
     uint32_t *sel;
     int64_t said;        /* the last watermark */
@@ -229,7 +231,7 @@ static struct batch *next_piece(struct part *p)
 }
 
 /* Hands on the batch at hand as far as there is room; true when all of it has gone. */
-static bool hand_on(struct part *p)
+static bool hand_on_one(struct part *p)
 {
     struct edge *e = p->edges[p->index % p->reader->rt->nworkers];
     for (;;) {
@@ -239,12 +241,21 @@ static bool hand_on(struct part *p)
         p->piece = NULL;
         say_watermark(p);
     }
-    struct split *s = p->from;
-    if (s && p->reader->class) s->at = s->payload;
+    if (p->reader->class) p->from->at = p->from->payload;
     batch_unref(p->batch);
     p->batch = NULL;
     say_watermark(p);
     return true;
+}
+
+/* The same with what was pushed together with it. */
+static bool hand_on(struct part *p)
+{
+    while (hand_on_one(p)) {
+        if (p->queue_at == p->nqueue) return true;
+        take_batch(p, p->from, p->queue[p->queue_at++]);
+    }
+    return false;
 }
 
 /* ---- fetching ------------------------------------------------------------------------------------------------------ */
@@ -413,11 +424,17 @@ static void inject(struct part *p)
     answer_epoch(r->rt, r->component, &p->answer, epoch);
 }
 
-static enum step finish(struct part *p, int kind)
+static void drop_rows(struct part *p)
 {
     batch_unref(p->piece);
     batch_unref(p->batch);
+    while (p->queue_at < p->nqueue) batch_unref(p->queue[p->queue_at++]);
     p->piece = p->batch = NULL;
+}
+
+static enum step finish(struct part *p, int kind)
+{
+    drop_rows(p);
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
     if (p->source) p->source->class->close(p->source);
     source_free(p->source);
@@ -641,7 +658,17 @@ static enum status closed(struct reader *r, struct err *err)
     return err_set(err, E_NO_READER, "nothing reads source \"%s\"", r->object->name);
 }
 
-enum status reader_push(struct reader *r, struct batch *b, int64_t timeout_us, struct err *err)
+/* Keeps the batches behind the first for hand_on. */
+static void enqueue(struct part *p, struct batch *const *batches, int n)
+{
+    mem_free(p->queue);
+    p->queue = n ? mem_alloc(sizeof *p->queue * (size_t)n) : NULL;
+    if (n) memcpy(p->queue, batches, sizeof *p->queue * (size_t)n);
+    p->nqueue = n;
+    p->queue_at = 0;
+}
+
+enum status reader_push(struct reader *r, struct batch *const *batches, int n, int64_t timeout_us, struct err *err)
 {
     struct part *p = &r->parts[0];
     lock_take(&r->lock);
@@ -652,7 +679,8 @@ enum status reader_push(struct reader *r, struct batch *b, int64_t timeout_us, s
         st = closed(r, err);
     } else {
         begin(p);
-        take_batch(p, &p->splits[0], b);
+        enqueue(p, batches + 1, n - 1);
+        take_batch(p, &p->splits[0], batches[0]);
         hand_on(p); /* what finds no room is accepted all the same and goes on from the reader's task */
     }
     lock_give(&r->lock);
@@ -843,8 +871,8 @@ static void free_part(struct part *p)
 {
     if (p->source) p->source->class->close(p->source);
     source_free(p->source);
-    batch_unref(p->piece);
-    batch_unref(p->batch);
+    drop_rows(p);
+    mem_free(p->queue);
     for (int i = 0; i < p->nsplits; i++) {
         decoder_free(p->splits[i].decoder);
         mem_free(p->splits[i].buf);

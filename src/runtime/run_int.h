@@ -267,7 +267,8 @@ void reader_resume(struct reader *r, bool seek);
 void reader_stats(struct reader *r, struct source_stats *out);
 
 /* The pushed kind; caller threads. */
-enum status reader_push(struct reader *r, struct batch *b, int64_t timeout_us, struct err *err);
+/* All n batches are taken together, with their references, or none is. */
+enum status reader_push(struct reader *r, struct batch *const *batches, int n, int64_t timeout_us, struct err *err);
 enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err);
 enum status reader_push_end(struct reader *r, struct err *err);
 

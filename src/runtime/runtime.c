@@ -540,11 +540,12 @@ static enum status no_reader(struct err *err)
     return E_NO_READER;
 }
 
-enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch *b, int64_t timeout_us, struct err *err)
+enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch *const *batches, int n, int64_t timeout_us,
+                         struct err *err)
 {
     struct reader *r = pushed_reader(rt, source_id);
     if (!r) return no_reader(err);
-    enum status st = reader_push(r, b, timeout_us, err);
+    enum status st = reader_push(r, batches, n, timeout_us, err);
     reader_release(r);
     return st;
 }

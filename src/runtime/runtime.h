@@ -71,8 +71,9 @@ void runtime_poke(struct runtime *rt); /* any thread: waiting control calls look
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------- */
 
-/* Takes the reference when ST_OK. E_NO_READER, E_TIMEOUT. */
-enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch *b, int64_t timeout_us, struct err *err);
+/* All n > 0 batches are taken together, with their references, or none is: E_NO_READER, E_TIMEOUT. */
+enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch *const *batches, int n, int64_t timeout_us,
+                         struct err *err);
 enum status runtime_push_watermark(struct runtime *rt, uint64_t source_id, int64_t us, struct err *err);
 enum status runtime_push_end(struct runtime *rt, uint64_t source_id, struct err *err);
 

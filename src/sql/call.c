@@ -54,7 +54,8 @@ static struct list in_order(struct parser *p, const char *name, struct list args
     }
     for (int i = 0; i < args.n; i++) {
         if (!placed[i]) {
-            parser__fail(p, E_SYNTAX, ((struct ast *)args.at[0])->pos, "%s() lacks the argument %s", name, names[i + 1]);
+            const struct ast *first = args.at[0];
+            parser__fail(p, E_SYNTAX, first->pos, "%s() lacks the argument %s", name, names[i + 1]);
             return (struct list){0};
         }
         out = list__add(p->arena, out, placed[i]);
@@ -115,6 +116,12 @@ static bool is_call(struct parser *p, struct ast *x)
     if (x->kind == AST_CALL) return true;
     parser__fail(p, E_SYNTAX, x->pos, "DESCRIPTOR(column) stands alone");
     return false;
+}
+
+struct ast *call__distinct(struct parser *p, struct ast *call)
+{
+    if (is_call(p, call)) call->distinct = true;
+    return call;
 }
 
 struct ast *call__order(struct parser *p, struct ast *call, struct list order, bool within_group)

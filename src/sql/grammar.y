@@ -141,21 +141,22 @@ static void sql__error(const struct span *at, struct parser *p, const char *mess
 %precedence SIGN
 %precedence "::"
 /* `((SELECT 1))`: the inner parentheses may be the query's or the expression's. Both mean the same; taking them as the
- * query's while they last (")" wins over a reduction to an expression) is what lets `((SELECT 1) UNION SELECT 2)` be read. */
+ * query's while they last (")" wins over a reduction to an expression) lets `((SELECT 1) UNION SELECT 2)` be read. */
 %precedence SUBQUERY
 %precedence ")"
 
 /* ---- what rules give ---- */
 
 %nterm <stmt> statement create alter insert explain explainable
-%nterm <word> kind create_query_kind name dotted_name colid label bare funcname function window_ref opt_window_ref
+%nterm <word> kind name dotted_name colid label bare funcname function window_ref opt_window_ref
 %nterm <word> plain unreserved unreserved_not_bare col_name col_name_bare type_func reserved
-%nterm <word> show_what option_key key_part option_value frame_unit opt_exclude exclusion units opt_unit like is_what now
-%nterm <word> alter_action
+%nterm <word> show_what option_key key_part option_value frame_unit opt_exclude exclusion units opt_unit like is_what
+%nterm <word> alter_action now
 %nterm <number> opt_or_replace opt_cascade opt_analyze column_constraints
 %nterm <number> column_constraint set_quantifier opt_not symmetric opt_desc opt_nulls join_kind semi_kind asof_kind
-%nterm <list> names qualified dotted expr_list opt_expr_list args order_list order_by opt_order_by opt_partition ctes with
-%nterm <list> items rows whens opt_columns opt_mods mods windows substring_args overlay_args trim_args opt_group opt_within
+%nterm <list> names qualified dotted expr_list opt_expr_list args order_list order_by opt_order_by opt_partition ctes
+%nterm <list> with items rows whens opt_columns opt_mods mods windows substring_args overlay_args trim_args opt_group
+%nterm <list> opt_within
 %nterm <ast> expr arith primary paren array subscripted subscriptable columnref constant interval call plain_call arg
 %nterm <ast> arg_value table_arg special extract_field opt_escape opt_operand opt_else opt_where opt_having opt_filter
 %nterm <ast> case star opt_match system_time fetch_count offset
@@ -237,8 +238,14 @@ show_what:
 describe: "DESCRIBE" | "DESC";
 opt_transaction: %empty | "TRANSACTION" | "WORK";
 eq_or_to: "=" | "TO";
-old_name: name { $$ = (struct target){$1, @1, false}; } | "IF" "EXISTS" name { $$ = (struct target){$3, @3, true}; };
-new_name: name { $$ = (struct target){$1, @1, false}; } | "IF" "NOT" "EXISTS" name { $$ = (struct target){$4, @4, true}; };
+old_name:
+    name { $$ = (struct target){$1, @1, false}; }
+  | "IF" "EXISTS" name { $$ = (struct target){$3, @3, true}; }
+  ;
+new_name:
+    name { $$ = (struct target){$1, @1, false}; }
+  | "IF" "NOT" "EXISTS" name { $$ = (struct target){$4, @4, true}; }
+  ;
 opt_or_replace: %empty { $$ = false; } | "OR" "REPLACE" { $$ = true; };
 opt_cascade: %empty { $$ = false; } | "CASCADE" { $$ = true; } | "RESTRICT" { $$ = false; };
 
@@ -290,7 +297,7 @@ alter_action:
   | "PAUSE" { $$ = "pause"; }
   | "RESUME" { $$ = "resume"; }
   | "RETRY" { $$ = "retry"; }
-  | "ADD" "COLUMN" column { $$ = "add column"; }
+  | "ADD" "COLUMN" column_definition { $$ = "add column"; }
   ;
 
 /* ---- CREATE: its clauses work on p->created ---- */
@@ -314,12 +321,9 @@ sink_head:
     "CREATE" opt_or_replace "SINK" new_name { stmt__create(p, STMT_CREATE_SINK, $2, $4, @$); }
   ;
 stream_head:
-    "CREATE" opt_or_replace create_query_kind new_name { stmt__create(p, *$3 == 'm' ? STMT_CREATE_VIEW : STMT_CREATE_STREAM, $2, $4, @$); }
-  ;
-create_query_kind:
-    "STREAM" { $$ = "stream"; }
-  | "CONTINUOUS" "QUERY" { $$ = "stream"; }
-  | "MATERIALIZED" "VIEW" { $$ = "materialized view"; }
+    "CREATE" opt_or_replace "STREAM" new_name { stmt__create(p, STMT_CREATE_STREAM, $2, $4, @$); }
+  | "CREATE" opt_or_replace "CONTINUOUS" "QUERY" new_name { stmt__create(p, STMT_CREATE_STREAM, $2, $5, @$); }
+  | "CREATE" opt_or_replace "MATERIALIZED" "VIEW" new_name { stmt__create(p, STMT_CREATE_VIEW, $2, $5, @$); }
   ;
 
 source_clauses: source_clause | source_clauses source_clause;
@@ -350,12 +354,13 @@ connector: label { stmt__connector(p, $1, @1); };
 columns: "(" column_list ")" { stmt__columns_end(p, @$); };
 column_list: column | column_list "," column;
 column:
-    colid type column_constraints { stmt__column(p, $1, $2, $3, @1); }
+    column_definition
   | "WATERMARK" "FOR" colid { stmt__watermark(p, $3, NULL, @$); }
   | "WATERMARK" "FOR" colid "AS" expr { stmt__watermark(p, $3, $5, @$); }
   | "PRIMARY" "KEY" "(" names ")" { stmt__primary_key(p, $4, @$); }
   | "*" { stmt__wildcard(p, @$); }
   ;
+column_definition: colid type column_constraints { stmt__column(p, $1, $2, $3, @1); };
 column_constraints: %empty { $$ = 0; } | column_constraints column_constraint { $$ = $1 | $2; };
 column_constraint:
     "NOT" "NULL" { $$ = CONSTRAINT_NOT_NULL; }
@@ -368,8 +373,8 @@ option_list: option | option_list "," option;
 option: option_key "=" option_value { stmt__option(p, $1, @1, $3, @3); };
 option_key:
     key_part
-  | option_key "." key_part { $$ = arena_printf(p->arena, "%s.%s", $1, $3); }
-  | option_key "-" key_part { $$ = arena_printf(p->arena, "%s-%s", $1, $3); }
+  | option_key "." key_part { $$ = stmt__key(p, $1, '.', $3, @$); }
+  | option_key "-" key_part { $$ = stmt__key(p, $1, '-', $3, @$); }
   ;
 key_part: label | STRING { $$ = $1.p; };
 option_value:
@@ -703,7 +708,7 @@ plain_call:
   | function "(" args opt_order_by ")" { $$ = call__order(p, call__new(p, $1, $3, @$), $4, false); }
   | function "(" "ALL" args opt_order_by ")" { $$ = call__order(p, call__new(p, $1, $4, @$), $5, false); }
   | function "(" "DISTINCT" args opt_order_by ")"
-    { $$ = call__order(p, call__new(p, $1, $4, @$), $5, false), $$->distinct = true; }
+    { $$ = call__distinct(p, call__order(p, call__new(p, $1, $4, @$), $5, false)); }
   ;
 function: funcname | dotted { $$ = name__dotted(p, $1); };
 args: arg { $$ = ONE($1); } | args "," arg { $$ = ADD($1, $3); };
@@ -821,7 +826,10 @@ names: colid { $$ = ONE($1); } | names "," colid { $$ = ADD($1, $3); };
 name: qualified { $$ = name__object(p, $1); };
 dotted_name: qualified { $$ = name__dotted(p, $1); };
 qualified: colid { $$ = ONE($1); } | dotted;
-dotted: colid "." label { $$ = ADD(ONE($1), $3); } | dotted "." label { $$ = ADD($1, $3); };
+dotted:
+    colid "." label { $$ = name__add(p, ONE($1), $3, @$); }
+  | dotted "." label { $$ = name__add(p, $1, $3, @$); }
+  ;
 
 colid: IDENT | unreserved | unreserved_not_bare | col_name;
 funcname: IDENT | unreserved | unreserved_not_bare | type_func;

@@ -1,5 +1,5 @@
-/* Keywords. The grammar's %token lines are the only list of them: their symbols are numbered in the order of those lines,
- * so a class is a range of symbols, sorted by name within it. SPDX-License-Identifier: Apache-2.0 */
+/* Keywords. The grammar's %token lines are the only list of them: their symbols are numbered in the order of those
+ * lines, so a class is a range of symbols, sorted by name within it. SPDX-License-Identifier: Apache-2.0 */
 #include "sql/sql_int.h"
 
 #include "sql_grammar.h"

@@ -1,5 +1,5 @@
-/* Text into tokens. Bytes are checked to be UTF-8 as they are read; a NUL byte or a broken sequence is an error wherever it
- * stands, comments included. Nothing is read beyond the text's end: a byte there counts as 0.
+/* Text into tokens. Bytes are checked to be UTF-8 as they are read; a NUL byte or a broken sequence is an error
+ * wherever it stands, comments included. Nothing is read beyond the text's end: a byte there counts as 0.
  *
  * Texts of tokens live in the arena: names folded to lower case (ASCII only, as PostgreSQL does with UTF-8) unless
  * quoted, strings with quotes and escapes resolved. SPDX-License-Identifier: Apache-2.0 */
@@ -22,6 +22,13 @@ static void bad_byte(struct lexer *lx, struct token *t, size_t pos)
         fail(lx, t, E_ENCODING, pos, "the text is not valid UTF-8");
     else
         fail(lx, t, E_SYNTAX, pos, "the text contains a NUL byte");
+}
+
+static void unexpected(struct lexer *lx, struct token *t)
+{
+    int n = (int)(t->at.end - t->at.pos);
+    err_at(lx->err, E_SYNTAX, t->at.pos, "unexpected character \"%.*s\"", n, lx->text + t->at.pos);
+    t->kind = TK_BAD;
 }
 
 static void unterminated(struct lexer *lx, struct token *t, size_t pos, const char *text)
@@ -120,7 +127,7 @@ static int64_t code_point(const char *s, size_t *at, size_t end, int base, int m
     return k < min ? -1 : c;
 }
 
-/* One backslash escape; *at is behind the backslash. A byte given by number must be ASCII: what is above comes as \u. */
+/* One backslash escape; *at is behind the backslash. A byte given by number must be ASCII; \u is for the others. */
 static bool escape(const char *s, size_t *at, size_t end, char **to)
 {
     static const char from[] = "bfnrt", into[] = "\b\f\n\r\t";
@@ -150,7 +157,7 @@ static char *unquote(struct lexer *lx, struct token *t, size_t from, size_t end,
         if (s[from] == '\\' && q == QUOTE_ESCAPED) {
             from++;
             if (!escape(s, &from, end, &to)) {
-                fail(lx, t, E_SYNTAX, pos, "invalid escape: a backslash takes b, f, n, r, t, x41, 101, u0041 or U00000041");
+                fail(lx, t, E_SYNTAX, pos, "invalid escape: there are \\b \\f \\n \\r \\t \\x41 \\101 \\u0041");
                 return NULL;
             }
             continue;
@@ -357,8 +364,7 @@ void lexer__next(struct lexer *lx, struct token *t)
                 TAKE_BY(fail(lx, t, E_SYNTAX, from, "a number must not be followed by a letter"));
             }
             ascii | wide {
-                TAKE_BY(err_at(lx->err, E_SYNTAX, (uint32_t)from, "unexpected character \"%.*s\"", (int)(i - from), s + from);
-                        t->kind = TK_BAD);
+                TAKE_BY(unexpected(lx, t));
             }
             * { TAKE_BY(bad_byte(lx, t, from)); }
         */

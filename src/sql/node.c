@@ -60,11 +60,7 @@ struct ast *node__bool(struct parser *p, bool value, struct span at)
 struct ast *node__name(struct parser *p, enum ast_kind kind, struct list parts, struct span at)
 {
     struct ast *x = node__new(p, kind, at);
-    int max = (int)countof(x->parts);
-    if (parts.n > max) {
-        parser__fail(p, E_SYNTAX, at.pos, "a name has at most %d parts", max);
-        parts.n = max;
-    }
+    _Static_assert(countof(x->parts) == NAME_PARTS, "name__add bounds the parts");
     for (int i = 0; i < parts.n; i++) x->parts[i] = parts.at[i];
     x->nparts = parts.n;
     return x;
@@ -102,7 +98,7 @@ struct ast *node__operator(struct parser *p, const char *name, struct ast *l, st
     return node__like(p, name + negated, l, r, NULL, negated, at);
 }
 
-/* How many operands of the chain x stands for. What stood in parentheses is one, so that its text can be given again. */
+/* How many operands of the chain x stands for. What stood in parentheses is one: so its text can be given again. */
 static uint32_t operands(const struct ast *x, const char *name)
 {
     return x->chain && !x->grouped && !strcmp(x->name, name) ? x->chain : 1;
@@ -140,8 +136,8 @@ struct ast *node__distinct(struct parser *p, struct ast *l, struct ast *r, bool 
     return x;
 }
 
-struct ast *node__between(struct parser *p, struct ast *x, struct ast *low, struct ast *high, bool symmetric, bool negated,
-                          struct span at)
+struct ast *node__between(struct parser *p, struct ast *x, struct ast *low, struct ast *high, bool symmetric,
+                          bool negated, struct span at)
 {
     struct ast *b = node__new(p, AST_BETWEEN, at);
     b->flag = symmetric, b->negated = negated;

@@ -25,7 +25,7 @@ void parser__fail(struct parser *p, enum status code, uint32_t pos, const char *
     err_at(p->err, code, pos, "%s", text);
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------------------------ */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 static void take(struct parser *p, struct token *t)
 {
@@ -66,6 +66,9 @@ static bool expects_unit(const struct parser *p)
 static void refine(struct parser *p, struct token *t)
 {
     const char *name;
+    /* Behind these any word is a name. */
+    bool is_label = p->last[0].kind == TK_DOT || p->last[0].kind == TK_AS;
+    if (is_label && (t->kind == TK_NOT || t->kind == TK_WITH)) return;
     switch (t->kind) {
     case TK_SEMICOLON: t->kind = TK_END; break;
     case TK_IDENT:
@@ -121,7 +124,7 @@ int sql__lex(SQL__STYPE *value, SQL__LTYPE *at, struct parser *p)
     return p->failed ? TK_BAD : t.kind;
 }
 
-/* ---- syntax errors ----------------------------------------------------------------------------------------------- */
+/* ---- syntax errors --------------------------------------------------------------------------- */
 
 struct fits { /* the tokens that would have fitted */
     bool at[TK_ZONE + 1];
@@ -133,8 +136,8 @@ static void drop(struct fits *f, const int *kinds, size_t n)
 }
 #define DROP(f, ...) drop(f, (const int[]){__VA_ARGS__}, countof(((const int[]){__VA_ARGS__})))
 
-/* Where a name fits, so do the words that may be names; they say nothing about what is expected. A few words of a class may
- * be left out of such a place. */
+/* Where a name fits, so do the words that may be names; they say nothing about what is expected. A few words of a
+ * class may be left out of such a place. */
 static void drop_names(struct fits *f)
 {
     for (int c = KEYWORD_RESERVED; f->at[TK_IDENT] && c <= KEYWORD_PLAIN; c++) {
@@ -152,12 +155,12 @@ static const char *summary(struct fits *f)
         return "a statement";
     }
     if (f->at[TK_NUMBER] && f->at[TK_CASE]) {
-        DROP(f, TK_NUMBER, TK_STRING, TK_IDENT, TK_LPAREN, TK_PLUS, TK_MINUS, TK_TILDE, TK_NOT, TK_CASE, TK_CAST, TK_NULL_P,
-             TK_TRUE, TK_FALSE, TK_ARRAY, TK_CURRENT_DATE, TK_CURRENT_TIME, TK_CURRENT_TIMESTAMP, TK_LOCALTIME,
-             TK_LOCALTIMESTAMP);
+        DROP(f, TK_NUMBER, TK_STRING, TK_IDENT, TK_LPAREN, TK_PLUS, TK_MINUS, TK_TILDE, TK_NOT, TK_CASE, TK_CAST,
+             TK_NULL_P, TK_TRUE, TK_FALSE, TK_ARRAY, TK_CURRENT_DATE, TK_CURRENT_TIME, TK_CURRENT_TIMESTAMP,
+             TK_LOCALTIME, TK_LOCALTIMESTAMP);
         return "an expression";
     }
-    if (f->at[TK_TIMES] && f->at[TK_OP]) {
+    if ((f->at[TK_TIMES] && f->at[TK_OP]) || (f->at[TK_EQ] && f->at[TK_AND])) {
         /* Without OR beside it, the AND is that of BETWEEN. */
         bool between = f->at[TK_AND] && !f->at[TK_OR];
         DROP(f, TK_OP, TK_PLUS, TK_MINUS, TK_TIMES, TK_DIVIDE, TK_MODULO, TK_POWER, TK_TILDE, TK_CAST_TO, TK_EQ, TK_NE,
@@ -195,8 +198,10 @@ static const struct {
     {"update", "UPDATE", true},        {"vacuum", "VACUUM", true},
     {"collate", "COLLATE", false},     {"lateral", "LATERAL", false},
     {"pivot", "PIVOT", false},         {"match_recognize", "MATCH_RECOGNIZE", false},
-    {"recursive", "WITH RECURSIVE", false}, {"tablesample", "TABLESAMPLE", false},
-    {"temporal", "TEMPORAL PROBE JOIN", false}, {"unpivot", "UNPIVOT", false},
+    {"recursive", "WITH RECURSIVE", false},
+    {"tablesample", "TABLESAMPLE", false},
+    {"temporal", "TEMPORAL PROBE JOIN", false},
+    {"unpivot", "UNPIVOT", false},
 };
 
 /* What was asked for by the token that does not fit or by the one before it, or NULL. */
@@ -241,8 +246,8 @@ static void hint(struct parser *p, const struct fits *f, bool takes_name)
     else if (f->at[TK_END] && (t->kind == TK_SELECT || t->kind == TK_CREATE))
         err_hint(p->err, "is the semicolon missing before it?");
     else if (takes_name && (c == KEYWORD_RESERVED || c == KEYWORD_FUNCTION))
-        err_hint(p->err, "%s is a reserved word; to use it as a name, write \"%s\" in double quotes", token__name(t->kind),
-                 t->text.p);
+        err_hint(p->err, "%s is a reserved word; to use it as a name, write \"%s\" in double quotes",
+                 token__name(t->kind), t->text.p);
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -318,7 +323,7 @@ void parser__syntax(struct parser *p, const int *expected, int n)
     hint(p, &keywords, takes_name);
 }
 
-/* ---- the face ---------------------------------------------------------------------------------------------------- */
+/* ---- the face -------------------------------------------------------------------------------- */
 
 static enum status begin(struct parser *p, struct arena *a, const char *text, size_t n, size_t at, struct err *err)
 {
@@ -362,7 +367,7 @@ enum status sql_parse_expr(struct arena *a, const char *text, size_t n, struct a
     do lexer__next(&p.lexer, &rest);
     while (rest.kind == TK_SEMICOLON);
     if (rest.kind == TK_BAD) return p.err->code;
-    if (rest.kind != TK_END) return err_at(p.err, E_SYNTAX, rest.at.pos, "one expression is expected, and nothing after it");
+    if (rest.kind != TK_END) return err_at(p.err, E_SYNTAX, rest.at.pos, "nothing may follow the expression");
     *out = p.expr;
     return ST_OK;
 }
@@ -376,7 +381,7 @@ bool sql_incomplete(const char *text, size_t n)
     for (struct token t;;) {
         lexer__next(&p.lexer, &t);
         if (t.kind == TK_END) return inside;
-        if (p.lexer.unterminated) return true;
+        if (t.kind == TK_BAD) return p.lexer.unterminated;
         inside = t.kind != TK_SEMICOLON;
     }
 }

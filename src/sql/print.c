@@ -1,6 +1,6 @@
-/* Statements and queries to text. What is printed parses to the same tree: where the grammar has several spellings there
- * is one here, words that could be taken for keywords are quoted, and parentheses stand where precedence asks for them.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Statements and queries to text. What is printed parses to the same tree: where the grammar has several spellings
+ * there is one here, words that could be taken for keywords are quoted, and parentheses stand where precedence asks for
+ * them. SPDX-License-Identifier: Apache-2.0 */
 #include "sql/print_int.h"
 
 void print__names(const struct list names, struct text *out)
@@ -19,7 +19,7 @@ static void put_names_in_parentheses(const struct list names, struct text *out)
     text_putc(out, ')');
 }
 
-/* ---- FROM ------------------------------------------------------------------------------------------------------- */
+/* ---- FROM ------------------------------------------------------------------------------------ */
 
 static void put_from(const struct ast_from *f, struct text *out);
 
@@ -79,7 +79,7 @@ static void put_from(const struct ast_from *f, struct text *out)
     put_alias(f, out);
 }
 
-/* ---- queries ------------------------------------------------------------------------------------------------------ */
+/* ---- queries --------------------------------------------------------------------------------- */
 
 static bool has_tail(const struct ast_select *s)
 {
@@ -209,7 +209,7 @@ void sql_print_select(const struct ast_select *s, struct text *out)
     put_emit(s, out);
 }
 
-/* ---- statements --------------------------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 static void put_upper(const char *word, struct text *out)
 {
@@ -266,7 +266,10 @@ static void put_watermark(const struct ast_watermark *w, struct text *out)
     put_clause(" AS ", w->expr, out);
 }
 
-static bool has_columns(const struct stmt *s) { return s->columns.n || s->wildcard || s->watermark || s->primary_key.n; }
+static bool has_columns(const struct stmt *s)
+{
+    return s->columns.n || s->wildcard || s->watermark || s->primary_key.n;
+}
 
 static void put_columns(const struct stmt *s, struct text *out)
 {
@@ -312,14 +315,17 @@ static void put_connector(const struct stmt *s, const char *word, struct text *o
 
 static void put_create(const struct stmt *s, const char *what, struct text *out)
 {
-    text_printf(out, "CREATE %s%s %s", s->or_replace ? "OR REPLACE " : "", what, s->if_not_exists ? "IF NOT EXISTS " : "");
+    text_puts(out, s->or_replace ? "CREATE OR REPLACE " : "CREATE ");
+    text_puts(out, what);
+    text_puts(out, s->if_not_exists ? " IF NOT EXISTS " : " ");
     sql_print_name(s->name, out);
 }
 
 /* A statement of optional clauses has at least one. */
 static void put_no_clause(const struct stmt *s, struct text *out)
 {
-    if (!s->connector && !s->format && !s->options.n && !has_columns(s) && !s->from && !s->select) text_puts(out, " WITH ()");
+    bool clause = s->connector || s->format || s->options.n || has_columns(s) || s->from || s->select;
+    if (!clause) text_puts(out, " WITH ()");
 }
 
 static void put_create_source(const struct stmt *s, const char *what, struct text *out)

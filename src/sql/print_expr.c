@@ -1,4 +1,4 @@
-/* Expressions to text, with the fewest parentheses that give the same tree again. SPDX-License-Identifier: Apache-2.0 */
+/* Expressions to text, with as few parentheses as give the same tree again. SPDX-License-Identifier: Apache-2.0 */
 #include "sql/print_int.h"
 
 /* How tightly a form binds, as in the grammar. */
@@ -17,7 +17,7 @@ enum {
     LEVEL_PRIMARY,
 };
 
-/* ---- names, strings, types ---------------------------------------------------------------------------------------- */
+/* ---- names, strings, types ------------------------------------------------------------------- */
 
 bool print__is_quoted(const char *name, size_t n)
 {
@@ -69,7 +69,7 @@ void print__type(const struct ast_type *t, struct text *out)
         text_printf(out, "(%u)", t->type.length);
 }
 
-/* ---- operators ---------------------------------------------------------------------------------------------------- */
+/* ---- operators ------------------------------------------------------------------------------- */
 
 static int binary_level(const char *name)
 {
@@ -168,7 +168,7 @@ static void put_unary(const struct ast *x, struct text *out)
     put_at(arg, LEVEL_SIGN, out);
 }
 
-/* ---- predicates --------------------------------------------------------------------------------------------------- */
+/* ---- predicates ------------------------------------------------------------------------------ */
 
 static void put_upper(const char *word, struct text *out)
 {
@@ -224,7 +224,7 @@ static void put_in(const struct ast *x, struct text *out)
     text_putc(out, ')');
 }
 
-/* ---- calls -------------------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 void print__list(const struct list exprs, struct text *out)
 {
@@ -253,10 +253,11 @@ static void put_bound(const struct ast_bound *b, struct text *out)
         [BOUND_UNBOUNDED_FOLLOWING] = "UNBOUNDED FOLLOWING",
     };
     /* The grammar takes constants; whatever else was in parentheses. */
-    if (b->offset && (b->offset->kind == AST_NUMBER || b->offset->kind == AST_STRING || b->offset->kind == AST_INTERVAL))
-        sql_print_expr(b->offset, out);
-    else if (b->offset)
-        put_in_parentheses(b->offset, out);
+    const struct ast *x = b->offset;
+    if (x && (x->kind == AST_NUMBER || x->kind == AST_STRING || x->kind == AST_INTERVAL))
+        sql_print_expr(x, out);
+    else if (x)
+        put_in_parentheses(x, out);
     text_puts(out, names[b->kind]);
 }
 
@@ -323,7 +324,8 @@ static void put_call_clauses(const struct ast *x, struct text *out)
 
 static bool is_now(const char *name)
 {
-    static const char *const names[] = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"};
+    static const char *const names[] = {"current_date", "current_time", "current_timestamp", "localtime",
+                                        "localtimestamp"};
     for (size_t i = 0; i < countof(names); i++)
         if (!strcmp(name, names[i])) return true;
     return false;
@@ -368,7 +370,7 @@ static void put_call(const struct ast *x, struct text *out)
     put_call_clauses(x, out);
 }
 
-/* ---- the rest ----------------------------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static void put_parts(const struct ast *x, struct text *out)
 {
@@ -408,11 +410,13 @@ static void put_cast(const struct ast *x, struct text *out)
 static void put_index(const struct ast *x, struct text *out)
 {
     const struct ast *base = x->args.at[0];
-    bool bare = base->kind == AST_NAME || base->kind == AST_ARRAY || base->kind == AST_INDEX || base->kind == AST_SCALAR;
-    if (bare)
-        sql_print_expr(base, out);
-    else
-        put_in_parentheses(base, out);
+    switch (base->kind) {
+    case AST_NAME:
+    case AST_ARRAY:
+    case AST_INDEX:
+    case AST_SCALAR: sql_print_expr(base, out); break;
+    default: put_in_parentheses(base, out);
+    }
     text_putc(out, '[');
     sql_print_expr(x->args.at[1], out);
     text_putc(out, ']');

@@ -47,7 +47,7 @@ int over__depth(const struct ast_over *over)
     return deeper(deeper(order > depth ? order : depth, over->from.offset), over->to.offset);
 }
 
-/* ---- FROM ------------------------------------------------------------------------------------------------------- */
+/* ---- FROM ------------------------------------------------------------------------------------ */
 
 static struct ast_from *from_new(struct parser *p, enum ast_from_kind kind, struct alias alias, struct span at)
 {
@@ -60,7 +60,8 @@ static struct ast_from *from_new(struct parser *p, enum ast_from_kind kind, stru
     return f;
 }
 
-struct ast_from *from__name(struct parser *p, const char *name, struct ast *system_time, struct alias alias, struct span at)
+struct ast_from *from__name(struct parser *p, const char *name, struct ast *system_time, struct alias alias,
+                            struct span at)
 {
     struct ast_from *f = from_new(p, FROM_NAME, alias, at);
     f->name = name;
@@ -144,7 +145,7 @@ struct ast_from *from__natural(struct parser *p, enum ast_join_kind join, struct
     return f;
 }
 
-/* ---- SELECT ------------------------------------------------------------------------------------------------------ */
+/* ---- SELECT ---------------------------------------------------------------------------------- */
 
 struct ast_item *item__new(struct parser *p, struct ast *expr, const char *alias)
 {

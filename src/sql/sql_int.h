@@ -21,7 +21,7 @@ struct list {
     void **at;
     int n;
 };
-#define LIST_OF(x) (*(const struct list *)(const void *)&(x))
+#define LIST_OF(x) ((struct list){(void **)(x).at, (x).n})
 #define LIST_SET(to, from)                                                                                             \
     do {                                                                                                               \
         struct list from_ = (from);                                                                                    \
@@ -31,7 +31,7 @@ struct list {
 /* Room doubles when n reaches a power of two, so no capacity is kept. */
 struct list list__add(struct arena *a, struct list l, const void *item);
 
-/* ---- tokens --------------------------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 struct token {
     int kind; /* a symbol of the grammar */
@@ -50,7 +50,14 @@ struct lexer {
 };
 void lexer__next(struct lexer *lx, struct token *t);
 
-enum keyword_class { KEYWORD_NONE, KEYWORD_RESERVED, KEYWORD_FUNCTION, KEYWORD_COLUMN, KEYWORD_NOT_BARE, KEYWORD_PLAIN };
+enum keyword_class {
+    KEYWORD_NONE,
+    KEYWORD_RESERVED,
+    KEYWORD_FUNCTION, /* names of functions and types */
+    KEYWORD_COLUMN,   /* names of all else */
+    KEYWORD_NOT_BARE, /* any name; an alias after AS only */
+    KEYWORD_PLAIN
+};
 /* A symbol of the grammar, or 0. `word` is folded. */
 int keyword__find(const char *word, size_t n);
 enum keyword_class keyword__class(int kind);
@@ -60,7 +67,7 @@ int keyword__at(enum keyword_class c, int i);
 /* How messages call a token: SELECT, a name, end of statement. */
 const char *token__name(int kind);
 
-/* ---- the parser ------------------------------------------------------------------------------------------------ */
+/* ---- the parser ------------------------------------------------------------------------------ */
 
 struct parser {
     struct arena *arena;
@@ -84,7 +91,7 @@ struct parser {
 void parser__fail(struct parser *p, enum status code, uint32_t pos, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* ---- builders: expressions (node.c) ---------------------------------------------------------------------------- */
+/* ---- builders: expressions (node.c) ---------------------------------------------------------- */
 
 struct ast *node__new(struct parser *p, enum ast_kind kind, struct span at);
 struct ast *node__text(struct parser *p, enum ast_kind kind, struct piece text, struct span at);
@@ -97,8 +104,8 @@ struct ast *node__chain(struct parser *p, const char *name, struct ast *l, struc
 struct ast *node__list(struct parser *p, enum ast_kind kind, struct list args, struct span at);
 struct ast *node__is(struct parser *p, struct ast *x, const char *name, bool negated, struct span at);
 struct ast *node__distinct(struct parser *p, struct ast *l, struct ast *r, bool negated, struct span at);
-struct ast *node__between(struct parser *p, struct ast *x, struct ast *low, struct ast *high, bool symmetric, bool negated,
-                          struct span at);
+struct ast *node__between(struct parser *p, struct ast *x, struct ast *low, struct ast *high, bool symmetric,
+                          bool negated, struct span at);
 struct ast *node__like(struct parser *p, const char *name, struct ast *x, struct ast *pattern, struct ast *escape,
                        bool negated, struct span at);
 struct ast *node__in(struct parser *p, struct ast *x, struct list values, bool negated, struct span at);
@@ -116,6 +123,7 @@ struct ast *node__operator(struct parser *p, const char *name, struct ast *l, st
 struct ast *call__new(struct parser *p, const char *name, struct list args, struct span at);
 struct ast *call__of(struct parser *p, const char *name, struct span at, int n, ...);
 struct ast *call__named(struct parser *p, const char *name, struct ast *value, struct span at);
+struct ast *call__distinct(struct parser *p, struct ast *call);
 struct ast *call__order(struct parser *p, struct ast *call, struct list order, bool within_group);
 struct ast *call__filter(struct parser *p, struct ast *call, struct ast *filter);
 struct ast *call__over(struct parser *p, struct ast *call, struct ast_over *over);
@@ -125,7 +133,7 @@ struct ast *call__typed(struct parser *p, struct ast *call, struct piece text, s
 /* Types as written (type_ref.c). mods: numbers in parentheses; suffix: NULL, "with time zone" ... */
 struct ast_type type_ref__new(struct parser *p, const char *word, struct list mods, const char *suffix, struct span at);
 
-/* ---- builders: queries (query.c) -------------------------------------------------------------------------------- */
+/* ---- builders: queries (query.c) ------------------------------------------------------------- */
 
 struct alias {
     const char *name;
@@ -144,7 +152,8 @@ struct finish { /* of a SELECT */
 struct ast_order *order__new(struct parser *p, struct ast *expr, bool desc, int nulls);
 struct ast_over *over__new(struct parser *p, const char *name, struct list partition, struct list order);
 int over__depth(const struct ast_over *over);
-struct ast_from *from__name(struct parser *p, const char *name, struct ast *system_time, struct alias alias, struct span at);
+struct ast_from *from__name(struct parser *p, const char *name, struct ast *system_time, struct alias alias,
+                            struct span at);
 struct ast_from *from__select(struct parser *p, struct ast_select *s, struct alias alias, struct span at);
 struct ast_from *from__call(struct parser *p, struct ast *call, struct alias alias, struct span at);
 struct ast_from *from__join(struct parser *p, enum ast_join_kind join, struct ast_from *l, struct ast_from *r,
@@ -163,7 +172,7 @@ struct ast_select *select__merge(struct parser *p, struct ast_select *a, struct 
 /* Computes the depth once all clauses are there. */
 struct ast_select *select__done(struct parser *p, struct ast_select *s);
 
-/* ---- builders: statements (stmt.c) ------------------------------------------------------------------------------- */
+/* ---- builders: statements (stmt.c) ----------------------------------------------------------- */
 
 struct stmt *stmt__new(struct parser *p, enum stmt_kind kind, struct span at);
 struct stmt *stmt__named(struct parser *p, enum stmt_kind kind, const char *name, struct span name_at, struct span at);
@@ -182,12 +191,17 @@ void stmt__watermark(struct parser *p, const char *column, struct ast *expr, str
 void stmt__connector(struct parser *p, const char *name, struct span at);
 void stmt__format(struct parser *p, const char *name, struct span at);
 void stmt__option(struct parser *p, const char *key, struct span key_at, const char *value, struct span value_at);
+/* key, separator, part: the name of an option grows, up to OPTION_KEY_MAX bytes. */
+const char *stmt__key(struct parser *p, const char *key, char separator, const char *part, struct span at);
 /* A word as an option's value: as written, though names fold. */
 const char *stmt__word(struct parser *p, const char *word, struct span at);
 void stmt__from(struct parser *p, const char *name, struct ast_select *select, struct ast *where, struct span at);
 void stmt__select(struct parser *p, struct ast_select *select, struct span at);
 enum { CONSTRAINT_NOT_NULL = 1, CONSTRAINT_PRIMARY_KEY = 2 };
 
+/* One more part of a name; there are at most NAME_PARTS. */
+enum { NAME_PARTS = 4, OPTION_KEY_MAX = 200 };
+struct list name__add(struct parser *p, struct list parts, const char *part, struct span at);
 /* A dotted name of an object as one: "public" and "main" fall away. */
 const char *name__object(struct parser *p, struct list parts);
 const char *name__dotted(struct parser *p, struct list parts);

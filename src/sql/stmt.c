@@ -90,6 +90,13 @@ void stmt__format(struct parser *p, const char *name, struct span at)
     p->created->format = folded(p, name);
 }
 
+const char *stmt__key(struct parser *p, const char *key, char separator, const char *part, struct span at)
+{
+    if (strlen(key) + strlen(part) < OPTION_KEY_MAX) return arena_printf(p->arena, "%s%c%s", key, separator, part);
+    parser__fail(p, E_SYNTAX, at.pos, "the option's name is longer than %d bytes", OPTION_KEY_MAX);
+    return key;
+}
+
 const char *stmt__word(struct parser *p, const char *word, struct span at)
 {
     const char *written = p->lexer.text + at.pos;
@@ -125,6 +132,15 @@ void stmt__select(struct parser *p, struct ast_select *select, struct span at)
 {
     if (p->created->from || p->created->select) twice(p, "what the sink reads", at);
     p->created->select = select;
+}
+
+struct list name__add(struct parser *p, struct list parts, const char *part, struct span at)
+{
+    if (parts.n == NAME_PARTS) {
+        parser__fail(p, E_SYNTAX, at.pos, "a name has at most %d parts", NAME_PARTS);
+        return parts;
+    }
+    return list__add(p->arena, parts, part);
 }
 
 const char *name__dotted(struct parser *p, struct list parts)

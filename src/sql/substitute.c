@@ -9,7 +9,7 @@
 struct reader {
     const char *s;
     size_t n, at;
-    char quote;    /* ' " ` inside such quotes, E in an escape string, $ in a dollar-quoted one, 0 outside */
+    char quote;        /* ' " ` inside such quotes, E in an escape string, $ in a dollar-quoted one, 0 outside */
     size_t tag, tag_n; /* the tag that ends a dollar-quoted string */
 };
 
@@ -107,7 +107,8 @@ static void put_value(const char *value, char quote, struct text *out)
 }
 
 static enum status put_variable(struct arena *a, const struct reader *r, const struct variable *v,
-                                const char *(*lookup)(void *, const char *), void *ctx, struct text *out, struct err *err)
+                                const char *(*lookup)(void *, const char *), void *ctx, struct text *out,
+                                struct err *err)
 {
     const char *name = arena_strndup(a, v->name, v->name_n), *value = lookup(ctx, name);
     if (value)
@@ -143,8 +144,9 @@ static enum status substitute(struct arena *a, struct reader *r, const char *(*l
     return ST_OK;
 }
 
-enum status sql_substitute(struct arena *a, const char *text, size_t n, const char *(*lookup)(void *ctx, const char *name),
-                           void *ctx, const char **out, size_t *out_n, struct err *err)
+enum status sql_substitute(struct arena *a, const char *text, size_t n,
+                           const char *(*lookup)(void *ctx, const char *name), void *ctx, const char **out,
+                           size_t *out_n, struct err *err)
 {
     struct reader r = {.s = text, .n = n};
     struct text t = {0};

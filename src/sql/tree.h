@@ -23,14 +23,16 @@ enum ast_kind {
     AST_NUMBER,   /* text as written: 12, 1.50, 1e3 */
     AST_STRING,   /* text, quotes and escapes resolved; n bytes */
     AST_TYPED,    /* type text: DATE '2024-01-02', float8 '1' */
-    AST_INTERVAL, /* text as written within the quotes or the bare number, unit in `name` ("minute",
-                     "day to second", "" when inside the text) */
+    AST_INTERVAL, /* text as written within the quotes or the bare number, unit in `name`: "year", "quarter",
+                     "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond",
+                     "day to second" ...; "" when inside the text */
     AST_NAME,     /* parts: [schema.][table.]column */
     AST_STAR,     /* * or, with parts, t.* */
     AST_CALL,     /* name(args): also operators that are functions in disguise: EXTRACT(f FROM x) is
                      extract('f', x), SUBSTRING(x FROM a FOR b) is substring(x, a, b), POSITION(a IN b)
                      is position(a, b), TRIM(BOTH c FROM x) is btrim/ltrim/rtrim(x, c), OVERLAY likewise,
-                     CEILING is ceil, COALESCE, NULLIF, GREATEST, LEAST, TUMBLE, HOP ... are calls */
+                     CEILING is ceil, x AT TIME ZONE z is timezone(z, x), CURRENT_DATE and its like have no
+                     arguments, COALESCE, NULLIF, GREATEST, LEAST, TUMBLE, HOP ... are calls */
     AST_CAST,     /* args[0] AS type; x::t and TRY_CAST (flag) too */
     AST_CASE,     /* operand (may be NULL), args = when, then, when, then ...; els */
     AST_UNARY,    /* name: "-", "+", "not", "~" */
@@ -38,7 +40,7 @@ enum ast_kind {
     AST_BETWEEN,  /* args = x, low, high; negated; flag = SYMMETRIC */
     AST_IN,       /* args[0] IN (args[1..]); negated */
     AST_IN_SELECT,/* args[0] IN (select); negated */
-    AST_LIKE,     /* args = x, pattern[, escape]; name = "like", "ilike", "similar to", "~" ...; negated */
+    AST_LIKE,     /* args = x, pattern[, escape]; name = "like", "ilike", "similar to", "~", "~*"; negated */
     AST_IS,       /* args[0] IS name: "null", "true", "false", "unknown"; negated */
     AST_DISTINCT, /* args[0] IS DISTINCT FROM args[1]; negated */
     AST_EXISTS,   /* select */
@@ -46,7 +48,7 @@ enum ast_kind {
     AST_ARRAY,    /* ARRAY[...] */
     AST_INDEX,    /* args[0][args[1]] */
     AST_FIELD,    /* (args[0]).name */
-    AST_DESCRIPTOR, /* DESCRIPTOR(name) as an argument of a windowing table function */
+    AST_DESCRIPTOR, /* DESCRIPTOR(name) as an argument of a windowing table function: parts, the last one as name too */
     AST_TABLE_ARG,  /* TABLE name as an argument of one */
 };
 
@@ -187,7 +189,8 @@ enum stmt_kind {
     STMT_ALTER,
     STMT_INSERT,
     STMT_SHOW,           /* what: "sources", "sinks", "streams", "tables", "functions", "connectors", "formats",
-                            "metrics", "create", or a setting's name */
+                            "metrics", "materialized views" ..., a setting's name, or "create" with name and, in value,
+                            the kind of object */
     STMT_DESCRIBE,
     STMT_EXPLAIN,
     STMT_SET,
@@ -240,7 +243,7 @@ struct stmt {
     struct ast *where;
     /* AS SELECT; the SELECT; EXPLAIN's; CREATE SINK FROM (query); INSERT's source; SUBSCRIBE's WHERE is `where` */
     struct ast_select *select;
-    struct stmt *explained; /* EXPLAIN CREATE ... or EXPLAIN SELECT */
+    struct stmt *explained; /* EXPLAIN CREATE ... or EXPLAIN SELECT; NULL: EXPLAIN STREAM name, its kind in what */
     LIST(const char) insert_columns;
 };
 
@@ -251,12 +254,12 @@ struct stmt {
 
 /* Parses the first statement of text[*at..n) and moves *at past its semicolon. ST_DONE: only blanks
  * and comments were left. On a syntax error err has the position, what was expected and, where one
- * is near, the word that was meant. */
+ * is near, the word that was meant; *at stays. Positions everywhere are offsets into text. */
 enum status sql_parse(struct arena *a, const char *text, size_t n, size_t *at, struct stmt **out, struct err *err);
 /* An expression alone (WHERE filters of subscriptions). */
 enum status sql_parse_expr(struct arena *a, const char *text, size_t n, struct ast **out, struct err *err);
 /* Replaces ${NAME} and ${NAME:-default} outside of comments by what lookup(ctx, name) gives (NULL: not set, so the
- * default or E_VAR). The result lives in the arena. */
+ * default or E_VAR). Inside quotes the value's own quotes are doubled. The result lives in the arena. */
 enum status sql_substitute(struct arena *a, const char *text, size_t n, const char *(*lookup)(void *ctx, const char *name),
                            void *ctx, const char **out, size_t *out_n, struct err *err);
 /* The place in text that byte pos of its substitution came from; what a variable gave is where the variable stands. */

@@ -10,14 +10,13 @@
 
 static void too_many(struct parser *p, const char *word, int n, struct span at)
 {
-    if (n)
-        parser__fail(p, E_TYPE, at.pos, "type %s takes at most %d %s in parentheses", word, n, n == 1 ? "number" : "numbers");
-    else
-        parser__fail(p, E_TYPE, at.pos, "type %s takes no numbers in parentheses", word);
+    static const char *const most[] = {"no numbers", "at most one number", "at most two numbers"};
+    parser__fail(p, E_TYPE, at.pos, "type %s takes %s in parentheses", word, most[n]);
 }
 
 /* The i-th number, which must lie in low..high. */
-static int64_t mod(struct parser *p, const char *word, struct list mods, int i, int64_t low, int64_t high, struct span at)
+static int64_t mod(struct parser *p, const char *word, struct list mods, int i, int64_t low, int64_t high,
+                   struct span at)
 {
     char *end;
     const char *text = mods.at[i];
@@ -38,27 +37,28 @@ static void set_float(struct parser *p, struct ast_type *t, struct list mods, st
     t->word = is_real ? "real" : "double precision";
 }
 
-static void set_mods(struct parser *p, struct ast_type *t, struct list mods, struct span at)
+/* How many numbers a type takes. */
+static int mods_max(const struct ast_type *t)
 {
     static const uint8_t most[T_COUNT] = {
         [T_DECIMAL] = 2, [T_VARCHAR] = 1, [T_TIME] = 1, [T_TIMESTAMP] = 1, [T_TIMESTAMPTZ] = 1};
-    bool is_float = !strcmp(t->word, "float");
-    bool is_char = !strcmp(t->word, "char") || !strcmp(t->word, "character");
-    int max = is_float ? 1 : !strcmp(t->word, "text") || !strcmp(t->word, "string") || !strcmp(t->word, "name") ? 0
-                                                                                                       : most[t->type.id];
-    if (mods.n > max) {
-        too_many(p, t->word, max, at);
-        return;
-    }
-    if (!mods.n) {
-        if (is_char) t->type.length = 1;
-        return;
-    }
-    if (is_float) {
+    static const char *const none[] = {"text", "string", "name"};
+    for (size_t i = 0; i < countof(none); i++)
+        if (!strcmp(t->word, none[i])) return 0;
+    return strcmp(t->word, "float") ? most[t->type.id] : 1;
+}
+
+static void set_mods(struct parser *p, struct ast_type *t, struct list mods, struct span at)
+{
+    if (mods.n > mods_max(t)) {
+        too_many(p, t->word, mods_max(t), at);
+    } else if (!mods.n) {
+        if (!strcmp(t->word, "char") || !strcmp(t->word, "character")) t->type.length = 1;
+    } else if (!strcmp(t->word, "float")) {
         set_float(p, t, mods, at);
     } else if (t->type.id == T_DECIMAL) {
         t->type.precision = (uint8_t)mod(p, t->word, mods, 0, 1, 38, at);
-        if (mods.n > 1) t->type.scale = (uint8_t)mod(p, t->word, mods, 1, 0, t->type.precision, at);
+        t->type.scale = mods.n > 1 ? (uint8_t)mod(p, t->word, mods, 1, 0, t->type.precision, at) : 0;
     } else if (t->type.id == T_VARCHAR) {
         t->type.length = (uint32_t)mod(p, t->word, mods, 0, 1, VARCHAR_MAX, at);
     } else {

@@ -1,7 +1,8 @@
-/* SQL text: parsing never crashes, and what is printed of a parsed statement parses and prints the same.
+/* SQL text: parsing never crashes, and what is printed of a statement parses to the same tree and prints the same.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "sql/tree.h"
+#include "../sql_dump.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,19 @@ static void broken(const char *what, struct text *first, struct text *second)
 {
     fprintf(stderr, "%s\n%s\n%s\n", what, text_cstr(first), text_cstr(second));
     abort();
+}
+
+static void check_same(const struct stmt *s, const struct stmt *again, struct text *printed)
+{
+    struct text first = {0}, second = {0};
+    dump_stmt(s, &first);
+    dump_stmt(again, &second);
+    if (first.n != second.n || memcmp(first.p, second.p, first.n)) {
+        fprintf(stderr, "%s\n", text_cstr(printed));
+        broken("another tree", &first, &second);
+    }
+    text_done(&first);
+    text_done(&second);
 }
 
 static void check_fixpoint(const struct stmt *s)
@@ -29,6 +43,7 @@ static void check_fixpoint(const struct stmt *s)
         }
         sql_print(again, &second);
         if (first.n != second.n || memcmp(first.p, second.p, first.n)) broken("no fixpoint", &first, &second);
+        check_same(s, again, &first);
     }
     text_done(&first);
     text_done(&second);

@@ -181,13 +181,29 @@ static void huge_texts_get_room(void **state)
     batch_unref(b);
 }
 
+static void a_view_of_any_length(void **state)
+{
+    (void)state;
+    const char text[] = "a\xc3\xa9\xffzyxwvutsrqponml";
+    for (uint32_t n = 0; n < sizeof text; n++) {
+        char *exact = mem_alloc(n ? n : 1), zero[STR_INLINE] = {0}; /* nothing to read behind the text */
+        memcpy(exact, text, n);
+        struct str s = str_view(exact, n);
+        assert_int_equal(s.n, n);
+        assert_memory_equal(str_ptr(&s), text, n);
+        assert_memory_equal(s.prefix, text, n < 4 ? n : 4);
+        if (n <= STR_INLINE) assert_memory_equal(s.prefix + n, zero, STR_INLINE - n);
+        mem_free(exact);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(values_come_back), T(dense_shares_text_and_compact_copies_it), T(rows_are_appended),
         T(weights_travel),   T(pins_are_folded),                         T(nothing_is_allocated_once_warm),
-        T(huge_texts_get_room),
+        T(huge_texts_get_room), T(a_view_of_any_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

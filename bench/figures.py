@@ -289,5 +289,5 @@ for part in parts:
     if not args.only or part.__name__ in args.only:
         part()
 table()
-with open(args.out / "numbers.jsonl", "w") as f:
+with open(args.out / "figures.jsonl", "w") as f:
     f.writelines(json.dumps(x) + "\n" for x in figures)

@@ -1,0 +1,1 @@
+SELECT * FROM a ASOF JOIN b ON a.k = b.k AND MATCH_CONDITION(NEAREST(a.t, b.t)) AND c AND d

@@ -1,0 +1,1 @@
+SELECT CASE a WHEN 1 THEN CASE WHEN b THEN c END ELSE d END, (a).b.c[1].d, ARRAY[1, 2][3], f(x)[1], (SELECT a)[1]

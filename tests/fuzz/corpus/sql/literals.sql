@@ -1,0 +1,2 @@
+SELECT 1, .5, 1., 1e-3, 'it''s', E'\n\'\u00e9\x41', $a$ $$ $a$, 'a'
+'b', date '2020-01-01', decimal(4, 2) '1', double precision '1', timestamp with time zone 'x', INTERVAL '1-2' YEAR TO MONTH, INTERVAL 5 MS

@@ -1,0 +1,1 @@
+SELECT t.select, emit, values, "select", `x``y`, "A""b", é, 1 AS from, 2 day FROM rows, public.x, a."b.c" EMIT CHANGES

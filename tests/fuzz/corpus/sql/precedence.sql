@@ -1,0 +1,1 @@
+SELECT a OR b AND NOT c = d + e * f ^ - g::int, NOT a BETWEEN SYMMETRIC b AND c AND d, (a AND b) AND (c AND d), a ~ 'x' || 'y', ~ ~ a, - - a, a IS NOT DISTINCT FROM b IS NULL

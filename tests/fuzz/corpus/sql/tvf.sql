@@ -1,0 +1,1 @@
+SELECT * FROM TABLE(HOP(DATA => TABLE t, TIMECOL => DESCRIPTOR(x.ts), SIZE => 1, SLIDE => 2)) w (a, b)
