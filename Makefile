@@ -1,6 +1,6 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
 # MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
-MODE ?= $(if $(filter check units slt,$(MAKECMDGOALS)),check,release)
+MODE ?= $(if $(filter check units slt fuzz,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := gcc
 CXX := g++
@@ -31,7 +31,7 @@ KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
 NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push peer_duckdb)
 FLIGHTS ?= build/bench/flights.csv
 
-.PHONY: all program lib units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
+.PHONY: all program lib docs units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -103,6 +103,14 @@ $O/bench/obj/%.o: bench/%.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -Ibench -c $< -o $@
 units: $(TESTS)
+# docs/connectors.md out of the option tables.
+$O/options_doc: $O/tools/options_doc.o $O/inside.a
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+docs: $O/options_doc
+	$< >docs/connectors.md
+# What a program that embeds the library does: built with its header and archive only.
+$O/embed: examples/embed/embed.c include/laminar.h $O/lib/liblaminar.a
+	$(CC) -Wall -Wextra -Iinclude $(FLAGS.$(MODE)) -o $@ $< $O/lib/liblaminar.a $(LDLIBS)
 
 # FLIGHTS=path takes another file of flights than the one made up here.
 build/bench/flights.csv: $O/bench/gen_flights
@@ -118,9 +126,15 @@ bench: $(if $(NODEPS),,deps deps-test) program lib $(NUMBERS) $(FLIGHTS) build/b
 bench-kernels: $(if $(NODEPS),,deps) $(KERNELS)
 	@for b in $(KERNELS); do taskset -c 0 $$b || exit; done
 
-# What make check runs: the units, the SQL files and the pages of documentation.
-check: $(if $(NODEPS),,deps-test) $(TESTS) $O/slt
+# What make check runs: the units, a little fuzzing, the program from outside, the SQL files and the pages of documentation,
+# the page of options and the example of embedding.
+check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/embed
 	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
+	$(MAKE) -s fuzz MODE=$(MODE) NODEPS=1 N=500 >$O/fuzz.log 2>&1 || { failed=1; tail -20 $O/fuzz.log; }; \
+	$O/options_doc | diff -u docs/connectors.md - || { failed=1; echo "docs/connectors.md is out of date: make docs"; }; \
+	$O/embed | diff -u examples/embed/expected.txt - || { failed=1; echo "FAILED examples/embed"; }; \
+	tests/cli/run.sh $O/laminar || failed=1; \
+	tests/cli/bad_input.sh $O/laminar || failed=1; \
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
 # Ten seconds of made-up trades: bars and a score per account, live.
@@ -130,6 +144,10 @@ demo: $(if $(NODEPS),,deps) program
 # Worked examples with known answers from a folder outside the tree: make acceptance ACCEPTANCE=folder
 acceptance: program
 	@tests/acceptance/run.py $(or $(ACCEPTANCE),$(error say where the material is: make acceptance ACCEPTANCE=folder))
+
+# Every fuzz target over its seeds, then N mutations of them: make fuzz MODE=asan N=1000000 SEED=7
+fuzz: $(if $(NODEPS),,deps) $(FUZZ)
+	@for f in $(FUZZ); do echo $$f; $$f $$(ls -d tests/fuzz/corpus/$${f##*/fuzz_} tests/$${f##*/fuzz_}_corpus 2>/dev/null) -n $(or $(N),20000) -s $(or $(SEED),1) || exit; done
 
 format:
 	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*/*.[ch] bench/*.[ch])

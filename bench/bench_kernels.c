@@ -9,9 +9,10 @@
 enum { COL_V, COL_K, COL_A, COL_B, COL_C, COL_D, COL_X, COL_Y, COL_S, COL_T, COL_P, COL_Q, COL_N, COL_I, COL_J, COLS };
 static const struct {
     const char *name, *type;
-} columns[COLS] = {{"v", "bigint"},   {"k", "int"},      {"a", "bigint"},       {"b", "bigint"},        {"c", "bigint"},
-                   {"d", "bigint"},   {"x", "double"},   {"y", "double"},       {"s", "varchar"},       {"ts", "timestamp"},
-                   {"p", "decimal(18,2)"}, {"q", "decimal(18,2)"}, {"n", "bigint"}, {"i", "int"}, {"j", "int"}};
+} columns[COLS] = {
+    {"v", "bigint"},        {"k", "int"},           {"a", "bigint"}, {"b", "bigint"},  {"c", "bigint"},
+    {"d", "bigint"},        {"x", "double"},        {"y", "double"}, {"s", "varchar"}, {"ts", "timestamp"},
+    {"p", "decimal(18,2)"}, {"q", "decimal(18,2)"}, {"n", "bigint"}, {"i", "int"},     {"j", "int"}};
 
 /* A filter, or columns to compute; both: the columns of the rows that pass. */
 static const struct {
@@ -36,6 +37,7 @@ static const struct {
     {"nullable > 10 OR k < 100", "(or (> $12 10) (< $1 100))", {0}},
     {"v BETWEEN 10 AND 500", "(between $0 10 500)", {0}},
     {"k IN (4 ints)", "(in $1 1 7 50 99)", {0}},
+    {"k IN (30 ints)", "(in $1 1 7 50 99 2 3 4 5 6 8 9 10 11 12 13 14 21 22 23 24 25 26 27 28 29 30 31 32 33 34)", {0}},
     {"k IN (16 ints)", "(in $1 1 7 50 99 2 3 4 5 6 8 9 10 11 12 13 14)", {0}},
     {"s IN (4 texts)", "(in $8 'alpha' 'gamma' 'a longer text than twelve' 'x')", {0}},
     {"CASE v > 500 THEN 1 ELSE 0", NULL, {"(case (> $0 500) 1 0)"}},
@@ -65,7 +67,8 @@ static const struct {
 
 static struct value make(int column, uint64_t r, uint32_t row)
 {
-    static const char *const words[] = {"alpha", "gamma", "a longer text than twelve", "x", "delta epsilon zeta eta theta"};
+    static const char *const words[] = {"alpha", "gamma", "a longer text than twelve", "x",
+                                        "delta epsilon zeta eta theta"};
     struct value v = {0};
     switch (column) {
     case COL_K:
@@ -77,7 +80,10 @@ static struct value make(int column, uint64_t r, uint32_t row)
     case COL_T: v.i = 1704067200000000ll + row * 12345678ll; break;
     case COL_P:
     case COL_Q: v.dec = (int128)(r % 1000000); break;
-    case COL_N: v.is_null = r % 8 == 0; v.i = (int64_t)(r % 1000); break;
+    case COL_N:
+        v.is_null = r % 8 == 0;
+        v.i = (int64_t)(r % 1000);
+        break;
     default: v.i = (int64_t)(r % 1000) + 1; break;
     }
     return v;
@@ -131,7 +137,8 @@ int main(int argc, char **argv)
         if (argc > 1 && !strstr(benches[i].name, argv[1])) continue;
         struct arena *a = arena_new();
         struct schema *s = schema_new(a, COLS);
-        for (int k = 0; k < COLS; k++) s->fields[k] = (struct field){.name = columns[k].name, .type = type_of_text(columns[k].type)};
+        for (int k = 0; k < COLS; k++)
+            s->fields[k] = (struct field){.name = columns[k].name, .type = type_of_text(columns[k].type)};
         struct batch *b = fill(pool, s);
         int n = 0;
         while (n < 4 && benches[i].columns[n]) n++;
@@ -148,8 +155,8 @@ int main(int argc, char **argv)
             } while ((took = env_now_us(env) - from) < 10000);
             if ((double)rows / (double)took > best) best = (double)rows / (double)took;
         }
-        printf("{\"bench\": \"kernels\", \"name\": \"%s\", \"mrows_per_s\": %.1f, \"allocations\": %llu}\n", benches[i].name, best,
-               (unsigned long long)(mem_alloc_count() - allocs));
+        printf("{\"bench\": \"kernels\", \"name\": \"%s\", \"mrows_per_s\": %.1f, \"allocations\": %llu}\n",
+               benches[i].name, best, (unsigned long long)(mem_alloc_count() - allocs));
         eval_free(filter);
         eval_free(project);
         batch_unref(b);

@@ -14,8 +14,8 @@
  * [LAM-NNNN]. Rows cross in the Arrow C data interface (https://arrow.apache.org/docs/format/CDataInterface.html):
  * strings as utf8, BOOLEAN as bits, DECIMAL as decimal128, TIMESTAMP as timestamp[us].
  *
- * Threads. lam_db: any thread. lam_session, lam_sub and a result stream: one thread at a time. After fork, calls in the
- * child return LAM_MISUSE. SPDX-License-Identifier: Apache-2.0 */
+ * Threads. lam_db: any thread. lam_session, lam_sub and a result stream: one thread at a time, but for lam_cancel and
+ * lam_sub_cancel. After fork, calls in the child return LAM_MISUSE. docs/embedding.md has an example. SPDX-License-Identifier: Apache-2.0 */
 #ifndef LAMINAR_H
 #define LAMINAR_H
 
@@ -34,7 +34,6 @@ extern "C" {
 #define LAM_TIMEOUT (-2)  /* nothing came in time */
 #define LAM_EMPTY (-3)    /* nothing now */
 #define LAM_WORK (-4)     /* lam_step: there is more to do */
-#define LAM_GAP (-5)      /* a subscription that drops has dropped */
 #define LAM_MISUSE 5
 #define LAM_CANCELED 8
 
@@ -88,32 +87,36 @@ struct lam_sub;
 
 struct lam_config {
     size_t size;             /* sizeof(struct lam_config) */
-    int threads;             /* workers; -1: default (1). 0: no threads at all, the application calls lam_step */
-    int64_t memory_limit;    /* bytes of state and batches; 0: none */
-    uint32_t batch_rows;     /* most rows of a batch; 0: default */
+    int threads;             /* workers, at most 256; -1: default (1). 0: no threads at all, the application calls lam_step */
+    int64_t memory_limit;    /* bytes that state may come to, batches counted in; 0: none */
+    uint32_t batch_rows;     /* most rows of a batch, at most 8192; 0: default */
     uint64_t seed;           /* of the key hash; 0: drawn */
     bool eof_hold;           /* the end of bounded input is not a watermark of +infinity */
     const char *on_error;    /* default of sources and streams: "skip" (NULL), "fail", "null" */
     bool replay;             /* sources are fed by lam_replay and lam_push, whatever their connector */
-    /* level: 0 error, 1 warning, 2 information, 3 debug. Any thread; must not call back into the library. */
+    /* level: 0 error, 1 warning, 2 information, 3 debug. Called on any thread; must not call back into the library. */
     void (*log)(void *ctx, int level, const char *message);
     void *log_ctx;
 };
 
-/* dir NULL: in memory. cfg NULL: defaults. */
+/* dir must be NULL: in memory. cfg NULL: defaults. Starts no thread; the first thing that runs does. On an error *out is NULL. */
 LAM_API int lam_open(const char *dir, const struct lam_config *cfg, struct lam_db **out);
-/* Stops everything within timeout_us (negative: no limit) and frees the database. Streams, subscriptions and arrays
- * handed out stay readable or end with an error. LAM_TIMEOUT: something had to be left behind (see the log). */
+/* Stops everything within timeout_us (negative: about two seconds) and frees the database. Sessions are closed before, and no
+ * call on the database may be under way; threads waiting for a result or subscription are woken with an error. Arrays handed
+ * out stay readable; results and subscriptions are still to be released and closed, and until then end with an error.
+ * LAM_TIMEOUT: something did not come back and was left behind with its memory (see the log). */
 LAM_API int lam_close(struct lam_db *db, int64_t timeout_us);
 LAM_API int lam_session_open(struct lam_db *db, struct lam_session **out);
+/* Undoes what was not applied. */
 LAM_API void lam_session_close(struct lam_session *s);
 
-/* Why the session's last call failed. Valid until its next call. */
+/* Why the session's last call failed; "" when it did not. Valid until its next call. With NULL: why the last call of this
+ * thread that takes no session (lam_open, lam_push, lam_recv, ...) and failed did so. */
 LAM_API const char *lam_errmsg(struct lam_session *s);   /* "[LAM-1100] no column \"prise\" ..." */
 LAM_API const char *lam_errhint(struct lam_session *s);  /* what to do, or "" */
 LAM_API const char *lam_sqlstate(struct lam_session *s);
-LAM_API int64_t lam_errpos(struct lam_session *s);       /* byte offset in the text given, or -1 */
-/* The whole message with file, line, column and a caret under the place, for people. */
+LAM_API int64_t lam_errpos(struct lam_session *s);       /* byte offset in the text given (its variables not put in), or -1 */
+/* The whole message with file, line, column, a caret under the place and the hint, for people. */
 LAM_API const char *lam_errdetail(struct lam_session *s, const char *file);
 LAM_API const char *lam_strerror(int code);
 LAM_API const char *lam_version(void);
@@ -121,40 +124,44 @@ LAM_API const char *lam_version(void);
 /* ${NAME} in statements of this session; NULL value unsets. The environment is asked after these. */
 LAM_API int lam_set_var(struct lam_session *s, const char *name, const char *value);
 
-/* Runs all statements of sql as one change of the graph; stops at the first error and undoes what was not applied yet. out,
- * when not NULL, gets the rows of the last statement that has rows (out->release is NULL when none had). */
+/* Runs all statements of sql, as one change of the graph unless one of them needs rows (SELECT), which applies what was before
+ * it. Stops at the first error and undoes what was created and not applied yet; DROP takes effect at once. After BEGIN nothing
+ * is applied before COMMIT, ROLLBACK undoes it, and an error leaves only these two. Other sessions see what is applied. out,
+ * when not NULL, gets the rows of the last statement that has rows (out->release is NULL when none had); they come as they
+ * are asked for, and may outlive the session. */
 LAM_API int lam_execute(struct lam_session *s, const char *sql, struct ArrowArrayStream *out);
-/* Statement by statement: *at moves past each; LAM_END after the last. Graph effects collect until a statement needs
- * rows, or lam_apply. */
+/* Statement by statement: *at moves past each, one that fails too; LAM_END after the last. Graph effects collect until a
+ * statement needs rows, or lam_apply. */
 LAM_API int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct ArrowArrayStream *out);
 LAM_API int lam_apply(struct lam_session *s);
-/* Makes a waiting call of the session return LAM_CANCELED; any thread. */
+/* Makes the session's lam_wait, under way or next, return LAM_CANCELED, and get_next of its results ECANCELED; any thread. */
 LAM_API void lam_cancel(struct lam_session *s);
 /* Whether text ends inside a statement: a shell asks for more. */
 LAM_API bool lam_incomplete(const char *sql);
 
 /* Waits until every bounded source has ended and every sink has flushed. LAM_OK: all is done; LAM_TIMEOUT; or the
- * error of a component that failed (its text by lam_errmsg when s is not NULL). Never LAM_OK while an unbounded source lives. */
+ * error of a component that failed (its text by lam_errmsg(s), NULL too). Never LAM_OK while an unbounded source lives. */
 LAM_API int lam_wait(struct lam_db *db, struct lam_session *s, int64_t timeout_us);
 /* threads = 0: runs tasks for about max_us. LAM_WORK: call again; LAM_OK: nothing to do until lam_fd is readable or
- * lam_next_us has passed. */
+ * lam_next_us has passed. With threads: LAM_MISUSE. */
 LAM_API int lam_step(struct lam_db *db, int64_t max_us);
-/* The descriptor to poll; ask again after each lam_step, which may change what it watches. */
+/* The descriptor to poll for reading; ask again after each lam_step, which may change what it watches. With threads: -1. */
 LAM_API int lam_fd(struct lam_db *db);
 LAM_API int64_t lam_next_us(struct lam_db *db); /* microseconds from now; -1: none */
 
 /* ---- rows in ---------------------------------------------------------------------------------------------- */
 
-/* Pushes rows (a struct array) into a source without a connector. Columns go by name; missing ones are NULL. Takes
- * ownership of array (schema stays the caller's) when it returns LAM_OK. Any thread; rows of one thread keep their
- * order. Waits for room up to timeout_us (negative: no limit): LAM_TIMEOUT and nothing taken. E 5060: nothing reads it. */
+/* Pushes rows (a struct array) into a source without a connector. Columns go by name; missing ones are NULL, unknown ones
+ * refused. Takes ownership of array, and releases it, when it returns LAM_OK; otherwise nothing was taken. The schema stays
+ * the caller's. Any thread; rows of one thread keep their order. Waits for room up to timeout_us (negative: no limit), then
+ * LAM_TIMEOUT. 5060: nothing reads the source, or it has ended. */
 LAM_API int lam_push(struct lam_db *db, const char *source, struct ArrowArray *array, const struct ArrowSchema *schema,
                      int64_t timeout_us);
-/* States that no later row of the source is behind `us` (microseconds since 1970). */
+/* States that no later row of the source is behind `us` (microseconds since 1970); the delay of WATERMARK FOR is not taken off. */
 LAM_API int lam_push_watermark(struct lam_db *db, const char *source, int64_t us);
 /* The source has ended. */
 LAM_API int lam_push_end(struct lam_db *db, const char *source);
-/* Waits until all that was pushed has gone through the graph. */
+/* Waits until all that was pushed has gone through the graph; a subscription that is not read holds it up. */
 LAM_API int lam_drain(struct lam_db *db, int64_t timeout_us);
 /* JSON lines {"source": S, "row": {...}} and {"source": S, "watermark": MS}, in order, draining where the source changes;
  * then every source ends. Needs lam_config.replay. */
@@ -162,12 +169,12 @@ LAM_API int lam_replay(struct lam_session *s, const char *path);
 
 /* ---- rows out ----------------------------------------------------------------------------------------------- */
 
-/* What a subscriber that falls behind meets: the stream waits for it, or rows are dropped and counted (LAM_GAP). */
+/* A stream waits for a subscriber that falls behind; nothing is dropped. */
 struct lam_sub_config {
     size_t size;
     const char *where;     /* a filter over the stream's columns, or NULL */
-    int64_t buffer_bytes;  /* 0: default */
 };
+/* From now on; to a source or a stream. On an error *out is NULL. */
 LAM_API int lam_subscribe(struct lam_session *s, const char *stream, const struct lam_sub_config *cfg, struct lam_sub **out);
 LAM_API int lam_sub_schema(struct lam_sub *sub, struct ArrowSchema *out);
 /* The next batch. poll: LAM_EMPTY when there is none. recv: waits (spin, yield, park); timeout_us < 0: no limit.
@@ -175,12 +182,12 @@ LAM_API int lam_sub_schema(struct lam_sub *sub, struct ArrowSchema *out);
 LAM_API int lam_poll(struct lam_sub *sub, struct ArrowArray *out);
 LAM_API int lam_recv(struct lam_sub *sub, struct ArrowArray *out, int64_t timeout_us);
 LAM_API int64_t lam_sub_watermark(struct lam_sub *sub); /* us; INT64_MIN: none yet */
-LAM_API void lam_sub_cancel(struct lam_sub *sub);       /* any thread: wakes recv with LAM_CANCELED */
+LAM_API void lam_sub_cancel(struct lam_sub *sub);       /* any thread: recv and poll give LAM_CANCELED from now on */
 LAM_API void lam_sub_close(struct lam_sub *sub);
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */
 
-/* Process wide, before the first lam_open. */
+/* Process wide, before any other call that allocates; LAM_MISUSE after. align is a power of two. */
 LAM_API int lam_set_memory(void *(*alloc)(void *ctx, size_t n, size_t align), void (*free_)(void *ctx, void *p), void *ctx);
 LAM_API uint64_t lam_memory_allocations(void); /* how many there have been */
 

@@ -333,8 +333,8 @@ static bool bind_time(const char *f, struct type want, struct reader *r)
 static bool bind_decimal(const char *f, struct type want, struct reader *r)
 {
     int precision, scale, bits = 128, n = 0;
-    if (sscanf(f, "d:%d,%d%n", &precision, &scale, &n) != 2) return false;
-    if (f[n] && (sscanf(f + n, ",%d", &bits) != 1 || bits != 128)) return false;
+    if (sscanf(f, "d:%3d,%4d%n", &precision, &scale, &n) != 2) return false;
+    if (f[n] && (sscanf(f + n, ",%4d", &bits) != 1 || bits != 128)) return false;
     if (precision < 1 || precision > 38 || scale < -38 || scale > 38) return false;
     r->how = READ_DECIMAL;
     r->width = 16;
@@ -367,7 +367,7 @@ static bool bind_text(const char *f, struct type want, struct reader *r)
     if (!strcmp(f, "U") || !strcmp(f, "Z")) return r->how = READ_TEXT, r->width = 8, blob == (*f == 'Z');
     if (!strcmp(f, "vu") || !strcmp(f, "vz")) return r->how = READ_VIEW, r->width = 16, blob == (f[1] == 'z');
     r->how = READ_FIXED;
-    return blob && sscanf(f, "w:%d%n", &r->width, &n) == 1 && !f[n] && r->width > 0 && r->width <= 1 << 20;
+    return blob && sscanf(f, "w:%8d%n", &r->width, &n) == 1 && !f[n] && r->width > 0 && r->width <= 1 << 20;
 }
 
 static bool bind_interval(const char *f, struct reader *r)

@@ -71,6 +71,26 @@ void account_init(struct account *a, struct account *parent, int64_t limit)
     a->limit = limit;
     atomic_init(&a->used, 0);
     atomic_init(&a->peak, 0);
+    atomic_init(&a->refs, 0);
+}
+
+struct account *account_new(struct account *parent, int64_t limit)
+{
+    struct account *a = mem_alloc(sizeof *a);
+    account_init(a, parent, limit);
+    atomic_init(&a->refs, 1);
+    return a;
+}
+
+struct account *account_ref(struct account *a)
+{
+    if (a && atomic_load(&a->refs)) atomic_fetch_add(&a->refs, 1);
+    return a;
+}
+
+void account_unref(struct account *a)
+{
+    if (a && atomic_load(&a->refs) && atomic_fetch_sub(&a->refs, 1) == 1) mem_free(a);
 }
 
 static void note_peak(struct account *a, int64_t used)

@@ -31,8 +31,13 @@ struct account {
     int64_t limit; /* 0: none */
     _Atomic int64_t used;
     _Atomic int64_t peak;
+    _Atomic int refs; /* of one made by account_new */
 };
 void account_init(struct account *a, struct account *parent, int64_t limit);
+/* One that lives until its last reference goes: arrays that were handed out may outlive who made it. */
+struct account *account_new(struct account *parent, int64_t limit);
+struct account *account_ref(struct account *a); /* NULL is allowed */
+void account_unref(struct account *a);
 /* Charges n bytes or returns E_NOMEM and charges nothing. */
 enum status account_charge(struct account *a, int64_t n) MUST_CHECK;
 /* Charges although it may pass the limit: for what already exists. */

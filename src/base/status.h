@@ -49,6 +49,7 @@
     X(E_NOT_UNIQUE, 1215, "42725", "several functions fit")                                         \
     X(E_PROGRAM_LIMIT, 1216, "54000", "beyond a limit of the program")                              \
     X(E_REGEX, 1217, "2201B", "invalid regular expression")                                         \
+    X(E_INTERVAL_RANGE, 1218, "22015", "interval field value out of range")                         \
     X(E_WATERMARK, 2001, "42P10", "a watermark is required")                                       \
     X(E_WINDOW, 2002, "42P20", "invalid window")                                                   \
     X(E_WINDOW_SIZE, 2003, "42P20", "invalid window size")                                         \

@@ -35,6 +35,8 @@ int cli_open(struct cli *c);
 void cli_close(struct cli *c);
 /* The session's last error, with its place in `file`. */
 void cli_error(struct cli *c, const char *file);
+/* The same without a place: what failed is not at one in the script. */
+void cli_message(struct cli *c);
 /* All of a file ("-": stdin) with a NUL at its end, for free(); NULL after a message. */
 char *cli_read(const char *path);
 /* A name of the command line as SQL takes it: as it is when plain or quoted, else quoted. For free(). */

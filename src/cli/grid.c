@@ -23,32 +23,32 @@ static int width_of(const char *p, size_t n)
     return width;
 }
 
-static void end_cell(struct grid *t)
+static void end_cell(struct grid *g)
 {
-    fflush(t->f);
-    if (t->n == t->cap) {
-        t->cap = t->cap ? t->cap * 2 : 64;
-        t->ends = realloc(t->ends, t->cap * sizeof *t->ends);
+    fflush(g->f);
+    if (g->n == g->cap) {
+        g->cap = g->cap ? g->cap * 2 : 64;
+        g->ends = realloc(g->ends, g->cap * sizeof *g->ends);
     }
-    size_t from = t->n ? t->ends[t->n - 1] : 0;
-    int width = width_of(t->text + from, t->bytes - from), *most = &t->widths[t->n % (size_t)t->cols];
+    size_t from = g->n ? g->ends[g->n - 1] : 0;
+    int width = width_of(g->text + from, g->bytes - from), *most = &g->widths[g->n % (size_t)g->cols];
     if (width > *most) *most = width;
-    t->ends[t->n++] = t->bytes;
+    g->ends[g->n++] = g->bytes;
 }
 
 struct grid *grid_new(const struct ArrowSchema *x)
 {
-    struct grid *t = calloc(1, sizeof *t);
-    t->cols = x->n_children;
-    t->right = calloc((size_t)t->cols + 1, sizeof *t->right);
-    t->widths = calloc((size_t)t->cols + 1, sizeof *t->widths);
-    t->f = open_memstream(&t->text, &t->bytes);
-    for (int64_t c = 0; c < t->cols; c++) {
-        t->right[c] = datum_is_number(x->children[c]);
-        fputs(x->children[c]->name, t->f);
-        end_cell(t);
+    struct grid *g = calloc(1, sizeof *g);
+    g->cols = x->n_children;
+    g->right = calloc((size_t)g->cols + 1, sizeof *g->right);
+    g->widths = calloc((size_t)g->cols + 1, sizeof *g->widths);
+    g->f = open_memstream(&g->text, &g->bytes);
+    for (int64_t c = 0; c < g->cols; c++) {
+        g->right[c] = datum_is_number(x->children[c]);
+        fputs(x->children[c]->name, g->f);
+        end_cell(g);
     }
-    return t;
+    return g;
 }
 
 /* A line break or a control character inside a cell would break the frame. */
@@ -65,73 +65,73 @@ static void put_text(FILE *f, const char *p, size_t n)
     }
 }
 
-void grid_add(struct grid *t, const struct ArrowSchema *x, const struct ArrowArray *a)
+void grid_add(struct grid *g, const struct ArrowSchema *x, const struct ArrowArray *a)
 {
-    grid_add_from(t, x, a, 0);
+    grid_add_from(g, x, a, 0);
 }
 
-void grid_add_from(struct grid *t, const struct ArrowSchema *x, const struct ArrowArray *a, int64_t from)
+void grid_add_from(struct grid *g, const struct ArrowSchema *x, const struct ArrowArray *a, int64_t from)
 {
     for (int64_t row = from; row < a->length; row++)
-        for (int64_t c = 0; c < t->cols; c++) {
+        for (int64_t c = 0; c < g->cols; c++) {
             const struct ArrowSchema *cx = x->children[c];
             size_t n;
             if (datum_is_null(a->children[c], row)) {
-                fputs("NULL", t->f);
+                fputs("NULL", g->f);
             } else if (cx->format[0] == 'u' || cx->format[0] == 'U') {
                 const char *p = datum_bytes(cx, a->children[c], row, &n);
-                put_text(t->f, p, n);
+                put_text(g->f, p, n);
             } else {
-                datum_print(t->f, cx, a->children[c], row);
+                datum_print(g->f, cx, a->children[c], row);
             }
-            end_cell(t);
+            end_cell(g);
         }
 }
 
-static void print_rule(FILE *out, const struct grid *t, const char *left, const char *cross, const char *right)
+static void print_rule(FILE *out, const struct grid *g, const char *left, const char *cross, const char *right)
 {
     fputs(left, out);
-    for (int64_t c = 0; c < t->cols; c++) {
-        for (int i = 0; i < t->widths[c] + 2; i++) fputs("─", out);
-        fputs(c + 1 < t->cols ? cross : right, out);
+    for (int64_t c = 0; c < g->cols; c++) {
+        for (int i = 0; i < g->widths[c] + 2; i++) fputs("─", out);
+        fputs(c + 1 < g->cols ? cross : right, out);
     }
     fputc('\n', out);
 }
 
-static void print_cell(FILE *out, const struct grid *t, size_t i)
+static void print_cell(FILE *out, const struct grid *g, size_t i)
 {
-    size_t from = i ? t->ends[i - 1] : 0, n = t->ends[i] - from, c = i % (size_t)t->cols;
-    int pad = t->widths[c] - width_of(t->text + from, n);
-    bool right = t->right[c];
-    fprintf(out, "│ %*s%.*s%*s ", right ? pad : 0, "", (int)n, t->text + from, right ? 0 : pad, "");
+    size_t from = i ? g->ends[i - 1] : 0, n = g->ends[i] - from, c = i % (size_t)g->cols;
+    int pad = g->widths[c] - width_of(g->text + from, n);
+    bool right = g->right[c];
+    fprintf(out, "│ %*s%.*s%*s ", right ? pad : 0, "", (int)n, g->text + from, right ? 0 : pad, "");
 }
 
-void grid_print(FILE *out, const struct grid *t)
+void grid_print(FILE *out, const struct grid *g)
 {
-    size_t rows = t->cols ? t->n / (size_t)t->cols - 1 : 0;
-    grid_frame(out, t);
+    size_t rows = g->cols ? g->n / (size_t)g->cols - 1 : 0;
+    grid_frame(out, g);
     fprintf(out, "(%zu row%s)\n", rows, rows == 1 ? "" : "s");
 }
 
-void grid_frame(FILE *out, const struct grid *t)
+void grid_frame(FILE *out, const struct grid *g)
 {
-    if (!t->cols) return;
-    print_rule(out, t, "┌", "┬", "┐");
-    for (size_t i = 0; i < t->n; i++) {
-        print_cell(out, t, i);
-        if ((i + 1) % (size_t)t->cols == 0) fputs("│\n", out);
-        if (i + 1 == (size_t)t->cols) print_rule(out, t, "├", "┼", "┤");
+    if (!g->cols) return;
+    print_rule(out, g, "┌", "┬", "┐");
+    for (size_t i = 0; i < g->n; i++) {
+        print_cell(out, g, i);
+        if ((i + 1) % (size_t)g->cols == 0) fputs("│\n", out);
+        if (i + 1 == (size_t)g->cols) print_rule(out, g, "├", "┼", "┤");
     }
-    print_rule(out, t, "└", "┴", "┘");
+    print_rule(out, g, "└", "┴", "┘");
 }
 
-void grid_free(struct grid *t)
+void grid_free(struct grid *g)
 {
-    if (!t) return;
-    fclose(t->f);
-    free(t->text);
-    free(t->ends);
-    free(t->right);
-    free(t->widths);
-    free(t);
+    if (!g) return;
+    fclose(g->f);
+    free(g->text);
+    free(g->ends);
+    free(g->right);
+    free(g->widths);
+    free(g);
 }

@@ -205,6 +205,11 @@ int live_run(struct cli *c)
     l->terminal = isatty(1);
     l->begun = l->drawn = cli_now();
     int rc = start_streams(l);
+    if (!l->n) {
+        fputs("laminar: --live names no stream\n", stderr);
+        free(l);
+        return EXIT_USAGE;
+    }
     bool done = false;
     while (!rc && !done && !stop_signal()) {
         rc = lam_wait(c->db, c->session, DRAW_US);
@@ -213,7 +218,7 @@ int live_run(struct cli *c)
         if (rc == LAM_TIMEOUT) rc = 0;
         if (!rc && !done) show(l);
     }
-    if (rc && !stop_signal()) cli_error(c, "--live");
+    if (rc && !stop_signal()) cli_message(c);
     if (l->terminal && !rc) draw(l);
     if (!rc || stop_signal()) summarise(l);
     close_all(l);

@@ -103,6 +103,13 @@ void cli_error(struct cli *c, const char *file)
     fprintf(stderr, "%s%s", text, n && text[n - 1] == '\n' ? "" : "\n");
 }
 
+void cli_message(struct cli *c)
+{
+    const char *hint = lam_errhint(c->session);
+    fflush(stdout);
+    fprintf(stderr, "%s\n%s%s%s", lam_errmsg(c->session), *hint ? "hint: " : "", hint, *hint ? "\n" : "");
+}
+
 /* Errors that lam_wait is going to tell are not told twice. */
 static void log_line(void *ctx, int level, const char *message)
 {

@@ -86,13 +86,12 @@ static int add_print(struct cli *c)
     free(name);
     free(sql);
     if (!rc) return EXIT_OK;
-    const char *hint = lam_errhint(c->session);
-    fprintf(stderr, "--print %s: %s\n%s%s%s", c->print, lam_errmsg(c->session), *hint ? "hint: " : "", hint,
-            *hint ? "\n" : "");
+    fprintf(stderr, "--print %s: ", c->print);
+    cli_message(c);
     return EXIT_RUN;
 }
 
-static int wait_for_end(struct cli *c, const char *file)
+static int wait_for_end(struct cli *c)
 {
     struct progress p;
     progress_begin(&p, c);
@@ -102,7 +101,7 @@ static int wait_for_end(struct cli *c, const char *file)
     progress_end(&p);
     if (stop_signal()) return stop_status();
     if (!rc) return EXIT_OK;
-    cli_error(c, file);
+    cli_message(c);
     return EXIT_RUN;
 }
 
@@ -136,7 +135,7 @@ static int run(struct cli *c, const char *file, const char *sql)
         return EXIT_RUN;
     }
     if (!c->print && !results && !c->quiet && !c->replay) hint_when_silent(c);
-    return wait_for_end(c, file);
+    return wait_for_end(c);
 }
 
 int run_script(struct cli *c)

@@ -8,6 +8,38 @@ const struct object *catalog_find(struct lam_db *db, const char *name)
     return NULL;
 }
 
+static bool seen_by(const struct entry *e, const struct lam_session *s) { return !e->pending || e->pending == s; }
+
+const struct object *catalog_seen(struct lam_session *s, const char *name)
+{
+    for (struct entry *e = s->db->objects; e; e = e->next)
+        if (seen_by(e, s) && !strcmp(e->object->name, name)) return e->object;
+    return NULL;
+}
+
+static void entry_free(struct entry *e)
+{
+    object_free(e->object);
+    mem_free(e);
+}
+
+struct entry *catalog_hold(struct lam_db *db, const char *name)
+{
+    lock_take(&db->lock);
+    struct entry *e = db->objects;
+    while (e && strcmp(e->object->name, name) != 0) e = e->next;
+    if (e) e->holds++;
+    lock_give(&db->lock);
+    return e;
+}
+
+void catalog_release(struct lam_db *db, struct entry *e)
+{
+    lock_take(&db->lock);
+    if (!--e->holds && e->removed) entry_free(e);
+    lock_give(&db->lock);
+}
+
 void catalog_add(struct lam_db *db, struct object *o, struct lam_session *pending)
 {
     struct entry *e = mem_zalloc(sizeof *e);
@@ -24,8 +56,8 @@ void catalog_remove(struct lam_db *db, const struct object *o)
         struct entry *e = *at;
         if (e->object != o) continue;
         *at = e->next;
-        object_free(e->object);
-        mem_free(e);
+        e->removed = true;
+        if (!e->holds) entry_free(e);
         return;
     }
 }
@@ -46,13 +78,22 @@ const struct object *catalog_user(struct lam_db *db, const struct object *o)
     return NULL;
 }
 
-static const struct object *find(void *ctx, const char *name) { return catalog_find(ctx, name); }
-static const struct connector_info *source(void *ctx, const char *name) { return registry_source(ctx, name); }
-static const struct connector_info *sink(void *ctx, const char *name) { return registry_sink(ctx, name); }
-static const struct format_info *format_in(void *ctx, const char *name) { return registry_decoder(ctx, name); }
-static const struct format_info *format_out(void *ctx, const char *name) { return registry_encoder(ctx, name); }
+static struct lam_db *db_of(void *session) { return ((struct lam_session *)session)->db; }
+static const struct object *find(void *ctx, const char *name) { return catalog_seen(ctx, name); }
+static const struct connector_info *source(void *ctx, const char *name) { return registry_source(db_of(ctx), name); }
+static const struct connector_info *sink(void *ctx, const char *name) { return registry_sink(db_of(ctx), name); }
+static const struct format_info *format_in(void *ctx, const char *name) { return registry_decoder(db_of(ctx), name); }
+static const struct format_info *format_out(void *ctx, const char *name) { return registry_encoder(db_of(ctx), name); }
 
-struct catalog catalog_view(struct lam_db *db)
+static const char *name_seen(const void *ctx, int i)
 {
-    return (struct catalog){find, catalog_name, source, sink, registry_connector_name, format_in, format_out, format_name, db};
+    const struct lam_session *s = ctx;
+    for (struct entry *e = s->db->objects; e; e = e->next)
+        if (seen_by(e, s) && !i--) return e->object->name;
+    return NULL;
+}
+
+struct catalog catalog_view(struct lam_session *s)
+{
+    return (struct catalog){find, name_seen, source, sink, registry_connector_name, format_in, format_out, format_name, s};
 }

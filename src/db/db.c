@@ -6,38 +6,67 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define THREADS_MAX 256
+
 bool db_forked(const struct lam_db *db) { return db->pid != getpid(); }
 
 const char *lam_version(void) { return "0.1.0"; }
 
-static enum status read_on_error(const char *text, enum on_error *out)
+static enum status read_on_error(const char *text, enum on_error *out, struct err *err)
 {
+    static const char *const names[] = {[ON_ERROR_SKIP] = "skip", [ON_ERROR_FAIL] = "fail", [ON_ERROR_NULL] = "null"};
     *out = ON_ERROR_SKIP;
-    if (!text || !strcmp(text, "skip")) return ST_OK;
-    *out = !strcmp(text, "fail") ? ON_ERROR_FAIL : ON_ERROR_NULL;
-    return !strcmp(text, "fail") || !strcmp(text, "null") ? ST_OK : E_CONFIG;
+    if (!text) return ST_OK;
+    for (size_t i = 0; i < countof(names); i++)
+        if (!strcmp(text, names[i])) return *out = (enum on_error)i, ST_OK;
+    return err_set(err, E_CONFIG, "lam_config.on_error is \"%s\", not skip, fail or null", text);
 }
 
-enum status db_open(const struct lam_config *user, const struct db_setup *setup, struct lam_db **out)
+/* What an older program does not know keeps its default. */
+static enum status read_config(const struct lam_config *user, struct lam_config *cfg, enum on_error *on_error, struct err *err)
 {
-    struct lam_config cfg = {.size = sizeof cfg, .threads = -1};
+    *cfg = (struct lam_config){.size = sizeof *cfg, .threads = -1};
     if (user) {
-        if (user->size > sizeof cfg || user->size < offsetof(struct lam_config, memory_limit)) return E_CONFIG;
-        memcpy(&cfg, user, user->size);
+        if (user->size > sizeof *cfg || user->size < offsetof(struct lam_config, memory_limit))
+            return err_set(err, E_CONFIG, "lam_config.size is %zu, not sizeof(struct lam_config)", user->size);
+        memcpy(cfg, user, user->size);
     }
-    enum on_error on_error;
-    TRY(read_on_error(cfg.on_error, &on_error));
-    if (cfg.batch_rows > BATCH_ROWS_MAX || cfg.threads > 256) return E_CONFIG;
+    TRY(read_on_error(cfg->on_error, on_error, err));
+    if (cfg->batch_rows > BATCH_ROWS_MAX)
+        return err_set(err, E_CONFIG, "lam_config.batch_rows is %u, more than %d", cfg->batch_rows, BATCH_ROWS_MAX);
+    if (cfg->threads < -1 || cfg->threads > THREADS_MAX)
+        return err_set(err, E_CONFIG, "lam_config.threads is %d, not within -1 and %d", cfg->threads, THREADS_MAX);
+    return ST_OK;
+}
+
+static void free_db(struct lam_db *db)
+{
+    while (db->objects) catalog_remove(db, db->objects->object);
+    pool_close(db->push_pool);
+    arena_free(db->arena);
+    account_unref(db->account);
+    lock_done(&db->change);
+    lock_done(&db->lock);
+    lock_done(&db->push_lock);
+    mem_free(db);
+}
+
+static enum status open_db(const struct lam_config *user, const struct db_setup *setup, struct lam_db **out, struct err *err)
+{
+    struct lam_config cfg;
+    enum on_error on_error = ON_ERROR_SKIP;
+    TRY(read_config(user, &cfg, &on_error, err));
     struct lam_db *db = mem_zalloc(sizeof *db);
     db->cfg = cfg;
     db->env = setup->env;
     db->pid = getpid();
     db->arena = arena_new();
     db->batch_rows = cfg.batch_rows ? cfg.batch_rows : BATCH_ROWS;
+    lock_init(&db->change);
     lock_init(&db->lock);
     lock_init(&db->push_lock);
     db->push_pool = pool_new(NULL);
-    account_init(&db->account, NULL, cfg.memory_limit);
+    db->account = account_new(NULL, cfg.memory_limit);
     struct run_config rc = {
         .env = db->env,
         .workers = setup->workers ? setup->workers : cfg.threads > 0 ? cfg.threads : 1,
@@ -50,22 +79,39 @@ enum status db_open(const struct lam_config *user, const struct db_setup *setup,
         .eof_hold = cfg.eof_hold,
         .replay = cfg.replay,
         .on_error = on_error,
-        .account = &db->account,
+        .account = db->account,
         .log = cfg.log,
         .log_ctx = cfg.log_ctx,
     };
+    expr_env_set(db->env);
+    enum status st = runtime_new(&rc, &db->runtime, err);
+    if (st)
+        free_db(db);
+    else
+        *out = db;
+    return st;
+}
+
+enum status db_open(const struct lam_config *cfg, const struct db_setup *setup, struct lam_db **out)
+{
     struct err err;
-    enum status st = runtime_new(&rc, &db->runtime, &err);
-    if (st) return st;
-    *out = db;
-    return ST_OK;
+    *out = NULL;
+    enum status st = open_db(cfg, setup, out, &err);
+    if (st) thread_fail(&err);
+    return st;
 }
 
 struct runtime *db_runtime(struct lam_db *db) { return db->runtime; }
 
 int lam_open(const char *dir, const struct lam_config *cfg, struct lam_db **out)
 {
-    if (dir) return E_UNSUPPORTED; /* refused by name until checkpoints exist */
+    if (dir) {
+        struct err err;
+        *out = NULL;
+        err_set(&err, E_UNSUPPORTED, "a database in a directory is not supported");
+        err_hint(&err, "open it in memory: directory NULL");
+        return thread_fail(&err);
+    }
     struct db_setup setup = {.env = env_real()};
     return (int)db_open(cfg, &setup, out);
 }
@@ -75,20 +121,9 @@ int lam_close(struct lam_db *db, int64_t timeout_us)
     if (!db) return LAM_OK;
     if (db_forked(db)) return LAM_MISUSE;
     result_orphan_all(db);
-    for (;;) {
-        lock_take(&db->lock);
-        struct lam_sub *sub = db->subs;
-        lock_give(&db->lock);
-        if (!sub) break;
-        subscription_orphan(sub);
-    }
+    subscription_orphan_all(db);
     if (!runtime_free(db->runtime, timeout_us)) return LAM_TIMEOUT; /* what hangs still uses the rest */
-    while (db->objects) catalog_remove(db, db->objects->object);
-    pool_close(db->push_pool);
-    arena_free(db->arena);
-    lock_done(&db->lock);
-    lock_done(&db->push_lock);
-    mem_free(db);
+    free_db(db);
     return LAM_OK;
 }
 
@@ -104,8 +139,11 @@ int lam_session_open(struct lam_db *db, struct lam_session **out)
 
 void lam_session_close(struct lam_session *s)
 {
-    if (!s) return;
-    if (!db_forked(s->db)) session_undo(s);
+    if (!s || db_forked(s->db)) return;
+    lock_take(&s->db->change);
+    session_undo(s);
+    result_forget(s);
+    lock_give(&s->db->change);
     while (s->vars) lam_set_var(s, s->vars->name, NULL);
     text_done(&s->detail);
     text_done(&s->statement);
@@ -121,13 +159,13 @@ int lam_wait(struct lam_db *db, struct lam_session *s, int64_t timeout_us)
     enum status st = runtime_wait_done(db->runtime, timeout_us, s ? &s->cancel : NULL, &err);
     if (st == E_TIMEOUT) return LAM_TIMEOUT;
     if (!st) return LAM_OK;
-    if (s) {
-        s->errpos = -1;
-        text_clear(&s->statement);
-        text_clear(&s->before);
-        return session_fail(s, &err);
-    }
-    return (int)st;
+    if (!s) return thread_fail(&err);
+    if (st == E_CANCELED) atomic_store(&s->cancel, false); /* one cancel, one wait */
+    s->errpos = -1;
+    err.pos = NO_POS;
+    text_clear(&s->statement);
+    text_clear(&s->before);
+    return session_fail(s, &err);
 }
 
 int lam_step(struct lam_db *db, int64_t max_us)
@@ -139,19 +177,20 @@ int lam_step(struct lam_db *db, int64_t max_us)
 
 int64_t lam_next_us(struct lam_db *db)
 {
+    if (db_forked(db)) return -1;
     int64_t wake_us, now = env_now_us(db->env);
     if (runtime_step(db->runtime, 0, &wake_us)) return 0;
     return wake_us == INT64_MAX ? -1 : wake_us > now ? wake_us - now : 0;
 }
 
-int lam_fd(struct lam_db *db) { return runtime_fd(db->runtime); }
+int lam_fd(struct lam_db *db) { return db_forked(db) ? -1 : runtime_fd(db->runtime); }
 
 int lam_drain(struct lam_db *db, int64_t timeout_us)
 {
     if (db_forked(db)) return LAM_MISUSE;
     struct err err;
     enum status st = runtime_drain(db->runtime, timeout_us, &err);
-    return st == E_TIMEOUT ? LAM_TIMEOUT : (int)st;
+    return st ? thread_fail(&err) : LAM_OK;
 }
 
 int lam_set_memory(void *(*alloc)(void *ctx, size_t n, size_t align), void (*free_)(void *ctx, void *p), void *ctx)

@@ -1,4 +1,4 @@
-/* Inside db: databases, sessions, the catalog. Lock order: session (one thread) -> catalog lock -> runtime's. SPDX-License-Identifier: Apache-2.0 */
+/* Inside db: databases, sessions, the catalog. Lock order: a subscription's or result's -> change -> lock -> the runtime's. SPDX-License-Identifier: Apache-2.0 */
 #ifndef DB_DB_INT_H
 #define DB_DB_INT_H
 
@@ -16,18 +16,17 @@ struct result; /* a SELECT's rows that are handed out */
 struct lam_db {
     struct env *env;
     bool owns_env;
-    struct account account;
+    struct account *account;
     struct runtime *runtime;
     struct lam_config cfg;
     uint32_t batch_rows;
     pid_t pid;            /* that opened it: a child of fork may not use it */
+    struct lock change;   /* one statement is planned and applied at a time, so that what it found stays */
     struct lock lock;     /* of the catalog, sessions, results, subscriptions */
     struct entry *objects; /* newest first */
     uint64_t next_id;
     struct result *results;
     struct lam_sub *subs;
-    int sessions;
-    bool closing;
     struct lock push_lock; /* of push_pool: foreign arrays become batches under it */
     struct pool *push_pool;
     struct arena *arena;   /* of what follows */
@@ -38,12 +37,18 @@ struct lam_db {
 struct entry {
     struct entry *next;
     struct object *object;
-    struct lam_session *pending; /* made by this session's change, not applied yet */
+    struct lam_session *pending; /* made by this session's change, not applied yet; others do not see it */
+    int holds;                   /* pushes under way */
+    bool removed;                /* from the list; the last hold frees it */
 };
 const struct object *catalog_find(struct lam_db *db, const char *name);
+const struct object *catalog_seen(struct lam_session *s, const char *name);
+/* Keeps an object, dropped or not, until the release; these two take the lock themselves. */
+struct entry *catalog_hold(struct lam_db *db, const char *name);
+void catalog_release(struct lam_db *db, struct entry *e);
 void catalog_add(struct lam_db *db, struct object *o, struct lam_session *pending);
 void catalog_remove(struct lam_db *db, const struct object *o); /* frees the object */
-struct catalog catalog_view(struct lam_db *db);
+struct catalog catalog_view(struct lam_session *s);
 const char *catalog_name(const void *db, int i);
 /* The first object that names o, or NULL. */
 const struct object *catalog_user(struct lam_db *db, const struct object *o);
@@ -65,16 +70,18 @@ struct lam_session {
     struct err err;
     char message[620];
     struct text detail;
-    struct text statement;  /* the text err.pos counts in: the statement with its variables put in */
+    struct text statement;  /* the text err.pos counts in: while it runs, the statement with its variables put in */
     struct text before;     /* the script's text before it, for line numbers */
     int64_t errpos;         /* in the text the caller gave */
     struct variable *vars;
     _Atomic bool cancel;
     bool in_transaction;
-    struct sub *waiting;    /* what a call of this session waits on */
+    bool failed;            /* the transaction: nothing but its end is taken */
 };
 
 int session_fail(struct lam_session *s, const struct err *err);
+/* For calls without a session: told by lam_errmsg(NULL) in the same thread. Gives the code of the public call. */
+int thread_fail(const struct err *err);
 /* Runs one statement's text. Rows go to out (release NULL: none). */
 enum status session_statement(struct lam_session *s, const char *text, size_t n, struct ArrowArrayStream *out, struct err *err);
 enum status session_apply(struct lam_session *s, struct err *err);
@@ -85,9 +92,10 @@ enum status show_statement(struct lam_session *s, const struct stmt *st, const c
 
 /* A SELECT's rows. */
 enum status result_select(struct lam_session *s, const struct ast_select *select, struct ArrowArrayStream *out, struct err *err);
-void result_orphan_all(struct lam_db *db); /* lam_close: what is still out ends with an error */
-
-void subscription_orphan(struct lam_sub *l);
+void result_cancel(struct lam_session *s);    /* results of this session, database lock held */
+void result_forget(struct lam_session *s);    /* the session goes, its results stay */
+void result_orphan_all(struct lam_db *db);    /* lam_close: what is still out ends with an error */
+void subscription_orphan_all(struct lam_db *db);
 
 /* Small tables for SHOW: columns are declared, then cells put row by row. */
 struct table;

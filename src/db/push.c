@@ -3,20 +3,30 @@
 
 #include <stdio.h>
 
-/* The source of that name; what may be pushed to. The object stays valid while its reader runs. */
-static enum status find_source(struct lam_db *db, const char *name, const struct object **out, struct err *err)
+/* What rows go to: kept while the call lasts, so that a DROP meanwhile takes nothing away under it. */
+struct target {
+    struct lam_db *db;
+    struct entry *entry;
+    const struct object *source;
+};
+
+static enum status target_find(struct lam_db *db, const char *name, struct target *out, struct err *err)
 {
-    lock_take(&db->lock);
-    const struct object *o = catalog_find(db, name);
-    lock_give(&db->lock);
+    *out = (struct target){db, catalog_hold(db, name), NULL};
+    const struct object *o = out->entry ? out->entry->object : NULL;
     if (!o || o->kind != OBJECT_SOURCE) return err_set(err, E_TABLE, "no source \"%s\"", name);
     if (o->connector && !db->cfg.replay)
         return err_set(err, E_MISUSE, "source \"%s\" reads from %s and cannot be pushed to", name, o->connector->name);
-    *out = o;
+    out->source = o;
     return ST_OK;
 }
 
-static int code(enum status st) { return st == E_TIMEOUT ? LAM_TIMEOUT : (int)st; }
+/* Ends a call: the code its caller gets. */
+static int target_done(struct target *t, enum status st, const struct err *err)
+{
+    if (t->entry) catalog_release(t->db, t->entry);
+    return st ? thread_fail(err) : LAM_OK;
+}
 
 struct batches {
     struct batch **at;
@@ -52,38 +62,39 @@ int lam_push(struct lam_db *db, const char *source, struct ArrowArray *array, co
 {
     if (db_forked(db)) return LAM_MISUSE;
     struct err err;
-    const struct object *o = NULL;
-    enum status st = find_source(db, source, &o, &err);
-    if (st) return code(st);
+    struct target t;
     struct batches rows = {0};
-    lock_take(&db->push_lock);
-    st = read_all(db, o, array, schema, &rows, &err);
-    lock_give(&db->push_lock);
-    if (!st && rows.n) st = runtime_push(db->runtime, o->id, rows.at, rows.n, timeout_us, &err);
+    enum status st = target_find(db, source, &t, &err);
+    if (!st) {
+        lock_take(&db->push_lock);
+        st = read_all(db, t.source, array, schema, &rows, &err);
+        lock_give(&db->push_lock);
+    }
+    if (!st && rows.n) st = runtime_push(db->runtime, t.source->id, rows.at, rows.n, timeout_us, &err);
     if (st)
         drop(&rows);
     else
         mem_free(rows.at);
     if (!st && array->release) array->release(array);
-    return code(st);
+    return target_done(&t, st, &err);
 }
 
 int lam_push_watermark(struct lam_db *db, const char *source, int64_t us)
 {
     if (db_forked(db)) return LAM_MISUSE;
     struct err err;
-    const struct object *o = NULL;
-    enum status st = find_source(db, source, &o, &err);
-    if (!st) st = runtime_push_watermark(db->runtime, o->id, us, &err);
-    return code(st);
+    struct target t;
+    enum status st = target_find(db, source, &t, &err);
+    if (!st) st = runtime_push_watermark(db->runtime, t.source->id, us, &err);
+    return target_done(&t, st, &err);
 }
 
 int lam_push_end(struct lam_db *db, const char *source)
 {
     if (db_forked(db)) return LAM_MISUSE;
     struct err err;
-    const struct object *o = NULL;
-    enum status st = find_source(db, source, &o, &err);
-    if (!st) st = runtime_push_end(db->runtime, o->id, &err);
-    return code(st);
+    struct target t;
+    enum status st = target_find(db, source, &t, &err);
+    if (!st) st = runtime_push_end(db->runtime, t.source->id, &err);
+    return target_done(&t, st, &err);
 }

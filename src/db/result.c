@@ -2,43 +2,60 @@
  * database. SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_int.h"
 
+#include <unistd.h>
+
 struct result {
     struct result *next;
+    _Atomic int refs;  /* the consumer's, and lam_close's while it is at it */
+    pid_t pid;
     struct lam_db *db; /* NULL: closed under us */
-    struct sub *sub;
+    struct lam_session *session; /* whose lam_cancel reaches it; NULL: that has closed */
+    struct sub *sub; /* taken away under the database's lock too */
     struct lock lock;  /* of db and sub: next runs under it, and lam_close takes it after waking next */
 };
 
-static void unlist(struct result *r)
+static void let_go(struct result *r)
 {
-    for (struct result **at = &r->db->results; *at; at = &(*at)->next)
-        if (*at == r) {
-            *at = r->next;
-            return;
-        }
+    if (atomic_fetch_sub(&r->refs, 1) > 1) return;
+    lock_done(&r->lock);
+    mem_free(r);
 }
 
 static enum status next(void *ctx, struct batch **out, struct err *err)
 {
     struct result *r = ctx;
+    if (r->pid != getpid()) return err_set(err, E_MISUSE, "a child of fork cannot read what its parent asked for");
     lock_take(&r->lock);
     enum status st = r->db ? sub_recv(r->sub, -1, out, err) : err_set(err, E_CLOSED, "the database was closed");
     lock_give(&r->lock);
     return st == ST_WAIT ? err_set(err, E_INTERNAL, "the query waits for something that cannot come") : st;
 }
 
+/* It leaves the list last: lam_close waits for what is in it. */
+static void detach(struct result *r)
+{
+    lock_take(&r->lock);
+    struct lam_db *db = TAKE(r->db);
+    if (db) {
+        lock_take(&db->lock);
+        struct sub *sub = TAKE(r->sub);
+        lock_give(&db->lock);
+        sub_close(sub);
+        lock_take(&db->lock);
+        struct result **at = &db->results;
+        while (*at != r) at = &(*at)->next;
+        *at = r->next;
+        lock_give(&db->lock);
+    }
+    lock_give(&r->lock);
+}
+
 static void close_result(void *ctx)
 {
     struct result *r = ctx;
-    struct lam_db *db = r->db;
-    if (db) {
-        lock_take(&db->lock);
-        unlist(r);
-        lock_give(&db->lock);
-        sub_close(r->sub);
-    }
-    lock_done(&r->lock);
-    mem_free(r);
+    if (r->pid != getpid()) return;
+    detach(r);
+    let_go(r);
 }
 
 enum status result_select(struct lam_session *s, const struct ast_select *select, struct ArrowArrayStream *out, struct err *err)
@@ -48,7 +65,7 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
     struct plan *plan;
     const struct object **uses;
     int nuses;
-    struct catalog view = catalog_view(db);
+    struct catalog view = catalog_view(s);
     lock_take(&db->lock);
     enum status st = plan_select(arena, &view, select, true, &plan, &uses, &nuses, err);
     lock_give(&db->lock);
@@ -60,7 +77,10 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
     TRY(change_apply(ch, CONTROL_TIMEOUT_US, err));
     struct result *r = mem_zalloc(sizeof *r);
     lock_init(&r->lock);
+    r->refs = 1;
+    r->pid = db->pid;
     r->db = db;
+    r->session = s;
     r->sub = sub;
     lock_take(&db->lock);
     r->next = db->results;
@@ -71,18 +91,30 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
     return ST_OK;
 }
 
+void result_cancel(struct lam_session *s)
+{
+    for (struct result *r = s->db->results; r; r = r->next)
+        if (r->session == s && r->sub) sub_cancel(r->sub);
+}
+
+void result_forget(struct lam_session *s)
+{
+    lock_take(&s->db->lock);
+    for (struct result *r = s->db->results; r; r = r->next)
+        if (r->session == s) r->session = NULL;
+    lock_give(&s->db->lock);
+}
+
 void result_orphan_all(struct lam_db *db)
 {
     for (;;) {
         lock_take(&db->lock);
         struct result *r = db->results;
-        if (r) unlist(r);
+        if (r) atomic_fetch_add(&r->refs, 1); /* its consumer may release it meanwhile */
+        if (r && r->sub) sub_cancel(r->sub);  /* wakes next, which holds the lock */
         lock_give(&db->lock);
         if (!r) return;
-        sub_cancel(r->sub);
-        lock_take(&r->lock);
-        sub_close(r->sub);
-        r->db = NULL;
-        lock_give(&r->lock);
+        detach(r);
+        let_go(r);
     }
 }

@@ -10,21 +10,48 @@
 
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 
+static void print_message(char *out, size_t n, const struct err *err)
+{
+    snprintf(out, n, "[LAM-%04d] %s", (int)err->code, err->text);
+}
+
 int session_fail(struct lam_session *s, const struct err *err)
 {
     s->err = *err;
-    snprintf(s->message, sizeof s->message, "[LAM-%04d] %s", (int)err->code, err->text);
+    print_message(s->message, sizeof s->message, err);
     return (int)err->code;
 }
 
-const char *lam_errmsg(struct lam_session *s) { return s->err.code ? s->message : ""; }
-const char *lam_errhint(struct lam_session *s) { return s->err.code ? s->err.hint : ""; }
-const char *lam_sqlstate(struct lam_session *s) { return s->err.code ? err_sqlstate(s->err.code) : "00000"; }
-int64_t lam_errpos(struct lam_session *s) { return s->err.code ? s->errpos : -1; }
-const char *lam_strerror(int code) { return code > 0 ? err_sentence((enum status)code) : code ? "see the LAM_ codes" : "ok"; }
+/* Why the last call without a session failed in this thread. */
+static _Thread_local struct failure {
+    struct err err;
+    char message[620];
+} failure;
+
+int thread_fail(const struct err *err)
+{
+    failure.err = *err;
+    print_message(failure.message, sizeof failure.message, err);
+    return err->code == E_TIMEOUT ? LAM_TIMEOUT : (int)err->code;
+}
+
+static const struct err *err_of(const struct lam_session *s) { return s ? &s->err : &failure.err; }
+
+const char *lam_errmsg(struct lam_session *s) { return err_of(s)->code ? s ? s->message : failure.message : ""; }
+const char *lam_errhint(struct lam_session *s) { return err_of(s)->code ? err_of(s)->hint : ""; }
+const char *lam_sqlstate(struct lam_session *s) { return err_of(s)->code ? err_sqlstate(err_of(s)->code) : "00000"; }
+int64_t lam_errpos(struct lam_session *s) { return s && s->err.code ? s->errpos : -1; }
+
+const char *lam_strerror(int code)
+{
+    static const char *const flows[] = {"ok", "it has ended", "nothing came in time", "there is nothing now", "there is more to do"};
+    if (code > 0) return err_sentence((enum status)code);
+    return -code < (int)countof(flows) ? flows[-code] : "unexpected result";
+}
 
 const char *lam_errdetail(struct lam_session *s, const char *file)
 {
+    if (!s) return lam_errmsg(NULL);
     text_clear(&s->detail);
     if (!s->err.code) return "";
     struct text whole = {0};
@@ -127,7 +154,10 @@ static struct entry *entry_of(struct lam_db *db, const struct object *o)
 /* Takes a sink off the running graph; catalog lock not held. */
 static enum status stop_object(struct lam_session *s, const struct object *o, struct err *err)
 {
-    if (o->kind != OBJECT_SINK || entry_of(s->db, o)->pending) return ST_OK;
+    lock_take(&s->db->lock);
+    bool runs = o->kind == OBJECT_SINK && !entry_of(s->db, o)->pending;
+    lock_give(&s->db->lock);
+    if (!runs) return ST_OK;
     return runtime_drop_sink(s->db->runtime, o->id, CONTROL_TIMEOUT_US, err);
 }
 
@@ -149,8 +179,7 @@ static enum status drop_object(struct lam_session *s, const struct object *o, bo
         TRY(drop_object(s, user, true, pos, err));
     }
     TRY(stop_object(s, o, err));
-    runtime_sweep(db->runtime);
-    if (runtime_uses(db->runtime, o->id)) {
+    if (!runtime_settle(db->runtime, CONTROL_TIMEOUT_US) || runtime_uses(db->runtime, o->id)) {
         err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", kind_name(o->kind), o->name);
         err_hint(err, "close it first");
         return E_DEPENDENT;
@@ -162,12 +191,21 @@ static enum status drop_object(struct lam_session *s, const struct object *o, bo
     return ST_OK;
 }
 
+static enum status being_made(const struct stmt *st, struct err *err)
+{
+    err_at(err, E_EXISTS, st->name_pos, "\"%s\" is being made by another session", st->name);
+    err_hint(err, "wait until its transaction has ended, or take another name");
+    return E_EXISTS;
+}
+
 static enum status create(struct lam_session *s, const struct stmt *st, const char *text, struct err *err)
 {
     struct lam_db *db = s->db;
     lock_take(&db->lock);
     const struct object *old = catalog_find(db, st->name);
+    bool seen = old && catalog_seen(s, st->name);
     lock_give(&db->lock);
+    if (old && !seen) return being_made(st, err);
     if (old && st->if_not_exists) return ST_OK;
     if (old && !st->or_replace) {
         err_at(err, E_EXISTS, st->name_pos, "%s \"%s\" already exists", kind_name(old->kind), st->name);
@@ -176,7 +214,7 @@ static enum status create(struct lam_session *s, const struct stmt *st, const ch
     }
     if (old) TRY(drop_object(s, old, false, st->name_pos, err));
     struct object *o;
-    struct catalog view = catalog_view(db);
+    struct catalog view = catalog_view(s);
     lock_take(&db->lock);
     enum status r = plan_create(&view, st, text, &o, err);
     if (!r) catalog_add(db, o, s);
@@ -199,7 +237,7 @@ static enum status not_found(struct lam_db *db, const struct stmt *st, struct er
 static enum status drop(struct lam_session *s, const struct stmt *st, struct err *err)
 {
     lock_take(&s->db->lock);
-    const struct object *o = catalog_find(s->db, st->name);
+    const struct object *o = catalog_seen(s, st->name);
     lock_give(&s->db->lock);
     if (!o) return st->if_exists ? ST_OK : not_found(s->db, st, err);
     if (strcmp(st->what, kind_name(o->kind)) != 0) {
@@ -237,14 +275,15 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
     case STMT_DESCRIBE:
     case STMT_EXPLAIN: return show_statement(s, st, text, out, err);
     case STMT_BEGIN:
+        if (s->in_transaction) return ST_OK;
         TRY(session_apply(s, err));
         s->in_transaction = true;
         return ST_OK;
     case STMT_COMMIT:
-        s->in_transaction = false;
+        s->in_transaction = s->failed = false;
         return session_apply(s, err);
     case STMT_ROLLBACK:
-        s->in_transaction = false;
+        s->in_transaction = s->failed = false;
         session_undo(s);
         return ST_OK;
     default: return unsupported(st, err);
@@ -263,6 +302,11 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
     text_put(&s->statement, sql, sql_n);
     struct stmt *st;
     TRY(sql_parse(arena, s->statement.p, s->statement.n, &at, &st, err));
+    if (s->failed && st->kind != STMT_COMMIT && st->kind != STMT_ROLLBACK) {
+        err_at(err, E_MISUSE, st->pos, "a statement of this transaction has failed, so it takes no more");
+        err_hint(err, "end it with ROLLBACK");
+        return E_MISUSE;
+    }
     runtime_sweep(s->db->runtime);
     return run(s, st, s->statement.p, out, err);
 }
@@ -286,6 +330,14 @@ static void release(struct ArrowArrayStream *out)
     if (out) memset(out, 0, sizeof *out);
 }
 
+/* From the text that ran to the text that was given: people look there, and what a variable holds stays unsaid. */
+static void place_error(struct lam_session *s, const char *text, size_t n, struct err *err)
+{
+    if (err->pos != NO_POS && err->code != E_VAR) err->pos = (uint32_t)sql_substitute_origin(text, n, lookup, s, err->pos);
+    text_clear(&s->statement);
+    text_put(&s->statement, text, n);
+}
+
 int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct ArrowArrayStream *out)
 {
     if (db_forked(s->db)) return LAM_MISUSE;
@@ -304,12 +356,18 @@ int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct 
     *at = to;
     text_clear(&s->before);
     text_put(&s->before, sql, from);
+    lock_take(&s->db->change);
     enum status st = session_statement(s, sql + from, to - from, &rows, &err);
     if (st) {
-        s->errpos = err.pos == NO_POS ? -1 : (int64_t)(from + err.pos);
+        session_undo(s);
+        s->failed = s->in_transaction;
+    }
+    lock_give(&s->db->change);
+    if (st) {
         if (!err.code) err_set(&err, st, NULL);
         release(&rows);
-        session_undo(s);
+        place_error(s, sql + from, to - from, &err);
+        s->errpos = err.pos == NO_POS ? -1 : (int64_t)(from + err.pos);
         return session_fail(s, &err);
     }
     if (out)
@@ -323,11 +381,14 @@ int lam_apply(struct lam_session *s)
 {
     if (db_forked(s->db)) return LAM_MISUSE;
     struct err err = {.pos = NO_POS};
+    s->err.code = ST_OK;
     if (s->in_transaction) return LAM_OK;
+    lock_take(&s->db->change);
     enum status st = session_apply(s, &err);
+    if (st) session_undo(s);
+    lock_give(&s->db->change);
     if (!st) return LAM_OK;
     s->errpos = -1;
-    session_undo(s);
     return session_fail(s, &err);
 }
 
@@ -355,9 +416,10 @@ bool lam_incomplete(const char *sql) { return sql_incomplete(sql, strlen(sql)); 
 
 void lam_cancel(struct lam_session *s)
 {
+    if (db_forked(s->db)) return;
     atomic_store(&s->cancel, true);
     lock_take(&s->db->lock);
-    if (s->waiting) sub_cancel(s->waiting);
+    result_cancel(s);
     lock_give(&s->db->lock);
     runtime_poke(s->db->runtime);
 }

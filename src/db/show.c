@@ -218,14 +218,14 @@ static void explain_stream(struct lam_db *db, const struct object *o, struct tex
     if (s.last_error[0]) text_printf(x, "latest row error: %s\n", s.last_error);
 }
 
-static enum status explain(struct lam_db *db, const struct stmt *st, const char *text, struct text *x, struct err *err)
+static enum status explain(struct lam_session *s, const struct stmt *st, const char *text, struct text *x, struct err *err)
 {
-    struct catalog view = catalog_view(db);
+    struct catalog view = catalog_view(s);
     if (st->analyze) return err_at(err, E_UNSUPPORTED, st->pos, "EXPLAIN ANALYZE is not supported; use EXPLAIN");
     if (st->name) {
         const struct object *o;
-        TRY(find(db, st, st->name, &o, err));
-        if (o->plan) return explain_stream(db, o, x), ST_OK;
+        TRY(find(s->db, st, st->name, &o, err));
+        if (o->plan) return explain_stream(s->db, o, x), ST_OK;
         return err_at(err, E_TYPE, st->name_pos, "\"%s\" is a source and has no plan", st->name);
     }
     const struct stmt *of = st->explained ? st->explained : st;
@@ -260,7 +260,7 @@ enum status show_statement(struct lam_session *s, const struct stmt *st, const c
     } else if (st->kind == STMT_DESCRIBE) {
         r = describe(db, st, t, err);
     } else {
-        r = explain(db, st, text, &x, err);
+        r = explain(s, st, text, &x, err);
         if (!r) put_lines(t, "plan", &x);
     }
     lock_give(&db->lock);

@@ -37,7 +37,10 @@
 
 /* ---- decimals ------------------------------------------------------------------------------------ */
 
-static int whole_digits(struct type t) { return (t.precision ? t.precision : DECIMAL_DIGITS) - t.scale; }
+static int whole_digits(struct type t)
+{
+    return (t.precision ? t.precision : DECIMAL_DIGITS) - t.scale;
+}
 
 static struct type fit(int whole, int scale, bool open)
 {
@@ -45,7 +48,10 @@ static struct type fit(int whole, int scale, bool open)
     return type_decimal(open ? 0 : p > DECIMAL_DIGITS ? DECIMAL_DIGITS : p < 1 ? 1 : p, scale);
 }
 
-static bool open_type(const struct expr *e) { return !e->args[0]->type.precision || !e->args[1]->type.precision; }
+static bool open_type(const struct expr *e)
+{
+    return !e->args[0]->type.precision || !e->args[1]->type.precision;
+}
 
 static enum status bind_add(struct arena *a, struct expr *e, struct err *err)
 {
@@ -106,22 +112,22 @@ static enum status bind_same(struct arena *a, struct expr *e, struct err *err)
     return ST_OK;
 }
 
-#define DECIMAL_OP(NAME, ZERO_FAILS)                                                               \
-    static void NAME##_dec(struct call *c)                                                         \
-    {                                                                                              \
-        int128 *out = c->out, r;                                                                   \
-        int sa = c->e->args[0]->type.scale, sb = c->e->args[1]->type.scale, to = c->e->type.scale; \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            int128 x = ARG(c, 0, int128, i), y = ARG(c, 1, int128, i);                             \
-            out[i] = 0;                                                                            \
-            if (!call_live(c, i)) continue;                                                        \
-            if (ZERO_FAILS && !y)                                                                  \
-                call_fail(c, i, E_DIV0, "division by zero");                                       \
-            else if (likely(decimal_##NAME(x, sa, y, sb, to, &r)))                                 \
-                out[i] = r;                                                                        \
-            else                                                                                   \
-                call_fail(c, i, E_RANGE, "numeric field overflow: more than 38 digits");           \
-        }                                                                                          \
+#define DECIMAL_OP(NAME, ZERO_FAILS)                                                                                   \
+    static void NAME##_dec(struct call *c)                                                                             \
+    {                                                                                                                  \
+        int128 *out = c->out, r;                                                                                       \
+        int sa = c->e->args[0]->type.scale, sb = c->e->args[1]->type.scale, to = c->e->type.scale;                     \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            int128 x = ARG(c, 0, int128, i), y = ARG(c, 1, int128, i);                                                 \
+            out[i] = 0;                                                                                                \
+            if (!call_live(c, i)) continue;                                                                            \
+            if (ZERO_FAILS && !y)                                                                                      \
+                call_fail(c, i, E_DIV0, "division by zero");                                                           \
+            else if (likely(decimal_##NAME(x, sa, y, sb, to, &r)))                                                     \
+                out[i] = r;                                                                                            \
+            else                                                                                                       \
+                call_fail(c, i, E_RANGE, "numeric field overflow: more than 38 digits");                               \
+        }                                                                                                              \
     }
 DECIMAL_OP(mul, false)
 DECIMAL_OP(div, true)
@@ -152,24 +158,31 @@ static enum status bind_int_div(struct arena *a, struct expr *e, struct err *err
 {
     (void)a, (void)err;
     const struct expr *y = e->args[1];
-    if (y->kind == EXPR_CONST && !y->value.is_null && y->value.i && y->value.i != -1) e->can_fail = e->args[0]->can_fail;
+    if (y->kind == EXPR_CONST && !y->value.is_null && y->value.i && y->value.i != -1)
+        e->can_fail = e->args[0]->can_fail;
     return ST_OK;
 }
 
 /* ---- the table ----------------------------------------------------------------------------------- */
 
-#define INT_OPS(ID, S)                                                                             \
-    {"+", ID, 2, {ID, ID}, FN_FAILS, add_##S, NULL}, {"-", ID, 2, {ID, ID}, FN_FAILS, sub_##S, NULL}, \
-    {"*", ID, 2, {ID, ID}, FN_FAILS, mul_##S, NULL}, {"/", ID, 2, {ID, ID}, FN_FAILS, div_##S, bind_int_div}, \
-    {"%", ID, 2, {ID, ID}, FN_FAILS, mod_##S, bind_int_div}, {"neg", ID, 1, {ID}, FN_FAILS, neg_##S, NULL}, \
-    {"mod", ID, 2, {ID, ID}, FN_FAILS, mod_##S, bind_int_div}, {"abs", ID, 1, {ID}, FN_FAILS, abs_##S, NULL}, \
-    {"&", ID, 2, {ID, ID}, 0, and_##S, NULL}, {"|", ID, 2, {ID, ID}, 0, or_##S, NULL}, \
-    {"#", ID, 2, {ID, ID}, 0, xor_##S, NULL}, {"~", ID, 1, {ID}, 0, not_##S, NULL}, \
-    {"<<", ID, 2, {ID, T_INT32}, 0, shl_##S, NULL}, {">>", ID, 2, {ID, T_INT32}, 0, shr_##S, NULL}
-#define FLOAT_OPS(ID, S)                                                                           \
-    {"+", ID, 2, {ID, ID}, 0, add_##S, NULL}, {"-", ID, 2, {ID, ID}, 0, sub_##S, NULL}, \
-    {"*", ID, 2, {ID, ID}, 0, mul_##S, NULL}, {"/", ID, 2, {ID, ID}, FN_FAILS, div_##S, NULL}, \
-    {"neg", ID, 1, {ID}, 0, neg_##S, NULL}, {"abs", ID, 1, {ID}, 0, abs_##S, NULL}
+#define INT_OPS(ID, S)                                                                                                 \
+    {"+", ID, 2, {ID, ID}, FN_FAILS, add_##S, NULL}, {"-", ID, 2, {ID, ID}, FN_FAILS, sub_##S, NULL},                  \
+        {"*", ID, 2, {ID, ID}, FN_FAILS, mul_##S, NULL}, {"/", ID, 2, {ID, ID}, FN_FAILS, div_##S, bind_int_div},      \
+        {"%", ID, 2, {ID, ID}, FN_FAILS, mod_##S, bind_int_div}, {"neg", ID, 1, {ID}, FN_FAILS, neg_##S, NULL},        \
+        {"mod", ID, 2, {ID, ID}, FN_FAILS, mod_##S, bind_int_div}, {"abs", ID, 1, {ID}, FN_FAILS, abs_##S, NULL},      \
+        {"&", ID, 2, {ID, ID}, 0, and_##S, NULL}, {"|", ID, 2, {ID, ID}, 0, or_##S, NULL},                             \
+        {"#", ID, 2, {ID, ID}, 0, xor_##S, NULL}, {"~", ID, 1, {ID}, 0, not_##S, NULL},                                \
+        {"<<", ID, 2, {ID, T_INT32}, 0, shl_##S, NULL},                                                                \
+    {                                                                                                                  \
+        ">>", ID, 2, {ID, T_INT32}, 0, shr_##S, NULL                                                                   \
+    }
+#define FLOAT_OPS(ID, S)                                                                                               \
+    {"+", ID, 2, {ID, ID}, 0, add_##S, NULL}, {"-", ID, 2, {ID, ID}, 0, sub_##S, NULL},                                \
+        {"*", ID, 2, {ID, ID}, 0, mul_##S, NULL}, {"/", ID, 2, {ID, ID}, FN_FAILS, div_##S, NULL},                     \
+        {"neg", ID, 1, {ID}, 0, neg_##S, NULL},                                                                        \
+    {                                                                                                                  \
+        "abs", ID, 1, {ID}, 0, abs_##S, NULL                                                                           \
+    }
 
 /* clang-format off */
 const struct function func_arith[] = {

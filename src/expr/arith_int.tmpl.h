@@ -4,32 +4,44 @@
 
 #ifdef W
 #define OVERFLOW_TYPE W
-#define ADD(r, x, y) W r = (W)(x) + (W)(y); bad |= r ^ (W)(T)r
-#define SUB(r, x, y) W r = (W)(x) - (W)(y); bad |= r ^ (W)(T)r
-#define MUL(r, x, y) W r = (W)(x) * (W)(y); bad |= r ^ (W)(T)r
+#define ADD(r, x, y)                                                                                                   \
+    W r = (W)(x) + (W)(y);                                                                                             \
+    bad |= r ^ (W)(T)r
+#define SUB(r, x, y)                                                                                                   \
+    W r = (W)(x) - (W)(y);                                                                                             \
+    bad |= r ^ (W)(T)r
+#define MUL(r, x, y)                                                                                                   \
+    W r = (W)(x) * (W)(y);                                                                                             \
+    bad |= r ^ (W)(T)r
 #define SOME(bad) ((bad) != 0)
 #else
 #define OVERFLOW_TYPE T
-#define ADD(r, x, y) T r = (T)((uint64_t)(x) + (uint64_t)(y)); bad |= ((x) ^ r) & ((y) ^ r)
-#define SUB(r, x, y) T r = (T)((uint64_t)(x) - (uint64_t)(y)); bad |= ((x) ^ (y)) & ((x) ^ r)
-#define MUL(r, x, y) T r; bad |= -(T)__builtin_mul_overflow(x, y, &r)
+#define ADD(r, x, y)                                                                                                   \
+    T r = (T)((uint64_t)(x) + (uint64_t)(y));                                                                          \
+    bad |= ((x) ^ r) & ((y) ^ r)
+#define SUB(r, x, y)                                                                                                   \
+    T r = (T)((uint64_t)(x) - (uint64_t)(y));                                                                          \
+    bad |= ((x) ^ (y)) & ((x) ^ r)
+#define MUL(r, x, y)                                                                                                   \
+    T r;                                                                                                               \
+    bad |= -(T)__builtin_mul_overflow(x, y, &r)
 #define SOME(bad) ((bad) < 0)
 #endif
 
-#define BINARY(NAME, OP, BUILTIN)                                                                  \
-    static __attribute__((noinline)) void N(NAME##_check)(struct call * c)                         \
-    {                                                                                              \
-        T r;                                                                                       \
-        for (uint32_t i = 0; i < c->n; i++)                                                        \
-            if (BUILTIN(ARG(c, 0, T, i), ARG(c, 1, T, i), &r) && call_live(c, i))                  \
-                call_fail(c, i, E_RANGE, WORD " out of range");                                    \
-    }                                                                                              \
-    KERNEL void N(NAME)(struct call * c)                                                           \
-    {                                                                                              \
-        T *restrict out = c->out;                                                                  \
-        OVERFLOW_TYPE bad = 0;                                                                     \
-        EACH2(c, T, OP(r, x, y); out[i] = (T)r;);                                                  \
-        if (unlikely(SOME(bad))) N(NAME##_check)(c);                                               \
+#define BINARY(NAME, OP, BUILTIN)                                                                                      \
+    static __attribute__((noinline)) void N(NAME##_check)(struct call * c)                                             \
+    {                                                                                                                  \
+        T r;                                                                                                           \
+        for (uint32_t i = 0; i < c->n; i++)                                                                            \
+            if (BUILTIN(ARG(c, 0, T, i), ARG(c, 1, T, i), &r) && call_live(c, i))                                      \
+                call_fail(c, i, E_RANGE, WORD " out of range");                                                        \
+    }                                                                                                                  \
+    KERNEL void N(NAME)(struct call * c)                                                                               \
+    {                                                                                                                  \
+        T *restrict out = c->out;                                                                                      \
+        OVERFLOW_TYPE bad = 0;                                                                                         \
+        EACH2(c, T, OP(r, x, y); out[i] = (T)r;);                                                                      \
+        if (unlikely(SOME(bad))) N(NAME##_check)(c);                                                                   \
     }
 BINARY(add, ADD, __builtin_add_overflow)
 BINARY(sub, SUB, __builtin_sub_overflow)
@@ -41,7 +53,7 @@ static void N(div)(struct call *c)
     bool bad = false;
     EACH2(c, T, {
         bool trap = y == 0 || y == -1;
-        out[i] = trap ? (T)-(uint64_t)x : x / y;
+        out[i] = trap ? (T) - (uint64_t)x : x / y;
         bad |= y == 0 || (y == -1 && x == out[i] && x);
     });
     if (likely(!bad)) return;
@@ -50,7 +62,7 @@ static void N(div)(struct call *c)
         if (!call_live(c, i)) continue;
         if (!y)
             call_fail(c, i, E_DIV0, "division by zero");
-        else if (y == -1 && x == (T)-(uint64_t)x && x)
+        else if (y == -1 && x == (T) - (uint64_t)x && x)
             call_fail(c, i, E_RANGE, WORD " out of range");
     }
 }
@@ -72,7 +84,7 @@ static __attribute__((noinline)) void N(least_check)(struct call *c)
 {
     for (uint32_t i = 0; i < c->n; i++) {
         T x = ARG(c, 0, T, i);
-        if (x && x == (T)-(uint64_t)x && call_live(c, i)) call_fail(c, i, E_RANGE, WORD " out of range");
+        if (x && x == (T) - (uint64_t)x && call_live(c, i)) call_fail(c, i, E_RANGE, WORD " out of range");
     }
 }
 
@@ -81,7 +93,7 @@ KERNEL void N(neg)(struct call *c)
     T *restrict out = c->out;
     T bad = 0;
     EACH1(c, T, {
-        T r = (T)-(uint64_t)x;
+        T r = (T) - (uint64_t)x;
         out[i] = r;
         bad |= x & r; /* both negative: the least number */
     });
@@ -93,14 +105,14 @@ KERNEL void N(abs)(struct call *c)
     T *restrict out = c->out;
     T bad = 0;
     EACH1(c, T, {
-        T r = x < 0 ? (T)-(uint64_t)x : x;
+        T r = x < 0 ? (T) - (uint64_t)x : x;
         out[i] = r;
         bad |= r;
     });
     if (unlikely(bad < 0)) N(least_check)(c);
 }
 
-KERNEL void N(and)(struct call *c)
+KERNEL void N (and)(struct call *c)
 {
     T *restrict out = c->out;
     EACH2(c, T, out[i] = x & y;);
@@ -112,13 +124,13 @@ KERNEL void N(or)(struct call *c)
     EACH2(c, T, out[i] = x | y;);
 }
 
-KERNEL void N(xor)(struct call *c)
+KERNEL void N (xor)(struct call *c)
 {
     T *restrict out = c->out;
     EACH2(c, T, out[i] = x ^ y;);
 }
 
-KERNEL void N(not)(struct call *c)
+KERNEL void N(not )(struct call *c)
 {
     T *restrict out = c->out;
     EACH1(c, T, out[i] = (T)~x;);

@@ -10,31 +10,32 @@
 
 /* ---- numbers ------------------------------------------------------------------------------------- */
 
-#define WIDEN(NAME, FROM, TO)                                                                      \
-    KERNEL void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        TO *restrict out = c->out;                                                                 \
-        EACH1(c, FROM, out[i] = (TO)x;);                                                           \
+#define WIDEN(NAME, FROM, TO)                                                                                          \
+    KERNEL void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        TO *restrict out = c->out;                                                                                     \
+        EACH1(c, FROM, out[i] = (TO)x;);                                                                               \
     }
 /* TEST says that x does not fit. */
-#define NARROW(NAME, FROM, TO, WORD, TEST, VALUE)                                                  \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        TO *restrict out = c->out;                                                                 \
-        bool bad = false;                                                                          \
-        EACH1(c, FROM, {                                                                           \
-            bool no = TEST;                                                                        \
-            out[i] = no ? 0 : (TO)(VALUE);                                                         \
-            bad |= no;                                                                             \
-        });                                                                                        \
-        if (likely(!bad)) return;                                                                  \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            FROM x = ARG(c, 0, FROM, i);                                                           \
-            if ((TEST) && call_live(c, i)) call_fail(c, i, E_RANGE, WORD " out of range");         \
-        }                                                                                          \
+#define NARROW(NAME, FROM, TO, WORD, TEST, VALUE)                                                                      \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        TO *restrict out = c->out;                                                                                     \
+        bool bad = false;                                                                                              \
+        EACH1(c, FROM, {                                                                                               \
+            bool no = TEST;                                                                                            \
+            out[i] = no ? 0 : (TO)(VALUE);                                                                             \
+            bad |= no;                                                                                                 \
+        });                                                                                                            \
+        if (likely(!bad)) return;                                                                                      \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            FROM x = ARG(c, 0, FROM, i);                                                                               \
+            if ((TEST) && call_live(c, i)) call_fail(c, i, E_RANGE, WORD " out of range");                             \
+        }                                                                                                              \
     }
-#define NARROW_INT(NAME, FROM, TO, WORD)          NARROW(NAME, FROM, TO, WORD, x != (TO)x, x)
-#define FLOAT_INT(NAME, FROM, TO, WORD, LOW, END) NARROW(NAME, FROM, TO, WORD, !(rint((double)x) >= LOW && rint((double)x) < END), rint((double)x))
+#define NARROW_INT(NAME, FROM, TO, WORD) NARROW(NAME, FROM, TO, WORD, x != (TO)x, x)
+#define FLOAT_INT(NAME, FROM, TO, WORD, LOW, END)                                                                      \
+    NARROW(NAME, FROM, TO, WORD, !(rint((double)x) >= LOW && rint((double)x) < END), rint((double)x))
 
 WIDEN(i8_i16, int8_t, int16_t)
 WIDEN(i8_i32, int8_t, int32_t)
@@ -97,30 +98,30 @@ static void put_decimal(struct call *c, uint32_t i, bool ok, int128 v)
     if (unlikely(!ok || !fits(c->e->type, v))) field_overflow(c, i);
 }
 
-#define INT_DECIMAL(NAME, FROM)                                                                    \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        int to = c->e->type.scale;                                                                 \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            int128 v;                                                                              \
-            bool ok = decimal_rescale(ARG(c, 0, FROM, i), 0, to, &v);                              \
-            put_decimal(c, i, ok, v);                                                              \
-        }                                                                                          \
+#define INT_DECIMAL(NAME, FROM)                                                                                        \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        int to = c->e->type.scale;                                                                                     \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            int128 v;                                                                                                  \
+            bool ok = decimal_rescale(ARG(c, 0, FROM, i), 0, to, &v);                                                  \
+            put_decimal(c, i, ok, v);                                                                                  \
+        }                                                                                                              \
     }
 INT_DECIMAL(i8_dec, int8_t)
 INT_DECIMAL(i16_dec, int16_t)
 INT_DECIMAL(i32_dec, int32_t)
 INT_DECIMAL(i64_dec, int64_t)
 
-#define FLOAT_DECIMAL(NAME, FROM, DIGITS)                                                          \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        int to = c->e->type.scale;                                                                 \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            int128 v = 0;                                                                          \
-            bool ok = !call_live(c, i) || decimal_from_double((double)ARG(c, 0, FROM, i), DIGITS, to, &v); \
-            put_decimal(c, i, ok, v);                                                              \
-        }                                                                                          \
+#define FLOAT_DECIMAL(NAME, FROM, DIGITS)                                                                              \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        int to = c->e->type.scale;                                                                                     \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            int128 v = 0;                                                                                              \
+            bool ok = !call_live(c, i) || decimal_from_double((double)ARG(c, 0, FROM, i), DIGITS, to, &v);             \
+            put_decimal(c, i, ok, v);                                                                                  \
+        }                                                                                                              \
     }
 FLOAT_DECIMAL(f32_dec, float, 6)
 FLOAT_DECIMAL(f64_dec, double, 15)
@@ -135,17 +136,17 @@ static void dec_dec(struct call *c)
     }
 }
 
-#define DECIMAL_INT(NAME, TO, WORD)                                                                \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        TO *out = c->out;                                                                          \
-        int from = c->e->args[0]->type.scale;                                                      \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            int128 x = ARG(c, 0, int128, i), v;                                                    \
-            bool ok = decimal_finite(x) && decimal_rescale(x, from, 0, &v) && v == (TO)v;          \
-            out[i] = ok ? (TO)v : 0;                                                               \
-            if (unlikely(!ok) && call_live(c, i)) call_fail(c, i, E_RANGE, WORD " out of range");  \
-        }                                                                                          \
+#define DECIMAL_INT(NAME, TO, WORD)                                                                                    \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        TO *out = c->out;                                                                                              \
+        int from = c->e->args[0]->type.scale;                                                                          \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            int128 x = ARG(c, 0, int128, i), v;                                                                        \
+            bool ok = decimal_finite(x) && decimal_rescale(x, from, 0, &v) && v == (TO)v;                              \
+            out[i] = ok ? (TO)v : 0;                                                                                   \
+            if (unlikely(!ok) && call_live(c, i)) call_fail(c, i, E_RANGE, WORD " out of range");                      \
+        }                                                                                                              \
     }
 DECIMAL_INT(dec_i8, int8_t, "tinyint")
 DECIMAL_INT(dec_i16, int16_t, "smallint")
@@ -216,8 +217,14 @@ static void limit_length(struct call *c, bool assign)
         if (assign && end > k) call_fail(c, i, E_TOO_LONG, "value too long for type VARCHAR(%u)", most);
     }
 }
-static void text_text(struct call *c) { limit_length(c, false); }
-static void text_assign(struct call *c) { limit_length(c, true); }
+static void text_text(struct call *c)
+{
+    limit_length(c, false);
+}
+static void text_assign(struct call *c)
+{
+    limit_length(c, true);
+}
 const struct function cast_assign_length = {.name = "cast", .nargs = 1, .flags = FN_FAILS, .run = text_assign};
 
 static int hex_value(char c)
@@ -249,7 +256,8 @@ static int64_t unescape(const char *p, uint32_t n, char *to)
             *to++ = p[i];
         } else if (i + 1 < n && p[i + 1] == '\\') {
             *to++ = '\\', i++;
-        } else if (i + 3 < n && p[i + 1] >= '0' && p[i + 1] <= '3' && (p[i + 2] & ~7) == '0' && (p[i + 3] & ~7) == '0') {
+        } else if (i + 3 < n && p[i + 1] >= '0' && p[i + 1] <= '3' && (p[i + 2] & ~7) == '0' &&
+                   (p[i + 3] & ~7) == '0') {
             *to++ = (char)((p[i + 1] - '0') << 6 | (p[i + 2] - '0') << 3 | (p[i + 3] - '0'));
             i += 3;
         } else {
@@ -302,7 +310,10 @@ static void same_text(struct call *c)
 
 /* ---- times --------------------------------------------------------------------------------------- */
 
-static int64_t floor_day(int64_t us) { return us / US_DAY - (us % US_DAY < 0); }
+static int64_t floor_day(int64_t us)
+{
+    return us / US_DAY - (us % US_DAY < 0);
+}
 
 static void date_time(struct call *c)
 {
@@ -370,24 +381,59 @@ static int number_index(struct type t)
     }
 }
 
-#define WIDENS(F) {.name = "cast", .nargs = 1, .run = F}
-#define FAILS(F)  {.name = "cast", .nargs = 1, .flags = FN_FAILS, .run = F}
+#define WIDENS(F)                                                                                                      \
+    {                                                                                                                  \
+        .name = "cast", .nargs = 1, .run = F                                                                           \
+    }
+#define FAILS(F)                                                                                                       \
+    {                                                                                                                  \
+        .name = "cast", .nargs = 1, .flags = FN_FAILS, .run = F                                                        \
+    }
 
 static const struct function numbers[NUMBERS][NUMBERS] = {
-    [NI8] = {[NI16] = WIDENS(i8_i16), [NI32] = WIDENS(i8_i32), [NI64] = WIDENS(i8_i64), [NF32] = WIDENS(i8_f32),
-             [NF64] = WIDENS(i8_f64), [NDEC] = FAILS(i8_dec)},
-    [NI16] = {[NI8] = FAILS(i16_i8), [NI32] = WIDENS(i16_i32), [NI64] = WIDENS(i16_i64), [NF32] = WIDENS(i16_f32),
-              [NF64] = WIDENS(i16_f64), [NDEC] = FAILS(i16_dec)},
-    [NI32] = {[NI8] = FAILS(i32_i8), [NI16] = FAILS(i32_i16), [NI64] = WIDENS(i32_i64), [NF32] = WIDENS(i32_f32),
-              [NF64] = WIDENS(i32_f64), [NDEC] = FAILS(i32_dec)},
-    [NI64] = {[NI8] = FAILS(i64_i8), [NI16] = FAILS(i64_i16), [NI32] = FAILS(i64_i32), [NF32] = WIDENS(i64_f32),
-              [NF64] = WIDENS(i64_f64), [NDEC] = FAILS(i64_dec)},
-    [NF32] = {[NI8] = FAILS(f32_i8), [NI16] = FAILS(f32_i16), [NI32] = FAILS(f32_i32), [NI64] = FAILS(f32_i64),
-              [NF64] = WIDENS(f32_f64), [NDEC] = FAILS(f32_dec)},
-    [NF64] = {[NI8] = FAILS(f64_i8), [NI16] = FAILS(f64_i16), [NI32] = FAILS(f64_i32), [NI64] = FAILS(f64_i64),
-              [NF32] = FAILS(f64_f32), [NDEC] = FAILS(f64_dec)},
-    [NDEC] = {[NI8] = FAILS(dec_i8), [NI16] = FAILS(dec_i16), [NI32] = FAILS(dec_i32), [NI64] = FAILS(dec_i64),
-              [NF32] = WIDENS(dec_f32), [NF64] = WIDENS(dec_f64), [NDEC] = FAILS(dec_dec)},
+    [NI8] = {[NI16] = WIDENS(i8_i16),
+             [NI32] = WIDENS(i8_i32),
+             [NI64] = WIDENS(i8_i64),
+             [NF32] = WIDENS(i8_f32),
+             [NF64] = WIDENS(i8_f64),
+             [NDEC] = FAILS(i8_dec)},
+    [NI16] = {[NI8] = FAILS(i16_i8),
+              [NI32] = WIDENS(i16_i32),
+              [NI64] = WIDENS(i16_i64),
+              [NF32] = WIDENS(i16_f32),
+              [NF64] = WIDENS(i16_f64),
+              [NDEC] = FAILS(i16_dec)},
+    [NI32] = {[NI8] = FAILS(i32_i8),
+              [NI16] = FAILS(i32_i16),
+              [NI64] = WIDENS(i32_i64),
+              [NF32] = WIDENS(i32_f32),
+              [NF64] = WIDENS(i32_f64),
+              [NDEC] = FAILS(i32_dec)},
+    [NI64] = {[NI8] = FAILS(i64_i8),
+              [NI16] = FAILS(i64_i16),
+              [NI32] = FAILS(i64_i32),
+              [NF32] = WIDENS(i64_f32),
+              [NF64] = WIDENS(i64_f64),
+              [NDEC] = FAILS(i64_dec)},
+    [NF32] = {[NI8] = FAILS(f32_i8),
+              [NI16] = FAILS(f32_i16),
+              [NI32] = FAILS(f32_i32),
+              [NI64] = FAILS(f32_i64),
+              [NF64] = WIDENS(f32_f64),
+              [NDEC] = FAILS(f32_dec)},
+    [NF64] = {[NI8] = FAILS(f64_i8),
+              [NI16] = FAILS(f64_i16),
+              [NI32] = FAILS(f64_i32),
+              [NI64] = FAILS(f64_i64),
+              [NF32] = FAILS(f64_f32),
+              [NDEC] = FAILS(f64_dec)},
+    [NDEC] = {[NI8] = FAILS(dec_i8),
+              [NI16] = FAILS(dec_i16),
+              [NI32] = FAILS(dec_i32),
+              [NI64] = FAILS(dec_i64),
+              [NF32] = WIDENS(dec_f32),
+              [NF64] = WIDENS(dec_f64),
+              [NDEC] = FAILS(dec_dec)},
 };
 
 static const struct {
@@ -411,8 +457,8 @@ static const struct {
     {T_JSON, T_VARCHAR, WIDENS(same_text)},
     {T_VARCHAR, T_VARCHAR, WIDENS(text_text)},
 };
-static const struct function to_text = WIDENS(any_text), from_text = FAILS(text_any), from_null = {
-    .name = "cast", .nargs = 1, .flags = FN_LAX, .run = null_any};
+static const struct function to_text = WIDENS(any_text), from_text = FAILS(text_any),
+                             from_null = {.name = "cast", .nargs = 1, .flags = FN_LAX, .run = null_any};
 
 const struct function *cast_find(struct type from, struct type to)
 {
@@ -431,8 +477,8 @@ const struct function *cast_find(struct type from, struct type to)
 bool cast_implicit(struct type from, struct type to)
 {
     if (from.id == to.id || from.id == T_NULL) return true;
-    static const uint8_t rank[T_COUNT] = {[T_INT8] = 1, [T_INT16] = 2,  [T_INT32] = 3, [T_INT64] = 4,
-                                          [T_DECIMAL] = 5, [T_FLOAT] = 6, [T_DOUBLE] = 7};
+    static const uint8_t rank[T_COUNT] = {
+        [T_INT8] = 1, [T_INT16] = 2, [T_INT32] = 3, [T_INT64] = 4, [T_DECIMAL] = 5, [T_FLOAT] = 6, [T_DOUBLE] = 7};
     if (rank[from.id] && rank[to.id]) return rank[from.id] < rank[to.id];
     switch (from.id) {
     case T_DATE: return type_is_time(to);
@@ -465,7 +511,8 @@ struct type cast_decimal_type(struct type from)
 
 static bool meet_decimals(struct type a, struct type b, struct type *out)
 {
-    int wa = (a.precision ? a.precision : DECIMAL_DIGITS) - a.scale, wb = (b.precision ? b.precision : DECIMAL_DIGITS) - b.scale;
+    int wa = (a.precision ? a.precision : DECIMAL_DIGITS) - a.scale,
+        wb = (b.precision ? b.precision : DECIMAL_DIGITS) - b.scale;
     int scale = a.scale > b.scale ? a.scale : b.scale, p = (wa > wb ? wa : wb) + scale;
     bool open = !a.precision || !b.precision;
     *out = type_decimal(open ? 0 : p > DECIMAL_DIGITS ? DECIMAL_DIGITS : p, scale);

@@ -12,14 +12,21 @@
 #include <math.h>
 #include <stdio.h>
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 /* ---- printing ------------------------------------------------------------------------------------ */
 
-static const char pairs[201] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546"
-                               "4748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293"
-                               "949596979899";
+static const char pairs[201] =
+    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546"
+    "4748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293"
+    "949596979899";
 
 uint32_t cell_print_int64(int64_t v, char *out)
 {
@@ -103,7 +110,10 @@ static uint32_t print_float(float v, char *out)
     return (uint32_t)(put_digits(p, digits, count, point, 6) - out);
 }
 
-uint32_t cell_print_timestamp(int64_t us, char *out) { return datetime_print_timestamp(us, false, out); }
+uint32_t cell_print_timestamp(int64_t us, char *out)
+{
+    return datetime_print_timestamp(us, false, out);
+}
 
 static uint32_t print_uuid(const uint8_t *u, char *out)
 {
@@ -165,6 +175,26 @@ void cell_put(struct type t, const void *data, struct text *out)
     }
 }
 
+void cell_store(const struct value *v, void *data)
+{
+    float f;
+    switch (v->type.id) {
+    case T_BOOL: memcpy(data, &v->b, 1); break;
+    case T_FLOAT:
+        f = (float)v->d;
+        memcpy(data, &f, 4);
+        break;
+    case T_DOUBLE: memcpy(data, &v->d, 8); break;
+    case T_DECIMAL: memcpy(data, &v->dec, 16); break;
+    case T_INTERVAL: memcpy(data, &v->iv, 16); break;
+    case T_UUID: memcpy(data, v->uuid, 16); break;
+    case T_VARCHAR:
+    case T_BLOB:
+    case T_JSON: memcpy(data, &v->s, 16); break;
+    default: memcpy(data, &v->i, type_width(v->type)); break; /* little endian: the low bytes come first */
+    }
+}
+
 /* ---- reading numbers ----------------------------------------------------------------------------- */
 
 static enum status scan_int64(const char *p, size_t n, int64_t *out)
@@ -192,7 +222,10 @@ static enum status scan_int64(const char *p, size_t n, int64_t *out)
     return ST_OK;
 }
 
-bool cell_parse_int64(const char *p, size_t n, int64_t *out) { return scan_int64(p, n, out) == ST_OK; }
+bool cell_parse_int64(const char *p, size_t n, int64_t *out)
+{
+    return scan_int64(p, n, out) == ST_OK;
+}
 
 static bool same_word(const char *p, size_t n, const char *word)
 {
@@ -236,7 +269,10 @@ static enum status scan_float(const char *p, size_t n, float *out)
     return number_status(number_parse_float(p, n, out));
 }
 
-bool cell_parse_double(const char *p, size_t n, double *out) { return scan_double(p, n, out) == ST_OK; }
+bool cell_parse_double(const char *p, size_t n, double *out)
+{
+    return scan_double(p, n, out) == ST_OK;
+}
 
 static enum status scan_decimal(struct type t, const char *p, size_t n, int128 *out)
 {
@@ -254,7 +290,8 @@ static enum status scan_bool(const char *p, size_t n, uint8_t *out)
     static const struct {
         const char *word;
         uint8_t least, value;
-    } words[] = {{"true", 1, 1}, {"false", 1, 0}, {"yes", 1, 1}, {"no", 1, 0}, {"on", 2, 1}, {"off", 2, 0}, {"1", 1, 1}, {"0", 1, 0}};
+    } words[] = {{"true", 1, 1}, {"false", 1, 0}, {"yes", 1, 1}, {"no", 1, 0},
+                 {"on", 2, 1},   {"off", 2, 0},   {"1", 1, 1},   {"0", 1, 0}};
     for (size_t i = 0; i < countof(words); i++) {
         const char *w = words[i].word;
         size_t k = 0;
@@ -290,7 +327,10 @@ static enum status scan_uuid(const char *p, size_t n, uint8_t *out)
 }
 
 /* Exactly YYYY-MM-DD[ T]HH:MM:SS[.ffffff][Z|+hh[:mm]]; anything else is left to datetime_parse. */
-static int two(const char *p) { return is_digit(p[0]) && is_digit(p[1]) ? (p[0] - '0') * 10 + p[1] - '0' : 1000; }
+static int two(const char *p)
+{
+    return is_digit(p[0]) && is_digit(p[1]) ? (p[0] - '0') * 10 + p[1] - '0' : 1000;
+}
 
 static bool scan_zone(const char *p, size_t n, int64_t *us)
 {
@@ -298,7 +338,10 @@ static bool scan_zone(const char *p, size_t n, int64_t *us)
     if (!n) return true;
     if (n == 1) return *p == 'Z' || *p == 'z';
     if (*p != '+' && *p != '-') return false;
-    int h = n >= 3 ? two(p + 1) : 1000, m = n == 3 ? 0 : n == 6 && p[3] == ':' ? two(p + 4) : n == 5 ? two(p + 3) : 1000;
+    int h = n >= 3 ? two(p + 1) : 1000, m = n == 3                  ? 0
+                                            : n == 6 && p[3] == ':' ? two(p + 4)
+                                            : n == 5                ? two(p + 3)
+                                                                    : 1000;
     if (h > 15 || m > 59) return false;
     *us = (*p == '-' ? -1 : 1) * (h * US_HOUR + m * US_MINUTE);
     return true;
@@ -440,6 +483,7 @@ static void explain(enum status st, struct type t, const char *p, size_t n, stru
         }
         break;
     case E_DATETIME_RANGE: err_set(err, st, "date/time field value out of range: \"%.*s%s\"", shown, p, dots); break;
+    case E_INTERVAL_RANGE: err_set(err, st, "interval field value out of range: \"%.*s%s\"", shown, p, dots); break;
     case E_UNSUPPORTED: err_set(err, st, "%s has no text form that can be read", name); break;
     default: err_set(err, st, "invalid input syntax for type %s: \"%.*s%s\"", name, shown, p, dots); break;
     }

@@ -13,6 +13,8 @@ struct text;
 uint32_t cell_print(struct type t, const void *data, char *out);
 /* Any type, text included. NULL prints nothing. */
 void cell_put(struct type t, const void *data, struct text *out);
+/* A value, not NULL, as it stands in a column; text is viewed. */
+void cell_store(const struct value *v, void *data);
 /* Reads text[0..n) as t into data. Blanks around are allowed where PostgreSQL allows them. Text results view
  * the input. Returns E_CAST, E_RANGE, E_DATETIME, E_DATETIME_RANGE, ...; err may be NULL (fast path: code only). */
 enum status cell_parse(struct type t, const char *text, size_t n, void *data, struct err *err);

@@ -86,14 +86,14 @@ typedef struct {
 #include "expr/compare.tmpl.h"
 
 /* A NULL's view may point nowhere, so texts are looked at in live rows only. */
-#define TEXT_COMPARE(NAME, TEST)                                                                   \
-    static void NAME##_text(struct call *c)                                                        \
-    {                                                                                              \
-        uint8_t *restrict out = c->out;                                                            \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            const struct str *x = &ARG(c, 0, struct str, i), *y = &ARG(c, 1, struct str, i);       \
-            out[i] = call_live(c, i) && TEST;                                                      \
-        }                                                                                          \
+#define TEXT_COMPARE(NAME, TEST)                                                                                       \
+    static void NAME##_text(struct call *c)                                                                            \
+    {                                                                                                                  \
+        uint8_t *restrict out = c->out;                                                                                \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            const struct str *x = &ARG(c, 0, struct str, i), *y = &ARG(c, 1, struct str, i);                           \
+            out[i] = call_live(c, i) && TEST;                                                                          \
+        }                                                                                                              \
     }
 TEXT_COMPARE(eq, str_equal(x, y))
 TEXT_COMPARE(ne, !str_equal(x, y))
@@ -102,19 +102,22 @@ TEXT_COMPARE(le, str_compare(x, y) <= 0)
 TEXT_COMPARE(gt, str_compare(x, y) > 0)
 TEXT_COMPARE(ge, str_compare(x, y) >= 0)
 
-static int order_text(const void *a, const void *b) { return str_compare(a, b); }
+static int order_text(const void *a, const void *b)
+{
+    return str_compare(a, b);
+}
 
-#define DECIMAL_COMPARE(NAME, OP)                                                                  \
-    static void NAME##_dec(struct call *c)                                                         \
-    {                                                                                              \
-        int sa = c->e->args[0]->type.scale, sb = c->e->args[1]->type.scale;                        \
-        if (sa == sb) {                                                                            \
-            NAME##_units(c);                                                                       \
-            return;                                                                                \
-        }                                                                                          \
-        uint8_t *restrict out = c->out;                                                            \
-        for (uint32_t i = 0; i < c->n; i++)                                                        \
-            out[i] = decimal_compare(ARG(c, 0, int128, i), sa, ARG(c, 1, int128, i), sb) OP 0;     \
+#define DECIMAL_COMPARE(NAME, OP)                                                                                      \
+    static void NAME##_dec(struct call *c)                                                                             \
+    {                                                                                                                  \
+        int sa = c->e->args[0]->type.scale, sb = c->e->args[1]->type.scale;                                            \
+        if (sa == sb) {                                                                                                \
+            NAME##_units(c);                                                                                           \
+            return;                                                                                                    \
+        }                                                                                                              \
+        uint8_t *restrict out = c->out;                                                                                \
+        for (uint32_t i = 0; i < c->n; i++)                                                                            \
+            out[i] = decimal_compare(ARG(c, 0, int128, i), sa, ARG(c, 1, int128, i), sb) OP 0;                         \
     }
 DECIMAL_COMPARE(eq, ==)
 DECIMAL_COMPARE(ne, !=)
@@ -200,21 +203,30 @@ static void pick(struct call *c, int sign)
     }
 }
 
-static void greatest(struct call *c) { pick(c, 1); }
-static void least(struct call *c) { pick(c, -1); }
+static void greatest(struct call *c)
+{
+    pick(c, 1);
+}
+static void least(struct call *c)
+{
+    pick(c, -1);
+}
 
 const struct function compare_greatest = {"greatest", TYPE_ANY, 1, {TYPE_ANY}, FN_LAX | FN_VARIADIC, greatest, NULL};
 const struct function compare_least = {"least", TYPE_ANY, 1, {TYPE_ANY}, FN_LAX | FN_VARIADIC, least, NULL};
 const struct function compare_distinct = {"is distinct from", T_BOOL, 2, {TYPE_ANY, TYPE_ANY}, FN_LAX, distinct, NULL};
-const struct function compare_not_distinct = {
-    "is not distinct from", T_BOOL, 2, {TYPE_ANY, TYPE_ANY}, FN_LAX, not_distinct, NULL};
+const struct function compare_not_distinct = {"is not distinct from", T_BOOL, 2, {TYPE_ANY, TYPE_ANY}, FN_LAX,
+                                              not_distinct,           NULL};
 
 /* ---- the table ----------------------------------------------------------------------------------- */
 
-#define OPS(ID, S)                                                                                 \
-    {"=", T_BOOL, 2, {ID, ID}, 0, eq_##S, NULL}, {"<>", T_BOOL, 2, {ID, ID}, 0, ne_##S, NULL}, \
-    {"<", T_BOOL, 2, {ID, ID}, 0, lt_##S, NULL}, {"<=", T_BOOL, 2, {ID, ID}, 0, le_##S, NULL}, \
-    {">", T_BOOL, 2, {ID, ID}, 0, gt_##S, NULL}, {">=", T_BOOL, 2, {ID, ID}, 0, ge_##S, NULL}
+#define OPS(ID, S)                                                                                                     \
+    {"=", T_BOOL, 2, {ID, ID}, 0, eq_##S, NULL}, {"<>", T_BOOL, 2, {ID, ID}, 0, ne_##S, NULL},                         \
+        {"<", T_BOOL, 2, {ID, ID}, 0, lt_##S, NULL}, {"<=", T_BOOL, 2, {ID, ID}, 0, le_##S, NULL},                     \
+        {">", T_BOOL, 2, {ID, ID}, 0, gt_##S, NULL},                                                                   \
+    {                                                                                                                  \
+        ">=", T_BOOL, 2, {ID, ID}, 0, ge_##S, NULL                                                                     \
+    }
 
 /* clang-format off */
 const struct function func_compare[] = {

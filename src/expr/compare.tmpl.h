@@ -1,11 +1,11 @@
 /* Comparisons of one type, giving bytes. Parameters: T; LT(x, y), EQ(x, y); N(f), the names.
  * SPDX-License-Identifier: Apache-2.0 */
 
-#define COMPARE(NAME, TEST)                                                                        \
-    KERNEL void N(NAME)(struct call * c)                                                           \
-    {                                                                                              \
-        uint8_t *restrict out = c->out;                                                            \
-        EACH2(c, T, out[i] = TEST;);                                                               \
+#define COMPARE(NAME, TEST)                                                                                            \
+    KERNEL void N(NAME)(struct call * c)                                                                               \
+    {                                                                                                                  \
+        uint8_t *restrict out = c->out;                                                                                \
+        EACH2(c, T, out[i] = TEST;);                                                                                   \
     }
 COMPARE(eq, EQ(x, y))
 COMPARE(ne, !EQ(x, y))

@@ -36,7 +36,10 @@ void civil_of_days(int64_t days, int64_t *year, int *month, int *day)
     *year = yoe + era * 400 + (*month <= 2);
 }
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
 
 void moment_of_days(int64_t days, struct moment *m)
 {
@@ -60,7 +63,10 @@ void moment_of_us(int64_t ts_us, struct moment *m)
     set_time(m, (int64_t)((uint64_t)ts_us - (uint64_t)days * (uint64_t)US_DAY));
 }
 
-bool datetime_in_range(int64_t ts_us) { return ts_us >= DATE_MIN * US_DAY && ts_us < INT64_MAX; }
+bool datetime_in_range(int64_t ts_us)
+{
+    return ts_us >= DATE_MIN * US_DAY && ts_us < INT64_MAX;
+}
 
 bool moment_us(const struct moment *m, int64_t *out)
 {
@@ -85,7 +91,10 @@ bool moment_valid(int64_t year, int month, int day)
     return month >= 1 && month <= 12 && day >= 1 && day <= month_length(year, month);
 }
 
-int datetime_weekday(int64_t days) { return (int)(((days + 4) % 7 + 7) % 7); }
+int datetime_weekday(int64_t days)
+{
+    return (int)(((days + 4) % 7 + 7) % 7);
+}
 
 void datetime_iso_week(int64_t days, int64_t *year, int *week)
 {
@@ -97,9 +106,18 @@ void datetime_iso_week(int64_t days, int64_t *year, int *week)
 
 /* ---- words --------------------------------------------------------------------------------------- */
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 static bool word_is(const char *p, size_t n, const char *word)
 {
@@ -120,15 +138,18 @@ static int name_index(const char *p, size_t n, const char *const *names, int cou
     return -1;
 }
 
-int datetime_month_word(const char *p, size_t n) { return name_index(p, n, datetime_months, 12); }
+int datetime_month_word(const char *p, size_t n)
+{
+    return name_index(p, n, datetime_months, 12);
+}
 
 static const struct {
     const char *name;
     int minutes;
-} zones[] = {{"z", 0},      {"utc", 0},     {"gmt", 0},     {"zulu", 0},    {"ut", 0},      {"uct", 0},   {"est", -300},
-             {"edt", -240}, {"cst", -360},  {"cdt", -300},  {"mst", -420},  {"mdt", -360},  {"pst", -480}, {"pdt", -420},
-             {"cet", 60},   {"cest", 120},  {"bst", 60},    {"eet", 120},   {"eest", 180},  {"msk", 180},  {"jst", 540},
-             {"ist", 120},  {"wet", 0},     {"west", 60},   {"akst", -540}, {"akdt", -480}, {"hst", -600}};
+} zones[] = {{"z", 0},      {"utc", 0},    {"gmt", 0},    {"zulu", 0},    {"ut", 0},      {"uct", 0},    {"est", -300},
+             {"edt", -240}, {"cst", -360}, {"cdt", -300}, {"mst", -420},  {"mdt", -360},  {"pst", -480}, {"pdt", -420},
+             {"cet", 60},   {"cest", 120}, {"bst", 60},   {"eet", 120},   {"eest", 180},  {"msk", 180},  {"jst", 540},
+             {"ist", 120},  {"wet", 0},    {"west", 60},  {"akst", -540}, {"akdt", -480}, {"hst", -600}};
 
 /* ---- reading ------------------------------------------------------------------------------------- */
 
@@ -137,8 +158,8 @@ struct scan {
     struct moment m;
     int64_t zone_us;
     bool have_date, have_time, have_zone, have_month, have_day, have_year, bc, pm, am, julian;
-    bool short_year;  /* of two digits: 70 is 1970, but not 70 BC */
-    bool time_only;   /* digits alone are a time */
+    bool short_year; /* of two digits: 70 is 1970, but not 70 BC */
+    bool time_only;  /* digits alone are a time */
 };
 
 static int read_number(struct scan *s, int64_t *out)
@@ -162,8 +183,14 @@ static int64_t read_fraction(struct scan *s)
     return us + up;
 }
 
-static bool at(const struct scan *s, char c) { return s->p < s->end && *s->p == c; }
-static bool digit_after(const struct scan *s, int k) { return s->end - s->p > k && is_digit(s->p[k]); }
+static bool at(const struct scan *s, char c)
+{
+    return s->p < s->end && *s->p == c;
+}
+static bool digit_after(const struct scan *s, int k)
+{
+    return s->end - s->p > k && is_digit(s->p[k]);
+}
 
 static enum status set_clock(struct scan *s, int64_t h, int64_t m, int64_t sec, int64_t us)
 {
@@ -330,7 +357,8 @@ static enum status read_word(struct scan *s)
     if (word_is(p, n, "ad")) return ST_OK;
     if (word_is(p, n, "am")) return s->am = true, ST_OK;
     if (word_is(p, n, "pm")) return s->pm = true, ST_OK;
-    if (word_is(p, n, "t") && s->p < s->end && is_digit(*s->p)) return s->have_date || s->have_month || s->time_only ? ST_OK : E_DATETIME;
+    if (word_is(p, n, "t") && s->p < s->end && is_digit(*s->p))
+        return s->have_date || s->have_month || s->time_only ? ST_OK : E_DATETIME;
     if (word_is(p, n, "j") && s->p < s->end && is_digit(*s->p)) return read_julian(s);
     if (word_is(p, n, "epoch")) {
         s->have_time = true;

@@ -36,9 +36,15 @@ int128 decimal_pow10(int n)
     return n <= 19 ? (int128)pow10_64[n] : (int128)((uint128)pow10_64[n - 19] * E19);
 }
 
-static uint128 magnitude(int128 v) { return v < 0 ? -(uint128)v : (uint128)v; }
+static uint128 magnitude(int128 v)
+{
+    return v < 0 ? -(uint128)v : (uint128)v;
+}
 
-bool decimal_finite(int128 v) { return magnitude(v) < (uint128)decimal_pow10(38); }
+bool decimal_finite(int128 v)
+{
+    return magnitude(v) < (uint128)decimal_pow10(38);
+}
 
 int decimal_length(int128 v)
 {
@@ -125,7 +131,10 @@ static int128 add_special(int128 a, int128 b)
     return decimal_finite(a) ? b : a;
 }
 
-static int128 negate(int128 v) { return v == DECIMAL_NAN ? v : -v; }
+static int128 negate(int128 v)
+{
+    return v == DECIMAL_NAN ? v : -v;
+}
 
 bool decimal_add(int128 a, int sa, int128 b, int sb, int to, int128 *out)
 {
@@ -143,7 +152,10 @@ bool decimal_sub(int128 a, int sa, int128 b, int sb, int to, int128 *out)
     return decimal_add(a, sa, negate(b), sb, to, out);
 }
 
-static int sign_of(int128 v) { return (v > 0) - (v < 0); }
+static int sign_of(int128 v)
+{
+    return (v > 0) - (v < 0);
+}
 
 bool decimal_mul(int128 a, int sa, int128 b, int sb, int to, int128 *out)
 {
@@ -276,7 +288,10 @@ bool decimal_cut(int128 v, int scale, int digits, enum decimal_part how, int to,
 
 /* ---- text and floats ----------------------------------------------------------------------------- */
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
 
 /* digits (no leading zeros) as a number with its point after `point` of them, rounded to `scale`. */
 static enum status from_digits(const char *digits, int n, int point, int scale, bool negative, int128 *out)

@@ -8,6 +8,7 @@
  *
  * Memory of registers comes from the pool at first use and is kept, so a warm evaluator allocates only what its
  * results need. SPDX-License-Identifier: Apache-2.0 */
+#include "expr/cell.h"
 #include "expr/logic.h"
 
 #include <stdarg.h>
@@ -31,9 +32,9 @@ struct node {
     bool held;    /* its register is never used for another */
     bool eager;   /* CASE, COALESCE: every part is computed for every row */
     struct keep keep;
-    struct node *next_keeper;
-    void *dst;    /* where the result goes instead of the register */
-    uint64_t tick; /* of the scope that `result` is of */
+    struct node *next; /* of ev->keepers or ev->texts */
+    void *dst;         /* where the result goes instead of the register */
+    uint64_t tick;     /* of the scope that `result` is of */
     struct vec result;
     uint64_t null_word;
     _Alignas(16) uint8_t cell[16];
@@ -52,7 +53,8 @@ struct eval {
     int n;
     struct node **nodes; /* those that may be shared */
     int nnodes, nodes_cap, scopes;
-    struct node *keepers;
+    struct node *keepers; /* whose function keeps something */
+    struct node *texts;   /* constants whose long text is not yet in `consts` */
     struct reg *regs;
     int nregs, regs_cap;
     uint32_t cap; /* rows a register holds, a multiple of 64 */
@@ -60,7 +62,6 @@ struct eval {
     struct batch *consts;  /* owns the long texts of constants */
     struct batch *scratch; /* owns the texts of results that are no batch's */
     struct batch *text;    /* where results' texts go now; NULL: not yet made */
-    struct batch *out;     /* under construction, or NULL */
     struct row_errors *errors;
     uint64_t *mask;
     uint32_t mask_rows;
@@ -120,17 +121,20 @@ static void store_const(struct eval *ev, struct node *x)
         x->result.valid = &x->null_word;
         return;
     }
-    struct schema s = {.n = 1, .fields = &(struct field){.type = x->e->type}};
-    if (type_is_text(x->e->type)) {
-        if (v->s.n > STR_INLINE && !ev->consts) ev->consts = batch_new(ev->pool, 0);
-        struct str str = v->s.n > STR_INLINE ? batch_str(ev->consts, v->s.p, v->s.n) : v->s;
-        memcpy(x->cell, &str, sizeof str);
-        return;
+    cell_store(v, x->cell);
+    if (type_is_text(x->e->type) && v->s.n > STR_INLINE) x->next = ev->texts, ev->texts = x;
+}
+
+/* Long texts of constants go to a batch, which results pin: they may outlive the expression. Not before the first run,
+ * since the pool belongs to the thread that runs. */
+static void own_texts(struct eval *ev)
+{
+    ev->consts = batch_new(ev->pool, 0);
+    for (struct node *x = ev->texts; x; x = x->next) {
+        struct str s = batch_str(ev->consts, x->e->value.s.p, x->e->value.s.n);
+        memcpy(x->cell, &s, sizeof s);
     }
-    struct batch *b = batch_for(ev->pool, &s, 1);
-    batch_put(b, &s, 0, 0, 1, v);
-    memcpy(x->cell, b->cols[0].data, type_width(x->e->type));
-    batch_unref(b);
+    ev->texts = NULL;
 }
 
 static struct node *compile(struct eval *ev, const struct expr *e, int scope);
@@ -177,7 +181,10 @@ static bool costly(const struct expr *e)
     return false;
 }
 
-static bool is_lazy(const struct expr *e) { return e->can_fail || costly(e); }
+static bool is_lazy(const struct expr *e)
+{
+    return e->can_fail || costly(e);
+}
 
 /* CASE and COALESCE: parts after the first condition in scopes of their own, unless all are cheap and safe. */
 static void compile_lazy(struct eval *ev, struct node *x)
@@ -253,7 +260,7 @@ static struct node *compile(struct eval *ev, const struct expr *e, int scope)
     case EXPR_CALL:
     case EXPR_CAST:
         x->function = e->function;
-        if (e->function->flags & FN_KEEPS) x->next_keeper = ev->keepers, ev->keepers = x;
+        if (e->function->flags & FN_KEEPS) x->next = ev->keepers, ev->keepers = x;
         if (e->function == &logic_coalesce)
             compile_lazy(ev, x);
         else
@@ -300,7 +307,7 @@ enum status eval_new(struct expr *const *exprs, int n, const struct schema *in, 
 void eval_free(struct eval *ev)
 {
     if (!ev) return;
-    for (struct node *x = ev->keepers; x; x = x->next_keeper)
+    for (struct node *x = ev->keepers; x; x = x->next)
         if (x->keep.free) x->keep.free(x->keep.p);
     regs_drop(ev);
     pool_give(ev->mask);
@@ -388,22 +395,25 @@ typedef struct {
     uint64_t a, b;
 } pair;
 
-#define MOVE(T, TO, FROM)                                                                          \
-    do {                                                                                           \
-        T *to_ = dst;                                                                              \
-        const T *from_ = src;                                                                      \
-        for (uint32_t i = 0; i < n; i++) to_[TO] = from_[FROM];                                    \
+#define MOVE(T, TO, FROM)                                                                                              \
+    do {                                                                                                               \
+        T *to_ = dst;                                                                                                  \
+        const T *from_ = src;                                                                                          \
+        for (uint32_t i = 0; i < n; i++) to_[TO] = from_[FROM];                                                        \
     } while (0)
-#define MOVES(TO, FROM)                                                                            \
-    switch (width) {                                                                               \
-    case 1: MOVE(uint8_t, TO, FROM); break;                                                        \
-    case 2: MOVE(uint16_t, TO, FROM); break;                                                       \
-    case 4: MOVE(uint32_t, TO, FROM); break;                                                       \
-    case 8: MOVE(uint64_t, TO, FROM); break;                                                       \
-    case 16: MOVE(pair, TO, FROM); break;                                                          \
+#define MOVES(TO, FROM)                                                                                                \
+    switch (width) {                                                                                                   \
+    case 1: MOVE(uint8_t, TO, FROM); break;                                                                            \
+    case 2: MOVE(uint16_t, TO, FROM); break;                                                                           \
+    case 4: MOVE(uint32_t, TO, FROM); break;                                                                           \
+    case 8: MOVE(uint64_t, TO, FROM); break;                                                                           \
+    case 16: MOVE(pair, TO, FROM); break;                                                                              \
     }
 
-static void gather(void *dst, const void *src, size_t width, const uint32_t *idx, uint32_t n) { MOVES(i, idx[i]) }
+static void gather(void *dst, const void *src, size_t width, const uint32_t *idx, uint32_t n)
+{
+    MOVES(i, idx[i])
+}
 static void scatter(void *dst, const void *src, size_t width, const uint32_t *idx, uint32_t mask, uint32_t n)
 {
     if (mask) {
@@ -412,7 +422,10 @@ static void scatter(void *dst, const void *src, size_t width, const uint32_t *id
         MOVES(idx[i], 0)
     }
 }
-static void fill(void *dst, const void *src, size_t width, uint32_t n) { MOVES(i, 0) }
+static void fill(void *dst, const void *src, size_t width, uint32_t n)
+{
+    MOVES(i, 0)
+}
 
 static void gather_bits(uint64_t *dst, const uint64_t *src, const uint32_t *idx, uint32_t n)
 {
@@ -424,7 +437,10 @@ static void gather_bits(uint64_t *dst, const uint64_t *src, const uint32_t *idx,
     }
 }
 
-static void *result_data(struct eval *ev, struct node *x) { return x->dst ? x->dst : reg_data(ev, x->reg); }
+static void *result_data(struct eval *ev, struct node *x)
+{
+    return x->dst ? x->dst : reg_data(ev, x->reg);
+}
 
 static struct vec run(struct eval *ev, struct node *x, const struct scope *s);
 
@@ -594,14 +610,14 @@ static struct vec run_coalesce(struct eval *ev, struct node *x, const struct sco
     return (struct vec){to.data, left_n ? to.valid : NULL, UINT32_MAX};
 }
 
-#define BLEND(T)                                                                                   \
-    do {                                                                                           \
-        T *to_ = data;                                                                             \
-        const T *from_ = v->data;                                                                  \
-        if (v->mask)                                                                               \
-            for (uint32_t i = 0; i < n; i++) to_[i] = yes[i] ? from_[i] : to_[i];                  \
-        else                                                                                       \
-            for (uint32_t i = 0; i < n; i++) to_[i] = yes[i] ? from_[0] : to_[i];                  \
+#define BLEND(T)                                                                                                       \
+    do {                                                                                                               \
+        T *to_ = data;                                                                                                 \
+        const T *from_ = v->data;                                                                                      \
+        if (v->mask)                                                                                                   \
+            for (uint32_t i = 0; i < n; i++) to_[i] = yes[i] ? from_[i] : to_[i];                                      \
+        else                                                                                                           \
+            for (uint32_t i = 0; i < n; i++) to_[i] = yes[i] ? from_[0] : to_[i];                                      \
     } while (0)
 
 static void blend(void *data, size_t width, const uint8_t *yes, const struct vec *v, uint32_t n)
@@ -750,6 +766,7 @@ static struct scope begin(struct eval *ev, const struct rows *in, struct row_err
         regs_drop(ev);
         ev->cap = in->n <= BATCH_ROWS / 8 ? BATCH_ROWS / 8 : in->n <= BATCH_ROWS ? BATCH_ROWS : (in->n + 4095) & ~4095u;
     }
+    if (ev->texts) own_texts(ev);
     batch_unref(ev->scratch);
     ev->scratch = ev->text = NULL;
     return (struct scope){*in, ++ev->tick};
@@ -870,8 +887,8 @@ void eval_columns(struct eval *ev, const struct rows *in, struct column *out, st
 
 /* ---- one value ------------------------------------------------------------------------------------ */
 
-static enum status value_of(struct eval *ev, struct pool *pool, const struct expr *e, struct arena *a, struct value *out,
-                            struct err *err)
+static enum status value_of(struct eval *ev, struct pool *pool, const struct expr *e, struct arena *a,
+                            struct value *out, struct err *err)
 {
     struct row_errors errors;
     struct batch *b = batch_new(pool, 0);
@@ -893,10 +910,18 @@ static enum status value_of(struct eval *ev, struct pool *pool, const struct exp
     return st;
 }
 
+static bool reads_columns(const struct expr *e)
+{
+    bool some = e->kind == EXPR_COLUMN;
+    for (int i = 0; i < e->nargs; i++) some |= reads_columns(e->args[i]);
+    return some;
+}
+
 enum status expr_value(const struct expr *e, struct arena *a, struct value *out, struct err *err)
 {
     if (e->kind == EXPR_CONST) return *out = e->value, ST_OK;
-    if (!expr_is_const(e)) return err_at(err, E_ARGUMENT, e->pos, "a constant is needed here; this depends on a column");
+    if (reads_columns(e))
+        return err_at(err, E_ARGUMENT, e->pos, "a constant is needed here; this depends on a column");
     struct pool *pool = pool_new(NULL);
     struct eval *ev = NULL;
     struct expr *one = (struct expr *)e;

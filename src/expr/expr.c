@@ -74,7 +74,7 @@ enum status expr_interval(struct arena *a, const char *text, const char *unit, u
 {
     struct value v = {.type = TYPE(T_INTERVAL)};
     enum status st = interval_parse(text, strlen(text), unit, &v.iv);
-    if (st == E_DATETIME_RANGE) return err_at(err, st, pos, "interval field value out of range: \"%.60s\"", text);
+    if (st == E_INTERVAL_RANGE) return err_at(err, st, pos, "interval field value out of range: \"%.60s\"", text);
     if (st) {
         err_at(err, st, pos, "invalid input syntax for type INTERVAL: \"%.60s\"%s%s", text, unit && *unit ? " " : "",
                unit ? unit : "");
@@ -107,7 +107,10 @@ bool expr_is_const(const struct expr *e)
     return true;
 }
 
-static bool is_null_const(const struct expr *e) { return e->kind == EXPR_CONST && e->value.is_null; }
+static bool is_null_const(const struct expr *e)
+{
+    return e->kind == EXPR_CONST && e->value.is_null;
+}
 
 /* ---- folding --------------------------------------------------------------------------------------- */
 
@@ -138,15 +141,16 @@ struct expr *expr_fold(struct arena *a, struct expr *e)
 static enum status no_cast(struct type from, struct type to, bool automatic, uint32_t pos, struct err *err)
 {
     char x[64], y[64];
-    if (!automatic) return err_at(err, E_NO_CAST, pos, "cannot cast type %s to %s", type_name(from, x), type_name(to, y));
+    if (!automatic)
+        return err_at(err, E_NO_CAST, pos, "cannot cast type %s to %s", type_name(from, x), type_name(to, y));
     err_at(err, E_TYPE, pos, "%s is not converted to %s by itself", type_name(from, x), type_name(to, y));
     err_hint(err, "write CAST(... AS %s)", y);
     return E_TYPE;
 }
 
 /* The text is settled and cast as a column would be, so that there is one reader; it fails at once. */
-static enum status cast_node(struct arena *a, const struct function *fn, struct expr *e, struct type to, bool try_, bool now,
-                             uint32_t pos, struct expr **out, struct err *err)
+static enum status cast_node(struct arena *a, const struct function *fn, struct expr *e, struct type to, bool try_,
+                             bool now, uint32_t pos, struct expr **out, struct err *err)
 {
     if (!fn) return no_cast(e->type, to, false, pos, err);
     struct expr *c = expr_new(a, EXPR_CAST, to, 1, pos);
@@ -218,7 +222,8 @@ enum status expr_cast(struct arena *a, struct expr *e, struct type to, bool try_
     return cast_to(a, e, to, try_, pos, out, err);
 }
 
-enum status expr_coerce(struct arena *a, struct expr *e, struct type to, uint32_t pos, struct expr **out, struct err *err)
+enum status expr_coerce(struct arena *a, struct expr *e, struct type to, uint32_t pos, struct expr **out,
+                        struct err *err)
 {
     if (!e->untyped && type_equal(e->type, to) && (!to.length || e->type.length == to.length)) return *out = e, ST_OK;
     if (!e->untyped && !cast_assigns(e->type, to)) return no_cast(e->type, to, true, pos, err);
@@ -298,7 +303,10 @@ const char *expr_function_name(const void *ctx, int i)
     return overload_name(i);
 }
 
-bool expr_function_exists(const char *name) { return find_form(name) || overload_exists(name); }
+bool expr_function_exists(const char *name)
+{
+    return find_form(name) || overload_exists(name);
+}
 
 static enum status unknown_function(const char *name, uint32_t pos, struct err *err)
 {
@@ -343,8 +351,8 @@ static bool is_bool(const struct expr *e, bool value)
     return e->kind == EXPR_CONST && !e->value.is_null && e->value.b == value;
 }
 
-enum status expr_logic(struct arena *a, enum expr_kind kind, struct expr **args, int nargs, uint32_t pos, struct expr **out,
-                       struct err *err)
+enum status expr_logic(struct arena *a, enum expr_kind kind, struct expr **args, int nargs, uint32_t pos,
+                       struct expr **out, struct err *err)
 {
     int n = 0;
     for (int i = 0; i < nargs; i++) n += args[i]->kind == kind ? args[i]->nargs : 1;
@@ -374,7 +382,8 @@ enum status expr_logic(struct arena *a, enum expr_kind kind, struct expr **args,
     return ST_OK;
 }
 
-static enum status case_condition(struct arena *a, struct expr *operand, struct expr *when, struct expr **out, struct err *err)
+static enum status case_condition(struct arena *a, struct expr *operand, struct expr *when, struct expr **out,
+                                  struct err *err)
 {
     if (operand) return expr_call(a, "=", (struct expr *[]){operand, when}, 2, when->pos, out, err);
     if (when->untyped || when->type.id == T_BOOL) return expr_coerce(a, when, TYPE(T_BOOL), when->pos, out, err);
@@ -480,20 +489,7 @@ static void print_const(const struct expr *e, struct text *out)
     }
     char name[64];
     _Alignas(16) char cell[16];
-    const struct value *v = &e->value;
-    switch (e->type.id) {
-    case T_BOOL: cell[0] = v->b; break;
-    case T_FLOAT: memcpy(cell, &(float){(float)v->d}, 4); break;
-    case T_DOUBLE: memcpy(cell, &v->d, 8); break;
-    case T_DECIMAL: memcpy(cell, &v->dec, 16); break;
-    case T_INTERVAL: memcpy(cell, &v->iv, 16); break;
-    case T_UUID: memcpy(cell, v->uuid, 16); break;
-    default:
-        if (type_is_text(e->type))
-            memcpy(cell, &v->s, 16);
-        else
-            memcpy(cell, &v->i, 8); /* narrower ones are its first bytes */
-    }
+    cell_store(&e->value, cell);
     bool quoted = !type_is_number(e->type) && e->type.id != T_BOOL;
     if (quoted && e->type.id != T_VARCHAR) text_printf(out, "%s ", type_name(e->type, name));
     if (quoted) text_putc(out, '\'');
@@ -519,7 +515,10 @@ static void print_case(const struct expr *e, const struct schema *in, struct tex
     text_puts(out, " END");
 }
 
-static bool is_word(const char *name) { return (*name >= 'a' && *name <= 'z') || *name == '_'; }
+static bool is_word(const char *name)
+{
+    return (*name >= 'a' && *name <= 'z') || *name == '_';
+}
 
 static void print_call(const struct expr *e, const struct schema *in, struct text *out)
 {

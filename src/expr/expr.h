@@ -20,17 +20,17 @@ struct function; /* one overload; opaque outside the room */
 struct expr {
     enum expr_kind kind;
     struct type type;
-    uint32_t pos;        /* in the statement, for messages; NO_POS: none */
-    bool is_volatile;    /* random(), now(): refused in changelogs */
+    uint32_t pos;     /* in the statement, for messages; NO_POS: none */
+    bool is_volatile; /* random(), now(): refused in changelogs */
     bool can_fail;
-    struct value value;  /* EXPR_CONST */
-    bool try_;           /* EXPR_CAST: what fails is NULL and no error */
-    bool untyped;        /* EXPR_CONST from a quoted literal or NULL whose type is still open ("unknown") */
-    int column;          /* EXPR_COLUMN */
+    struct value value;              /* EXPR_CONST */
+    bool try_;                       /* EXPR_CAST: what fails is NULL and no error */
+    bool untyped;                    /* EXPR_CONST from a quoted literal or NULL whose type is still open ("unknown") */
+    int column;                      /* EXPR_COLUMN */
     const struct function *function; /* EXPR_CALL */
-    const char *name;    /* EXPR_CALL: the function's name, for plans and messages */
-    void *data;          /* prepared at build time by some functions (a LIKE pattern, a date format) */
-    int nargs;           /* EXPR_CASE: when, then, when, then ..., else */
+    const char *name;                /* EXPR_CALL: the function's name, for plans and messages */
+    void *data;                      /* prepared at build time by some functions (a LIKE pattern, a date format) */
+    int nargs;                       /* EXPR_CASE: when, then, when, then ..., else */
     struct expr **args;
 };
 
@@ -55,7 +55,8 @@ enum status expr_call(struct arena *a, const char *name, struct expr **args, int
 enum status expr_cast(struct arena *a, struct expr *e, struct type to, bool try_, uint32_t pos, struct expr **out,
                       struct err *err);
 /* The cast an assignment makes (INSERT, UNION's arms, CASE's arms): implicit where PostgreSQL allows, else E_TYPE. */
-enum status expr_coerce(struct arena *a, struct expr *e, struct type to, uint32_t pos, struct expr **out, struct err *err);
+enum status expr_coerce(struct arena *a, struct expr *e, struct type to, uint32_t pos, struct expr **out,
+                        struct err *err);
 /* whens: when, then, when, then ..., nwhens of them in all; operand may be NULL; els may be NULL. */
 enum status expr_case(struct arena *a, struct expr *operand, struct expr **whens, int nwhens, struct expr *els,
                       uint32_t pos, struct expr **out, struct err *err);
@@ -72,7 +73,7 @@ struct expr *expr_remap(struct arena *a, const struct expr *e, const int *map);
 bool expr_is_const(const struct expr *e);
 struct text;
 void expr_print(const struct expr *e, const struct schema *in, struct text *out); /* for EXPLAIN */
-bool expr_function_exists(const char *name);      /* a scalar of that name */
+bool expr_function_exists(const char *name);                                      /* a scalar of that name */
 const char *expr_function_name(const void *ctx, int i); /* all names, for nearest and SHOW FUNCTIONS */
 
 /* Clock and randomness of the volatile functions; the machine's when none is set. Set before anything runs. */
@@ -83,9 +84,9 @@ void expr_env_set(struct env *env);
 
 /* Rows that failed in one evaluation. */
 struct row_errors {
-    uint64_t *mask;    /* bit per row of the batch; valid when count > 0 */
+    uint64_t *mask; /* bit per row of the batch; valid when count > 0 */
     uint32_t count;
-    uint32_t row;      /* the first one */
+    uint32_t row; /* the first one */
     struct err first;
 };
 
@@ -108,7 +109,7 @@ struct batch *eval_project(struct eval *ev, const struct rows *in, struct row_er
  * into in->b. */
 void eval_columns(struct eval *ev, const struct rows *in, struct column *out, struct row_errors *errors);
 
-/* One value, for constants of DDL, LIMIT, defaults. */
+/* One value, for constants of DDL, LIMIT, defaults: an expression without columns. */
 enum status expr_value(const struct expr *e, struct arena *a, struct value *out, struct err *err);
 
 #endif

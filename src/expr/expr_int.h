@@ -14,7 +14,10 @@ struct vec {
     const uint64_t *valid; /* NULL: no row is NULL */
     uint32_t mask;         /* 0: a constant */
 };
-static inline bool vec_null(const struct vec *v, uint32_t i) { return v->valid && !bit_get(v->valid, i & v->mask); }
+static inline bool vec_null(const struct vec *v, uint32_t i)
+{
+    return v->valid && !bit_get(v->valid, i & v->mask);
+}
 
 /* What a function keeps from batch to batch in one evaluator; zero at first. */
 struct keep {
@@ -28,16 +31,20 @@ struct call {
     const struct rows *rows; /* result i belongs to rows_at(rows, i) */
     uint32_t n;              /* > 0 */
     const struct vec *args;
-    void *out;       /* no argument's memory */
-    uint64_t *valid; /* of the result; NULL: no row is NULL */
-    uint64_t *room;  /* where `valid` goes when it becomes needed */
+    void *out;         /* no argument's memory */
+    uint64_t *valid;   /* of the result; NULL: no row is NULL */
+    uint64_t *room;    /* where `valid` goes when it becomes needed */
     struct keep *keep; /* FN_KEEPS only */
 };
 #define ARG(c, k, T, i) (((const T *)(c)->args[k].data)[(i) & (c)->args[k].mask])
-static inline bool call_live(const struct call *c, uint32_t i) { return !c->valid || bit_get(c->valid, i); }
+static inline bool call_live(const struct call *c, uint32_t i)
+{
+    return !c->valid || bit_get(c->valid, i);
+}
 void call_null(struct call *c, uint32_t i);
 /* The row fails: it is NULL, and marked unless the cast was a TRY_CAST. */
-void call_fail(struct call *c, uint32_t i, enum status code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void call_fail(struct call *c, uint32_t i, enum status code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 void call_fail_err(struct call *c, uint32_t i, const struct err *err);
 /* Memory that lives as long as the result. */
 char *call_text(struct call *c, size_t n);
@@ -63,7 +70,8 @@ struct function {
     enum status (*bind)(struct arena *a, struct expr *e, struct err *err);
 };
 /* Ends with a NULL name. */
-extern const struct function func_arith[], func_compare[], func_math[], func_text[], func_like[], func_regex[], func_time[], func_format[];
+extern const struct function func_arith[], func_compare[], func_math[], func_text[], func_like[], func_regex[],
+    func_time[], func_format[];
 #define TYPE_ANY T_COUNT /* in function.args: as it comes */
 
 /* ---- types ---- */
@@ -91,14 +99,14 @@ struct expr *expr_new(struct arena *a, enum expr_kind kind, struct type t, int n
 enum status expr_apply(struct arena *a, const struct function *fn, struct expr **args, int nargs, uint32_t pos,
                        struct expr **out, struct err *err);
 struct expr *expr_fold(struct arena *a, struct expr *e);
-enum status expr_logic(struct arena *a, enum expr_kind kind, struct expr **args, int nargs, uint32_t pos, struct expr **out,
-                       struct err *err);
+enum status expr_logic(struct arena *a, enum expr_kind kind, struct expr **args, int nargs, uint32_t pos,
+                       struct expr **out, struct err *err);
 /* Constructs that are no plain functions: coalesce, in, between ... */
 struct form {
     const char *name;
     int least, most; /* arguments */
-    enum status (*build)(struct arena *a, const char *name, struct expr **args, int nargs, uint32_t pos, struct expr **out,
-                         struct err *err);
+    enum status (*build)(struct arena *a, const char *name, struct expr **args, int nargs, uint32_t pos,
+                         struct expr **out, struct err *err);
 };
 extern const struct form forms[]; /* ends with a NULL name */
 
@@ -108,50 +116,52 @@ static inline const char *const_text(const struct expr *e, uint32_t *n)
     return str_ptr(&e->value.s);
 }
 
-/* Vector code for new machines beside the plain one; sanitizers cannot run the resolvers. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+/* Vector code for new machines beside the plain one, in release only: sanitizers cannot run the resolvers. */
+#if defined(__x86_64__) && defined(NDEBUG) && !defined(__clang__)
 #define KERNEL static __attribute__((target_clones("avx2", "default")))
 #else
 #define KERNEL static
 #endif
 
 /* Runs the statements with x and y of type T and i, in loops the compiler turns into vector code. */
-#define EACH1(c, T, ...)                                                                           \
-    do {                                                                                           \
-        const T *xs_ = (c)->args[0].data;                                                          \
-        uint32_t n_ = (c)->n, mask_ = (c)->args[0].mask;                                           \
-        if (mask_) {                                                                               \
-            for (uint32_t i = 0; i < n_; i++) {                                                    \
-                const T x = xs_[i];                                                                \
-                __VA_ARGS__                                                                        \
-            }                                                                                      \
-        } else {                                                                                   \
-            const T x = xs_[0];                                                                    \
-            for (uint32_t i = 0; i < n_; i++) { __VA_ARGS__ }                                             \
-        }                                                                                          \
+#define EACH1(c, T, ...)                                                                                               \
+    do {                                                                                                               \
+        const T *xs_ = (c)->args[0].data;                                                                              \
+        uint32_t n_ = (c)->n, mask_ = (c)->args[0].mask;                                                               \
+        if (mask_) {                                                                                                   \
+            for (uint32_t i = 0; i < n_; i++) {                                                                        \
+                const T x = xs_[i];                                                                                    \
+                __VA_ARGS__                                                                                            \
+            }                                                                                                          \
+        } else {                                                                                                       \
+            const T x = xs_[0];                                                                                        \
+            for (uint32_t i = 0; i < n_; i++) {                                                                        \
+                __VA_ARGS__                                                                                            \
+            }                                                                                                          \
+        }                                                                                                              \
     } while (0)
-#define EACH2(c, T, ...)                                                                           \
-    do {                                                                                           \
-        const T *xs_ = (c)->args[0].data, *ys_ = (c)->args[1].data;                                \
-        uint32_t n_ = (c)->n, xm_ = (c)->args[0].mask, ym_ = (c)->args[1].mask;                    \
-        if (xm_ && ym_) {                                                                          \
-            for (uint32_t i = 0; i < n_; i++) {                                                    \
-                const T x = xs_[i], y = ys_[i];                                                    \
-                __VA_ARGS__                                                                        \
-            }                                                                                      \
-        } else if (xm_) {                                                                          \
-            const T y = ys_[0];                                                                    \
-            for (uint32_t i = 0; i < n_; i++) {                                                    \
-                const T x = xs_[i];                                                                \
-                __VA_ARGS__                                                                        \
-            }                                                                                      \
-        } else {                                                                                   \
-            const T x = xs_[0];                                                                    \
-            for (uint32_t i = 0; i < n_; i++) {                                                    \
-                const T y = ys_[i & ym_];                                                          \
-                __VA_ARGS__                                                                        \
-            }                                                                                      \
-        }                                                                                          \
+#define EACH2(c, T, ...)                                                                                               \
+    do {                                                                                                               \
+        const T *xs_ = (c)->args[0].data, *ys_ = (c)->args[1].data;                                                    \
+        uint32_t n_ = (c)->n, xm_ = (c)->args[0].mask, ym_ = (c)->args[1].mask;                                        \
+        if (xm_ && ym_) {                                                                                              \
+            for (uint32_t i = 0; i < n_; i++) {                                                                        \
+                const T x = xs_[i], y = ys_[i];                                                                        \
+                __VA_ARGS__                                                                                            \
+            }                                                                                                          \
+        } else if (xm_) {                                                                                              \
+            const T y = ys_[0];                                                                                        \
+            for (uint32_t i = 0; i < n_; i++) {                                                                        \
+                const T x = xs_[i];                                                                                    \
+                __VA_ARGS__                                                                                            \
+            }                                                                                                          \
+        } else {                                                                                                       \
+            const T x = xs_[0];                                                                                        \
+            for (uint32_t i = 0; i < n_; i++) {                                                                        \
+                const T y = ys_[i & ym_];                                                                              \
+                __VA_ARGS__                                                                                            \
+            }                                                                                                          \
+        }                                                                                                              \
     } while (0)
 
 #endif

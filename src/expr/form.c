@@ -2,8 +2,9 @@
  * IN, COALESCE and their kin. SPDX-License-Identifier: Apache-2.0 */
 #include "expr/compare.h"
 #include "expr/logic.h"
+#include "expr/set.h"
 
-#define FORM(NAME)                                                                                 \
+#define FORM(NAME)                                                                                                     \
     static enum status NAME(struct arena *a, const char *name, struct expr **args, int nargs, uint32_t pos,            \
                             struct expr **out, struct err *err)
 
@@ -15,7 +16,9 @@ static struct expr *narrow(struct arena *a, struct expr *e, const struct expr *b
     if (e->kind != EXPR_CONST || e->value.is_null || beside->kind == EXPR_CONST) return e;
     if (!type_is_integer(e->type) || !type_is_integer(beside->type) || e->type.id <= beside->type.id) return e;
     int64_t v = e->value.i;
-    bool fits = beside->type.id == T_INT8 ? v == (int8_t)v : beside->type.id == T_INT16 ? v == (int16_t)v : v == (int32_t)v;
+    bool fits = beside->type.id == T_INT8    ? v == (int8_t)v
+                : beside->type.id == T_INT16 ? v == (int16_t)v
+                                             : v == (int32_t)v;
     if (!fits) return e;
     return expr_const(a, (struct value){.type = beside->type, .i = v}, e->pos);
 }
@@ -55,19 +58,25 @@ find:
     return expr_apply(a, fn, args, nargs, pos, out, err);
 }
 
-FORM(join) { (void)name; return expr_logic(a, *name == 'a' ? EXPR_AND : EXPR_OR, args, nargs, pos, out, err); }
+FORM(join)
+{
+    (void)name;
+    return expr_logic(a, *name == 'a' ? EXPR_AND : EXPR_OR, args, nargs, pos, out, err);
+}
 
 FORM(negation)
 {
     (void)name;
     if (!args[0]->untyped && args[0]->type.id != T_BOOL) {
         char buf[64];
-        return err_at(err, E_TYPE, args[0]->pos, "argument of NOT must be BOOLEAN, not %s", type_name(args[0]->type, buf));
+        return err_at(err, E_TYPE, args[0]->pos, "argument of NOT must be BOOLEAN, not %s",
+                      type_name(args[0]->type, buf));
     }
     return expr_apply(a, &logic_not, args, nargs, pos, out, err);
 }
 
-static enum status negated(struct arena *a, bool negate, struct expr *e, uint32_t pos, struct expr **out, struct err *err)
+static enum status negated(struct arena *a, bool negate, struct expr *e, uint32_t pos, struct expr **out,
+                           struct err *err)
 {
     if (!negate) return *out = e, ST_OK;
     return expr_apply(a, &logic_not, &e, 1, pos, out, err);
@@ -98,18 +107,19 @@ FORM(is)
         const struct function *fn;
         bool logic;
     } tests[] = {
-        {"is null", &logic_is_null, false},         {"is not null", &logic_is_not_null, false},
-        {"isnull", &logic_is_null, false},          {"notnull", &logic_is_not_null, false},
-        {"is unknown", &logic_is_null, true},       {"is not unknown", &logic_is_not_null, true},
-        {"is true", &logic_is_true, true},          {"is not true", &logic_is_not_true, true},
-        {"is false", &logic_is_false, true},        {"is not false", &logic_is_not_false, true},
+        {"is null", &logic_is_null, false},   {"is not null", &logic_is_not_null, false},
+        {"isnull", &logic_is_null, false},    {"notnull", &logic_is_not_null, false},
+        {"is unknown", &logic_is_null, true}, {"is not unknown", &logic_is_not_null, true},
+        {"is true", &logic_is_true, true},    {"is not true", &logic_is_not_true, true},
+        {"is false", &logic_is_false, true},  {"is not false", &logic_is_not_false, true},
     };
     for (size_t i = 0; i < countof(tests); i++) {
         if (strcmp(tests[i].name, name)) continue;
         struct expr *x = args[0];
         if (tests[i].logic && !x->untyped && x->type.id != T_BOOL) {
             char buf[64];
-            return err_at(err, E_TYPE, x->pos, "argument of IS TRUE and its kin must be BOOLEAN, not %s", type_name(x->type, buf));
+            return err_at(err, E_TYPE, x->pos, "argument of IS TRUE and its kin must be BOOLEAN, not %s",
+                          type_name(x->type, buf));
         }
         if (tests[i].logic) TRY(expr_coerce(a, x, TYPE(T_BOOL), x->pos, &x, err));
         return expr_apply(a, tests[i].fn, &x, nargs, pos, out, err);
@@ -117,7 +127,8 @@ FORM(is)
     return err_at(err, E_FUNCTION, pos, "no test %s", name);
 }
 
-static enum status unify(struct arena *a, struct expr **args, int nargs, const char *where, struct expr **out, struct err *err)
+static enum status unify(struct arena *a, struct expr **args, int nargs, const char *where, struct expr **out,
+                         struct err *err)
 {
     struct type t;
     TRY(expr_common_type((const struct expr *const *)args, nargs, where, &t, err));
@@ -154,13 +165,27 @@ FORM(between)
     return negated(a, !strncmp(name, "not", 3), e, pos, out, err);
 }
 
+/* A long list of constants is searched; a short one is quicker compared one by one. */
+static bool is_set(struct expr **items, int n)
+{
+    if (n < 48) return false;
+    for (int i = 0; i < n; i++)
+        if (items[i]->kind != EXPR_CONST) return false;
+    return true;
+}
+
 FORM(in)
 {
-    struct expr **tests = arena_alloc(a, sizeof *tests * (size_t)(nargs - 1)), *e;
+    struct expr *e, **all = arena_alloc(a, sizeof *all * (size_t)nargs);
+    bool negate = !strncmp(name, "not", 3);
+    if (is_set(args + 1, nargs - 1) && !unify(a, args, nargs, "IN", all, NULL) && compare_order(all[0]->type)) {
+        TRY(expr_apply(a, &set_in, all, nargs, pos, &e, err));
+        return negated(a, negate, e, pos, out, err);
+    }
     for (int i = 1; i < nargs; i++)
-        TRY(expr_call(a, "=", (struct expr *[]){args[0], args[i]}, 2, args[i]->pos, &tests[i - 1], err));
-    TRY(expr_logic(a, EXPR_OR, tests, nargs - 1, pos, &e, err));
-    return negated(a, !strncmp(name, "not", 3), e, pos, out, err);
+        TRY(expr_call(a, "=", (struct expr *[]){args[0], args[i]}, 2, args[i]->pos, &all[i], err));
+    TRY(expr_logic(a, EXPR_OR, all + 1, nargs - 1, pos, &e, err));
+    return negated(a, negate, e, pos, out, err);
 }
 
 /* ---- choices ---------------------------------------------------------------------------------------- */

@@ -11,10 +11,49 @@
 /* ---- tokens of dates --------------------------------------------------------------------------------- */
 
 enum token_kind {
-    TOK_TEXT, TOK_Y_YYY, TOK_YYYY, TOK_YYY, TOK_YY, TOK_Y, TOK_IYYY, TOK_IYY, TOK_IY, TOK_I, TOK_ERA, TOK_ERA_DOTS,
-    TOK_MONTH, TOK_MON, TOK_MM, TOK_DAY, TOK_DY, TOK_DDD, TOK_DD, TOK_D, TOK_IDDD, TOK_ID, TOK_WW, TOK_W, TOK_IW,
-    TOK_CC, TOK_J, TOK_Q, TOK_RM, TOK_HH24, TOK_HH12, TOK_MI, TOK_SSSS, TOK_SS, TOK_MS, TOK_US, TOK_FF,
-    TOK_AM, TOK_AM_DOTS, TOK_TZH, TOK_TZM, TOK_TZ, TOK_OF,
+    TOK_TEXT,
+    TOK_Y_YYY,
+    TOK_YYYY,
+    TOK_YYY,
+    TOK_YY,
+    TOK_Y,
+    TOK_IYYY,
+    TOK_IYY,
+    TOK_IY,
+    TOK_I,
+    TOK_ERA,
+    TOK_ERA_DOTS,
+    TOK_MONTH,
+    TOK_MON,
+    TOK_MM,
+    TOK_DAY,
+    TOK_DY,
+    TOK_DDD,
+    TOK_DD,
+    TOK_D,
+    TOK_IDDD,
+    TOK_ID,
+    TOK_WW,
+    TOK_W,
+    TOK_IW,
+    TOK_CC,
+    TOK_J,
+    TOK_Q,
+    TOK_RM,
+    TOK_HH24,
+    TOK_HH12,
+    TOK_MI,
+    TOK_SSSS,
+    TOK_SS,
+    TOK_MS,
+    TOK_US,
+    TOK_FF,
+    TOK_AM,
+    TOK_AM_DOTS,
+    TOK_TZH,
+    TOK_TZM,
+    TOK_TZ,
+    TOK_OF,
 };
 
 /* Longer words first where one begins another. */
@@ -23,16 +62,20 @@ static const struct {
     uint8_t kind;
     uint8_t digits; /* it reads; 0: none */
 } token_words[] = {
-    {"Y,YYY", TOK_Y_YYY, 0}, {"YYYY", TOK_YYYY, 4}, {"YYY", TOK_YYY, 3}, {"YY", TOK_YY, 2}, {"Y", TOK_Y, 1},
-    {"IYYY", TOK_IYYY, 4}, {"IYY", TOK_IYY, 3}, {"IY", TOK_IY, 2}, {"IDDD", TOK_IDDD, 3}, {"ID", TOK_ID, 1},
-    {"IW", TOK_IW, 2}, {"I", TOK_I, 1}, {"B.C.", TOK_ERA_DOTS, 0}, {"A.D.", TOK_ERA_DOTS, 0}, {"BC", TOK_ERA, 0},
-    {"AD", TOK_ERA, 0}, {"MONTH", TOK_MONTH, 0}, {"MON", TOK_MON, 0}, {"MM", TOK_MM, 2}, {"MI", TOK_MI, 2},
-    {"MS", TOK_MS, 3}, {"DAY", TOK_DAY, 0}, {"DY", TOK_DY, 0}, {"DDD", TOK_DDD, 3}, {"DD", TOK_DD, 2}, {"D", TOK_D, 1},
-    {"WW", TOK_WW, 2}, {"W", TOK_W, 1}, {"CC", TOK_CC, 2}, {"J", TOK_J, 7}, {"Q", TOK_Q, 1}, {"RM", TOK_RM, 0},
-    {"HH24", TOK_HH24, 2}, {"HH12", TOK_HH12, 2}, {"HH", TOK_HH12, 2}, {"SSSSS", TOK_SSSS, 5}, {"SSSS", TOK_SSSS, 5},
-    {"SS", TOK_SS, 2}, {"US", TOK_US, 6}, {"FF1", TOK_FF, 1}, {"FF2", TOK_FF, 2}, {"FF3", TOK_FF, 3}, {"FF4", TOK_FF, 4},
-    {"FF5", TOK_FF, 5}, {"FF6", TOK_FF, 6}, {"A.M.", TOK_AM_DOTS, 0}, {"P.M.", TOK_AM_DOTS, 0}, {"AM", TOK_AM, 0},
-    {"PM", TOK_AM, 0}, {"TZH", TOK_TZH, 2}, {"TZM", TOK_TZM, 2}, {"TZ", TOK_TZ, 0}, {"OF", TOK_OF, 0},
+    {"Y,YYY", TOK_Y_YYY, 0},   {"YYYY", TOK_YYYY, 4},     {"YYY", TOK_YYY, 3},      {"YY", TOK_YY, 2},
+    {"Y", TOK_Y, 1},           {"IYYY", TOK_IYYY, 4},     {"IYY", TOK_IYY, 3},      {"IY", TOK_IY, 2},
+    {"IDDD", TOK_IDDD, 3},     {"ID", TOK_ID, 1},         {"IW", TOK_IW, 2},        {"I", TOK_I, 1},
+    {"B.C.", TOK_ERA_DOTS, 0}, {"A.D.", TOK_ERA_DOTS, 0}, {"BC", TOK_ERA, 0},       {"AD", TOK_ERA, 0},
+    {"MONTH", TOK_MONTH, 0},   {"MON", TOK_MON, 0},       {"MM", TOK_MM, 2},        {"MI", TOK_MI, 2},
+    {"MS", TOK_MS, 3},         {"DAY", TOK_DAY, 0},       {"DY", TOK_DY, 0},        {"DDD", TOK_DDD, 3},
+    {"DD", TOK_DD, 2},         {"D", TOK_D, 1},           {"WW", TOK_WW, 2},        {"W", TOK_W, 1},
+    {"CC", TOK_CC, 2},         {"J", TOK_J, 7},           {"Q", TOK_Q, 1},          {"RM", TOK_RM, 0},
+    {"HH24", TOK_HH24, 2},     {"HH12", TOK_HH12, 2},     {"HH", TOK_HH12, 2},      {"SSSSS", TOK_SSSS, 5},
+    {"SSSS", TOK_SSSS, 5},     {"SS", TOK_SS, 2},         {"US", TOK_US, 6},        {"FF1", TOK_FF, 1},
+    {"FF2", TOK_FF, 2},        {"FF3", TOK_FF, 3},        {"FF4", TOK_FF, 4},       {"FF5", TOK_FF, 5},
+    {"FF6", TOK_FF, 6},        {"A.M.", TOK_AM_DOTS, 0},  {"P.M.", TOK_AM_DOTS, 0}, {"AM", TOK_AM, 0},
+    {"PM", TOK_AM, 0},         {"TZH", TOK_TZH, 2},       {"TZM", TOK_TZM, 2},      {"TZ", TOK_TZ, 0},
+    {"OF", TOK_OF, 0},
 };
 
 enum { CASE_UPPER, CASE_FIRST, CASE_LOWER };
@@ -71,8 +114,10 @@ static uint32_t add_word(struct format *f, const char *p, uint32_t n, bool *fill
         *fill = false;
         bool upper0 = p[0] <= 'Z', upper1 = length > 1 && p[1] >= 'A' && p[1] <= 'Z';
         t.letters = !upper0 ? CASE_LOWER : upper1 ? CASE_UPPER : CASE_FIRST;
-        if (length + 1 < n && p[length] == 'T' && p[length + 1] == 'H') t.ordinal = 2, length += 2;
-        else if (length + 1 < n && p[length] == 't' && p[length + 1] == 'h') t.ordinal = 1, length += 2;
+        if (length + 1 < n && p[length] == 'T' && p[length + 1] == 'H')
+            t.ordinal = 2, length += 2;
+        else if (length + 1 < n && p[length] == 't' && p[length + 1] == 'h')
+            t.ordinal = 1, length += 2;
         if (f->n < TOKENS) f->t[f->n++] = t;
         return length;
     }
@@ -187,7 +232,10 @@ static char *put_number(char *p, const struct token *t, int64_t v, int width)
     return put_ordinal(p, t, v);
 }
 
-static int64_t positive_year(int64_t y) { return y > 0 ? y : 1 - y; }
+static int64_t positive_year(int64_t y)
+{
+    return y > 0 ? y : 1 - y;
+}
 
 static char *put_year(char *p, const struct token *t, const struct shown *x, int64_t year)
 {
@@ -218,7 +266,8 @@ static char *put_token(char *p, const struct token *t, const struct shown *x)
 {
     const struct moment *m = &x->m;
     int64_t year, h12 = x->hours % 12;
-    int week, doy = x->interval ? (int)(m->year * 360 + m->month * 30 + m->day) : (int)(x->days - days_of_civil(m->year, 1, 1)) + 1;
+    int week, doy = x->interval ? (int)(m->year * 360 + m->month * 30 + m->day)
+                                : (int)(x->days - days_of_civil(m->year, 1, 1)) + 1;
     static const int tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
     switch ((enum token_kind)t->kind) {
     case TOK_TEXT: *p++ = t->c; return p;
@@ -232,7 +281,8 @@ static char *put_token(char *p, const struct token *t, const struct shown *x)
     case TOK_IY:
     case TOK_I: datetime_iso_week(x->days, &year, &week); return put_year(p, t, x, x->interval ? m->year : year);
     case TOK_ERA: return put_cased(p, m->year > 0 ? "AD" : "BC", 2, t->letters);
-    case TOK_ERA_DOTS: return put_cased(p, m->year > 0 ? "A.D." : "B.C.", 4, t->letters == CASE_LOWER ? CASE_LOWER : CASE_UPPER);
+    case TOK_ERA_DOTS:
+        return put_cased(p, m->year > 0 ? "A.D." : "B.C.", 4, t->letters == CASE_LOWER ? CASE_LOWER : CASE_UPPER);
     case TOK_MONTH: return m->month > 0 ? put_name(p, t, datetime_months[m->month - 1], 9, 9) : p;
     case TOK_MON: return m->month > 0 ? put_name(p, t, datetime_months[m->month - 1], 3, 3) : p;
     case TOK_MM: return put_number(p, t, m->month, 2);
@@ -251,7 +301,12 @@ static char *put_token(char *p, const struct token *t, const struct shown *x)
     case TOK_CC: return put_century(p, t, x);
     case TOK_J: return put_number(p, t, x->days + 2440588, 0);
     case TOK_Q: return m->month > 0 ? put_number(p, t, (m->month - 1) / 3 + 1, 1) : p;
-    case TOK_RM: return m->month > 0 ? put_name(p, &(struct token){.letters = t->letters == CASE_FIRST ? CASE_UPPER : t->letters, .fill = t->fill}, romans[m->month - 1], 4, 4) : p;
+    case TOK_RM:
+        return m->month > 0 ? put_name(p,
+                                       &(struct token){.letters = t->letters == CASE_FIRST ? CASE_UPPER : t->letters,
+                                                       .fill = t->fill},
+                                       romans[m->month - 1], 4, 4)
+                            : p;
     case TOK_HH24: return put_number(p, t, x->hours, 2);
     case TOK_HH12: return put_number(p, t, h12 ? h12 : 12, 2);
     case TOK_MI: return put_number(p, t, m->minute, 2);
@@ -260,8 +315,11 @@ static char *put_token(char *p, const struct token *t, const struct shown *x)
     case TOK_MS: return put_number(p, &(struct token){.ordinal = t->ordinal}, m->us / 1000, 3);
     case TOK_US: return put_number(p, &(struct token){.ordinal = t->ordinal}, m->us, 6);
     case TOK_FF: return put_number(p, &(struct token){.ordinal = t->ordinal}, m->us / tens[6 - t->digits], t->digits);
-    case TOK_AM: return put_cased(p, x->hours % 24 >= 12 ? "PM" : "AM", 2, t->letters == CASE_LOWER ? CASE_LOWER : CASE_UPPER);
-    case TOK_AM_DOTS: return put_cased(p, x->hours % 24 >= 12 ? "P.M." : "A.M.", 4, t->letters == CASE_LOWER ? CASE_LOWER : CASE_UPPER);
+    case TOK_AM:
+        return put_cased(p, x->hours % 24 >= 12 ? "PM" : "AM", 2, t->letters == CASE_LOWER ? CASE_LOWER : CASE_UPPER);
+    case TOK_AM_DOTS:
+        return put_cased(p, x->hours % 24 >= 12 ? "P.M." : "A.M.", 4,
+                         t->letters == CASE_LOWER ? CASE_LOWER : CASE_UPPER);
     case TOK_TZH: return x->zone ? put_cased(p, "+00", 3, CASE_UPPER) : p;
     case TOK_TZM: return x->zone ? put_cased(p, "00", 2, CASE_UPPER) : p;
     case TOK_TZ: return x->zone ? put_cased(p, "UTC", 3, t->letters) : p;
@@ -299,8 +357,7 @@ static void char_timestamp(struct call *c)
 /* An interval has no names of days, no era and no zone. */
 static bool suits_interval(const struct format *f)
 {
-    for (int k = 0; k < f->n; k++)
-        switch (f->t[k].kind) {
+    for (int k = 0; k < f->n; k++) switch (f->t[k].kind) {
         case TOK_ERA:
         case TOK_ERA_DOTS:
         case TOK_MONTH:
@@ -327,8 +384,13 @@ static void char_interval(struct call *c)
         if (!call_live(c, i)) continue;
         struct interval v = ARG(c, 0, struct interval, i);
         struct shown x = {.interval = true, .hours = v.us / US_HOUR};
-        x.m = (struct moment){v.months / 12, v.months % 12, v.days, 0, (int)(v.us / US_MINUTE % 60),
-                              (int)(v.us / US_SECOND % 60), (int)(v.us % US_SECOND)};
+        x.m = (struct moment){v.months / 12,
+                              v.months % 12,
+                              v.days,
+                              0,
+                              (int)(v.us / US_MINUTE % 60),
+                              (int)(v.us / US_SECOND % 60),
+                              (int)(v.us % US_SECOND)};
         if (suits_interval(format_of(c, 1, i, &room)))
             out[i] = put_shown(c, i, &x);
         else
@@ -345,8 +407,14 @@ struct reading {
     bool bc, pm, am, have_year, h12, have_seconds, have_julian;
 };
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 /* At most `digits` unless what follows in the template is no number. */
 static bool take_number(struct reading *r, const struct format *f, int k, int64_t *out, int *length)
@@ -404,7 +472,8 @@ static enum status take_sign(struct reading *r, const struct token *t)
 static enum status take_zone(struct reading *r)
 {
     const char *from = r->p;
-    while (r->p < r->end && (is_letter(*r->p) || is_digit(*r->p) || *r->p == '+' || *r->p == '-' || *r->p == ':')) r->p++;
+    while (r->p < r->end && (is_letter(*r->p) || is_digit(*r->p) || *r->p == '+' || *r->p == '-' || *r->p == ':'))
+        r->p++;
     return datetime_zone(from, (size_t)(r->p - from), &r->zone_us) ? ST_OK : E_DATETIME;
 }
 
@@ -492,8 +561,10 @@ static enum status finish_date(struct reading *r, int64_t *days)
     }
     int64_t year = r->iso_year ? r->iso_year : r->year;
     if (r->century && !r->have_year) year = (r->century - 1) * 100 + 1;
-    if (r->bc) year = 1 - year;
-    else if (year < 0) year++; /* a negative year is BC */
+    if (r->bc)
+        year = 1 - year;
+    else if (year < 0)
+        year++; /* a negative year is BC */
     if (r->doy) {
         *days = days_of_civil(year, 1, 1) + r->doy - 1;
         return ST_OK;
@@ -524,7 +595,9 @@ static enum status read_formatted(const struct format *f, const struct str *s, i
 static void bad_date(struct call *c, uint32_t i, enum status st)
 {
     const struct str *s = &ARG(c, 0, struct str, i), *f = &ARG(c, 1, struct str, i);
-    call_fail(c, i, st, st == E_DATETIME ? "\"%.*s\" does not match the format \"%.*s\"" : "date/time field value out of range: \"%.*s\" by \"%.*s\"",
+    call_fail(c, i, st,
+              st == E_DATETIME ? "\"%.*s\" does not match the format \"%.*s\""
+                               : "date/time field value out of range: \"%.*s\" by \"%.*s\"",
               s->n > 40 ? 40 : (int)s->n, str_ptr(s), f->n > 40 ? 40 : (int)f->n, str_ptr(f));
 }
 
@@ -725,14 +798,14 @@ static struct str number_text(struct call *c, uint32_t i, int128 v, int scale)
     return call_str(c, out, length);
 }
 
-#define CHAR_NUMBER(NAME, VALUE, SCALE)                                                            \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        struct str *out = c->out;                                                                  \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            out[i] = (struct str){0};                                                              \
-            if (call_live(c, i)) out[i] = number_text(c, i, VALUE, SCALE);                         \
-        }                                                                                          \
+#define CHAR_NUMBER(NAME, VALUE, SCALE)                                                                                \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        struct str *out = c->out;                                                                                      \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            out[i] = (struct str){0};                                                                                  \
+            if (call_live(c, i)) out[i] = number_text(c, i, VALUE, SCALE);                                             \
+        }                                                                                                              \
     }
 /* Rounded as printf does: to even at an exact half. */
 static int128 units_of(const struct call *c, uint32_t i, double x, int *scale)

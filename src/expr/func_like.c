@@ -56,6 +56,16 @@ static bool same_char(const struct pattern *x, uint32_t *pi, const char *s, uint
     return true;
 }
 
+/* Where the pattern's rest after a % may begin, from byte `from` of the text on: it is literal there more often than
+ * not. */
+static bool skip_to(const struct pattern *x, uint32_t pi, const char *s, uint32_t n, uint32_t *from)
+{
+    if (x->fold || pi == x->n || x->p[pi] == '%' || x->p[pi] == '_' || escaped(x, pi) || *from >= n) return true;
+    const char *hit = memchr(s + *from, x->p[pi], n - *from);
+    if (hit) *from = (uint32_t)(hit - s);
+    return hit;
+}
+
 /* Backtracks to the last % only: what an earlier one took never needs to change. */
 static bool matches(const struct pattern *x, const char *s, uint32_t n)
 {
@@ -69,7 +79,8 @@ static bool matches(const struct pattern *x, const char *s, uint32_t n)
                     continue;
                 }
             } else if (x->p[pi] == '%') {
-                star_p = ++pi, star_s = si;
+                if (!skip_to(x, ++pi, s, n, &si)) return false;
+                star_p = pi, star_s = si;
                 continue;
             } else if (x->p[pi] == '_') {
                 si += utf8_length(s[si]), pi++;
@@ -80,6 +91,7 @@ static bool matches(const struct pattern *x, const char *s, uint32_t n)
         }
         if (star_p == UINT32_MAX) return false;
         star_s += utf8_length(s[star_s]);
+        if (!skip_to(x, star_p, s, n, &star_s)) return false;
         si = star_s, pi = star_p;
     }
     while (pi < x->n && x->p[pi] == '%' && !escaped(x, pi)) pi++;
@@ -119,9 +131,15 @@ static bool plain(struct arena *a, const struct pattern *x, struct prepared *out
     return true;
 }
 
-static bool const_live(const struct expr *e) { return e->kind == EXPR_CONST && !e->value.is_null; }
+static bool const_live(const struct expr *e)
+{
+    return e->kind == EXPR_CONST && !e->value.is_null;
+}
 
-static bool fold_name(const char *name) { return strstr(name, "ilike") != NULL; }
+static bool fold_name(const char *name)
+{
+    return strstr(name, "ilike") != NULL;
+}
 
 static enum status bind_like(struct arena *a, struct expr *e, struct err *err)
 {
@@ -176,14 +194,22 @@ static void like_any(struct call *c, bool want)
     }
 }
 
-static void like(struct call *c) { like_any(c, true); }
-static void not_like(struct call *c) { like_any(c, false); }
+static void like(struct call *c)
+{
+    like_any(c, true);
+}
+static void not_like(struct call *c)
+{
+    like_any(c, false);
+}
 
 #define TT T_VARCHAR
-#define LIKES(NAME, RUN)                                                                           \
-    {NAME, T_BOOL, 2, {TT, TT}, FN_FAILS | FN_COSTLY, RUN, bind_like}, {NAME, T_BOOL, 3, {TT, TT, TT}, FN_FAILS | FN_COSTLY, RUN, bind_like}
+#define LIKES(NAME, RUN)                                                                                               \
+    {NAME, T_BOOL, 2, {TT, TT}, FN_FAILS | FN_COSTLY, RUN, bind_like},                                                 \
+    {                                                                                                                  \
+        NAME, T_BOOL, 3, {TT, TT, TT}, FN_FAILS | FN_COSTLY, RUN, bind_like                                            \
+    }
 
 const struct function func_like[] = {
-    LIKES("like", like), LIKES("ilike", like), LIKES("not like", not_like), LIKES("not ilike", not_like),
-    {0},
+    LIKES("like", like), LIKES("ilike", like), LIKES("not like", not_like), LIKES("not ilike", not_like), {0},
 };

@@ -10,32 +10,32 @@
 /* ---- doubles ---------------------------------------------------------------------------------------- */
 
 /* Cannot fail. */
-#define PLAIN(NAME, VALUE)                                                                         \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        double *restrict out = c->out;                                                             \
-        EACH1(c, double, out[i] = VALUE;);                                                         \
+#define PLAIN(NAME, VALUE)                                                                                             \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        double *restrict out = c->out;                                                                                 \
+        EACH1(c, double, out[i] = VALUE;);                                                                             \
     }
 /* `BAD` says which arguments (x, y) or results (r) are refused, and how. */
-#define CHECKED(NAME, VALUE, BAD, ...)                                                             \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        double *out = c->out;                                                                      \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            double x = ARG(c, 0, double, i), y = ARG(c, c->e->nargs - 1, double, i), r = VALUE;    \
-            (void)y;                                                                               \
-            out[i] = r;                                                                            \
-            if (unlikely(BAD) && call_live(c, i)) call_fail(c, i, __VA_ARGS__);                    \
-        }                                                                                          \
+#define CHECKED(NAME, VALUE, BAD, ...)                                                                                 \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        double *out = c->out;                                                                                          \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            double x = ARG(c, 0, double, i), y = ARG(c, c->e->nargs - 1, double, i), r = VALUE;                        \
+            (void)y;                                                                                                   \
+            out[i] = r;                                                                                                \
+            if (unlikely(BAD) && call_live(c, i)) call_fail(c, i, __VA_ARGS__);                                        \
+        }                                                                                                              \
     }
 #define OUT_OF_RANGE E_RANGE, "input is out of range"
 
 /* A copy for vectors, since SSE2 has no rounding instruction. */
-#define ROUNDING(NAME, F)                                                                          \
-    KERNEL void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        double *restrict out = c->out;                                                             \
-        EACH1(c, double, out[i] = F(x););                                                          \
+#define ROUNDING(NAME, F)                                                                                              \
+    KERNEL void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        double *restrict out = c->out;                                                                                 \
+        EACH1(c, double, out[i] = F(x););                                                                              \
     }
 ROUNDING(ceil_f64, ceil)
 ROUNDING(floor_f64, floor)
@@ -43,8 +43,8 @@ ROUNDING(trunc_f64, trunc)
 ROUNDING(round_f64, rint)
 PLAIN(sign_f64, x > 0 ? 1 : x < 0 ? -1 : x)
 PLAIN(cbrt_f64, cbrt(x))
-PLAIN(degrees_f64, x * (180 / M_PI))
-PLAIN(radians_f64, x * (M_PI / 180))
+PLAIN(degrees_f64, x *(180 / M_PI))
+PLAIN(radians_f64, x *(M_PI / 180))
 PLAIN(atan_f64, atan(x))
 PLAIN(tanh_f64, tanh(x))
 PLAIN(asinh_f64, asinh(x))
@@ -54,20 +54,42 @@ PLAIN(erf_f64, erf(x))
 
 CHECKED(sqrt_f64, sqrt(x), x < 0, E_POWER, "cannot take square root of a negative number")
 CHECKED(exp_f64, exp(x), isinf(r) && !isinf(x), E_RANGE, "value out of range: overflow")
-CHECKED(ln_f64, log(x), x <= 0, E_LOGARITHM, x == 0 ? "cannot take logarithm of zero" : "cannot take logarithm of a negative number")
-CHECKED(log10_f64, log10(x), x <= 0, E_LOGARITHM, x == 0 ? "cannot take logarithm of zero" : "cannot take logarithm of a negative number")
-CHECKED(log2_f64, log2(x), x <= 0, E_LOGARITHM, x == 0 ? "cannot take logarithm of zero" : "cannot take logarithm of a negative number")
+CHECKED(ln_f64, log(x), x <= 0, E_LOGARITHM,
+        x == 0 ? "cannot take logarithm of zero" : "cannot take logarithm of a negative number")
+CHECKED(log10_f64, log10(x), x <= 0, E_LOGARITHM,
+        x == 0 ? "cannot take logarithm of zero" : "cannot take logarithm of a negative number")
+CHECKED(log2_f64, log2(x), x <= 0, E_LOGARITHM,
+        x == 0 ? "cannot take logarithm of zero" : "cannot take logarithm of a negative number")
 CHECKED(sin_f64, sin(x), isinf(x), OUT_OF_RANGE)
 CHECKED(cos_f64, cos(x), isinf(x), OUT_OF_RANGE)
 CHECKED(tan_f64, tan(x), isinf(x), OUT_OF_RANGE)
 CHECKED(cot_f64, 1 / tan(x), isinf(x), OUT_OF_RANGE)
-CHECKED(asin_f64, asin(x), x < -1 || x > 1, OUT_OF_RANGE)
-CHECKED(acos_f64, acos(x), x < -1 || x > 1, OUT_OF_RANGE)
+CHECKED(asin_f64, asin(x), x<-1 || x> 1, OUT_OF_RANGE)
+CHECKED(acos_f64, acos(x), x<-1 || x> 1, OUT_OF_RANGE)
 CHECKED(acosh_f64, acosh(x), x < 1, OUT_OF_RANGE)
-CHECKED(atanh_f64, atanh(x), x < -1 || x > 1, OUT_OF_RANGE)
-PLAIN(sind_f64, sin(x * (M_PI / 180)))
-PLAIN(cosd_f64, cos(x * (M_PI / 180)))
-PLAIN(tand_f64, tan(x * (M_PI / 180)))
+CHECKED(atanh_f64, atanh(x), x<-1 || x> 1, OUT_OF_RANGE)
+
+/* Exact where the sine is. */
+static double sin_degrees(double x)
+{
+    double in_turn = fmod(x, 360), part = fmod(fabs(in_turn), 180);
+    double sign = (in_turn < 0) == (fabs(in_turn) < 180) ? -1 : 1;
+    if (part == 0) return 0;
+    if (part == 90) return sign;
+    if (part == 30 || part == 150) return sign * 0.5;
+    return sin(in_turn * (M_PI / 180));
+}
+
+static double tan_degrees(double x)
+{
+    double part = fmod(x, 180);
+    if (part == 45 || part == -135) return 1;
+    if (part == -45 || part == 135) return -1;
+    return sin_degrees(x) / sin_degrees(90 - x);
+}
+PLAIN(sind_f64, sin_degrees(x))
+PLAIN(cosd_f64, sin_degrees(90 - x))
+PLAIN(tand_f64, tan_degrees(x))
 CHECKED(atan2_f64, atan2(x, y), false, OUT_OF_RANGE)
 
 /* PostgreSQL's log(base, x) of numerics. */
@@ -79,7 +101,8 @@ static void log_base(struct call *c)
         out[i] = 0;
         if (!call_live(c, i)) continue;
         if (b <= 0 || x <= 0)
-            call_fail(c, i, E_LOGARITHM, "cannot take logarithm of %s", b == 0 || x == 0 ? "zero" : "a negative number");
+            call_fail(c, i, E_LOGARITHM, "cannot take logarithm of %s",
+                      b == 0 || x == 0 ? "zero" : "a negative number");
         else if (by == 0)
             call_fail(c, i, E_DIV0, "division by zero");
         else
@@ -149,27 +172,30 @@ static uint64_t gcd(uint64_t a, uint64_t b)
     return a;
 }
 
-static uint64_t magnitude(int64_t v) { return v < 0 ? -(uint64_t)v : (uint64_t)v; }
+static uint64_t magnitude(int64_t v)
+{
+    return v < 0 ? -(uint64_t)v : (uint64_t)v;
+}
 
-#define DIVISORS(S, T, MAX, WORD)                                                                  \
-    static void gcd_##S(struct call *c)                                                            \
-    {                                                                                              \
-        T *out = c->out;                                                                           \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            uint64_t g = gcd(magnitude(ARG(c, 0, T, i)), magnitude(ARG(c, 1, T, i)));              \
-            out[i] = (T)g;                                                                         \
-            if (g > MAX && call_live(c, i)) call_fail(c, i, E_RANGE, WORD " out of range");        \
-        }                                                                                          \
-    }                                                                                              \
-    static void lcm_##S(struct call *c)                                                            \
-    {                                                                                              \
-        T *out = c->out;                                                                           \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            uint64_t x = magnitude(ARG(c, 0, T, i)), y = magnitude(ARG(c, 1, T, i)), r = 0;        \
-            bool over = x && y && __builtin_mul_overflow(x / gcd(x, y), y, &r);                    \
-            out[i] = (T)r;                                                                         \
-            if ((over || r > MAX) && call_live(c, i)) call_fail(c, i, E_RANGE, WORD " out of range"); \
-        }                                                                                          \
+#define DIVISORS(S, T, MAX, WORD)                                                                                      \
+    static void gcd_##S(struct call *c)                                                                                \
+    {                                                                                                                  \
+        T *out = c->out;                                                                                               \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            uint64_t g = gcd(magnitude(ARG(c, 0, T, i)), magnitude(ARG(c, 1, T, i)));                                  \
+            out[i] = (T)g;                                                                                             \
+            if (g > MAX && call_live(c, i)) call_fail(c, i, E_RANGE, WORD " out of range");                            \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void lcm_##S(struct call *c)                                                                                \
+    {                                                                                                                  \
+        T *out = c->out;                                                                                               \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            uint64_t x = magnitude(ARG(c, 0, T, i)), y = magnitude(ARG(c, 1, T, i)), r = 0;                            \
+            bool over = x && y && __builtin_mul_overflow(x / gcd(x, y), y, &r);                                        \
+            out[i] = (T)r;                                                                                             \
+            if ((over || r > MAX) && call_live(c, i)) call_fail(c, i, E_RANGE, WORD " out of range");                  \
+        }                                                                                                              \
     }
 DIVISORS(i32, int32_t, INT32_MAX, "integer")
 DIVISORS(i64, int64_t, INT64_MAX, "bigint")
@@ -213,10 +239,22 @@ static void cut(struct call *c, enum decimal_part how)
         if (unlikely(!ok) && call_live(c, i)) call_fail(c, i, E_RANGE, "numeric field overflow: more than 38 digits");
     }
 }
-static void ceil_dec(struct call *c) { cut(c, DECIMAL_CEIL); }
-static void floor_dec(struct call *c) { cut(c, DECIMAL_FLOOR); }
-static void trunc_dec(struct call *c) { cut(c, DECIMAL_TRUNC); }
-static void round_dec(struct call *c) { cut(c, DECIMAL_ROUND); }
+static void ceil_dec(struct call *c)
+{
+    cut(c, DECIMAL_CEIL);
+}
+static void floor_dec(struct call *c)
+{
+    cut(c, DECIMAL_FLOOR);
+}
+static void trunc_dec(struct call *c)
+{
+    cut(c, DECIMAL_TRUNC);
+}
+static void round_dec(struct call *c)
+{
+    cut(c, DECIMAL_ROUND);
+}
 
 /* A constant number of digits is the result's scale; otherwise the argument's stays. */
 static enum status bind_cut(struct arena *a, struct expr *e, struct err *err)
@@ -227,8 +265,10 @@ static enum status bind_cut(struct arena *a, struct expr *e, struct err *err)
     if (e->nargs > 1) {
         const struct expr *n = e->args[1];
         scale = t.scale;
-        if (n->kind == EXPR_CONST && !n->value.is_null) scale = n->value.i < 0 ? 0 : n->value.i > 38 ? 38 : (int)n->value.i;
-        else if (!t.precision) return e->type = t, ST_OK;
+        if (n->kind == EXPR_CONST && !n->value.is_null)
+            scale = n->value.i < 0 ? 0 : n->value.i > 38 ? 38 : (int)n->value.i;
+        else if (!t.precision)
+            return e->type = t, ST_OK;
     }
     if (whole > DECIMAL_DIGITS) whole = DECIMAL_DIGITS;
     e->type = type_decimal(whole + scale > DECIMAL_DIGITS ? DECIMAL_DIGITS : whole + scale, scale);
@@ -263,7 +303,8 @@ static void div_dec(struct call *c)
         int s = sx > sy ? sx : sy;
         if (!y)
             call_fail(c, i, E_DIV0, "division by zero");
-        else if (decimal_mod(x, sx, y, sy, s, &rest) && decimal_sub(x, sx, rest, s, s, &v) && decimal_div(v, s, y, sy, 0, &v))
+        else if (decimal_mod(x, sx, y, sy, s, &rest) && decimal_sub(x, sx, rest, s, s, &v) &&
+                 decimal_div(v, s, y, sy, 0, &v))
             out[i] = v;
         else
             call_fail(c, i, E_RANGE, "numeric field overflow: more than 38 digits");
@@ -300,9 +341,18 @@ static void width_bucket(struct call *c)
 #define DD T_DOUBLE
 #define NN T_DECIMAL
 #define II T_INT32
-#define F1(NAME, RUN)       {NAME, DD, 1, {DD}, 0, RUN, NULL}
-#define F1_FAILS(NAME, RUN) {NAME, DD, 1, {DD}, FN_FAILS, RUN, NULL}
-#define CUT(NAME, RUN)      {NAME, NN, 1, {NN}, FN_FAILS, RUN, bind_cut}
+#define F1(NAME, RUN)                                                                                                  \
+    {                                                                                                                  \
+        NAME, DD, 1, {DD}, 0, RUN, NULL                                                                                \
+    }
+#define F1_FAILS(NAME, RUN)                                                                                            \
+    {                                                                                                                  \
+        NAME, DD, 1, {DD}, FN_FAILS, RUN, NULL                                                                         \
+    }
+#define CUT(NAME, RUN)                                                                                                 \
+    {                                                                                                                  \
+        NAME, NN, 1, {NN}, FN_FAILS, RUN, bind_cut                                                                     \
+    }
 
 /* clang-format off */
 const struct function func_math[] = {

@@ -7,7 +7,7 @@
 
 #include <pcre2.h>
 
-#define STEPS_MAX 1000000 /* of one match */
+#define STEPS_MAX   1000000 /* of one match */
 #define PATTERN_MAX 8192
 
 struct regex {
@@ -65,12 +65,14 @@ static enum status regex_compile(struct regex *x, const char *p, uint32_t n, uin
     PCRE2_SIZE at;
     regex_forget(x);
     pcre2_compile_context *context = pcre2_compile_context_create(x->memory);
-    x->code = pcre2_compile((PCRE2_SPTR)p, n, options | PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY, &code, &at, context);
+    x->code =
+        pcre2_compile((PCRE2_SPTR)p, n, options | PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY, &code, &at, context);
     pcre2_compile_context_free(context);
     if (!x->code) {
         char text[120];
         pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
-        return err_set(err, E_REGEX, "invalid regular expression: %s at character %zu", text, (size_t)utf8_count(p, (uint32_t)at) + 1);
+        return err_set(err, E_REGEX, "invalid regular expression: %s at character %zu", text,
+                       (size_t)utf8_count(p, (uint32_t)at) + 1);
     }
     pcre2_jit_compile(x->code, PCRE2_JIT_COMPLETE); /* where it cannot, the interpreter serves */
     x->match = pcre2_match_data_create_from_pattern(x->code, x->memory);
@@ -96,8 +98,7 @@ static struct piece piece_of(const struct call *c, int k, uint32_t i)
 /* PostgreSQL's flags. `all`: g, every match. */
 static enum status read_flags(struct piece f, uint32_t *options, bool *all, struct err *err)
 {
-    for (uint32_t i = 0; i < f.n; i++)
-        switch (f.p[i]) {
+    for (uint32_t i = 0; i < f.n; i++) switch (f.p[i]) {
         case 'i': *options |= PCRE2_CASELESS; break;
         case 'c': *options &= ~PCRE2_CASELESS; break;
         case 'g': *all = true; break;
@@ -117,7 +118,8 @@ static enum status read_flags(struct piece f, uint32_t *options, bool *all, stru
 static enum status from_similar(struct piece s, struct piece escape, char *out, uint32_t *n, struct err *err)
 {
     char *p = out;
-    if (s.n > PATTERN_MAX) return err_set(err, E_PROGRAM_LIMIT, "the pattern is too long: at most %d bytes", PATTERN_MAX);
+    if (s.n > PATTERN_MAX)
+        return err_set(err, E_PROGRAM_LIMIT, "the pattern is too long: at most %d bytes", PATTERN_MAX);
     memcpy(p, "^(?:", 4), p += 4;
     for (uint32_t i = 0; i < s.n; i++) {
         if (escape.n && s.n - i > escape.n && !memcmp(s.p + i, escape.p, escape.n)) {
@@ -141,8 +143,8 @@ static enum status from_similar(struct piece s, struct piece escape, char *out, 
 enum { OP_MATCH, OP_SIMILAR, OP_FUNCTION };
 
 /* Makes the row's pattern ready. flags: the argument with flags, or -1. */
-static enum status prepare(struct call *c, uint32_t i, int how, uint32_t options, int flags, bool *all, struct regex **out,
-                           struct err *err)
+static enum status prepare(struct call *c, uint32_t i, int how, uint32_t options, int flags, bool *all,
+                           struct regex **out, struct err *err)
 {
     struct piece p = piece_of(c, 1, i);
     char similar[2 * PATTERN_MAX + 8];
@@ -184,22 +186,22 @@ static enum status bind_regex(struct arena *a, struct expr *e, struct err *err)
 /* ---- functions -------------------------------------------------------------------------------------- */
 
 /* A kernel over live rows with the row's regex ready and its text in s. */
-#define ROWS(NAME, T, HOW, OPTIONS, FLAGS, ...)                                                    \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        T *out = c->out;                                                                           \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            struct err err;                                                                        \
-            struct regex *x;                                                                       \
-            bool all = false, hit = false;                                                         \
-            memset(&out[i], 0, sizeof out[i]);                                                     \
-            if (!call_live(c, i)) continue;                                                        \
-            struct piece s = piece_of(c, 0, i);                                                    \
-            enum status st = prepare(c, i, HOW, PCRE2_DOTALL | (OPTIONS), FLAGS, &all, &x, &err);  \
-            if (!st) st = search(x, s, 0, &hit, &err);                                             \
-            if (!st) __VA_ARGS__                                                                   \
-            if (st) call_fail_err(c, i, &err);                                                     \
-        }                                                                                          \
+#define ROWS(NAME, T, HOW, OPTIONS, FLAGS, ...)                                                                        \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        T *out = c->out;                                                                                               \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            struct err err;                                                                                            \
+            struct regex *x;                                                                                           \
+            bool all = false, hit = false;                                                                             \
+            memset(&out[i], 0, sizeof out[i]);                                                                         \
+            if (!call_live(c, i)) continue;                                                                            \
+            struct piece s = piece_of(c, 0, i);                                                                        \
+            enum status st = prepare(c, i, HOW, PCRE2_DOTALL | (OPTIONS), FLAGS, &all, &x, &err);                      \
+            if (!st) st = search(x, s, 0, &hit, &err);                                                                 \
+            if (!st) __VA_ARGS__                                                                                       \
+            if (st) call_fail_err(c, i, &err);                                                                         \
+        }                                                                                                              \
     }
 
 ROWS(match, uint8_t, OP_MATCH, 0, -1, out[i] = hit;)
@@ -275,7 +277,8 @@ static uint64_t put_replacement(const struct regex *x, struct piece s, struct pi
 }
 
 /* Two passes: the first measures, the second writes. */
-static enum status replace_pass(struct regex *x, struct piece s, struct piece r, bool all, char *to, uint64_t *n, struct err *err)
+static enum status replace_pass(struct regex *x, struct piece s, struct piece r, bool all, char *to, uint64_t *n,
+                                struct err *err)
 {
     uint32_t done = 0, from = 0;
     bool hit = true;
@@ -297,8 +300,8 @@ static enum status replace_pass(struct regex *x, struct piece s, struct piece r,
     return *n > 64u << 20 ? err_set(err, E_TOO_LONG, "the result is too long") : ST_OK;
 }
 
-static enum status replace_row(struct call *c, struct regex *x, struct piece s, struct piece r, bool all, struct str *out,
-                               struct err *err)
+static enum status replace_row(struct call *c, struct regex *x, struct piece s, struct piece r, bool all,
+                               struct str *out, struct err *err)
 {
     uint64_t n;
     TRY(replace_pass(x, s, r, all, NULL, &n, err));
@@ -315,7 +318,10 @@ ROWS(regexp_replace, struct str, OP_FUNCTION, 0, 3, {
 })
 
 #define TT T_VARCHAR
-#define REGEX(NAME, RET, N, RUN, ...) {NAME, RET, N, {TT, TT, __VA_ARGS__}, FN_FAILS | FN_COSTLY | FN_KEEPS, RUN, bind_regex}
+#define REGEX(NAME, RET, N, RUN, ...)                                                                                  \
+    {                                                                                                                  \
+        NAME, RET, N, {TT, TT, __VA_ARGS__}, FN_FAILS | FN_COSTLY | FN_KEEPS, RUN, bind_regex                          \
+    }
 
 /* clang-format off */
 const struct function func_regex[] = {

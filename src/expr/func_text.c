@@ -19,7 +19,10 @@ static struct part text_arg(const struct call *c, int k, uint32_t i)
     return (struct part){str_ptr(s), s->n};
 }
 
-static int32_t int_arg(const struct call *c, int k, uint32_t i) { return ARG(c, k, int32_t, i); }
+static int32_t int_arg(const struct call *c, int k, uint32_t i)
+{
+    return ARG(c, k, int32_t, i);
+}
 
 /* A result of known length: bytes to write, then `seal`. Short ones need no memory of their own. */
 struct result {
@@ -32,7 +35,10 @@ static char *begin(struct call *c, struct result *r, uint64_t n)
     return r->p = n > STR_INLINE ? call_text(c, n) : r->few;
 }
 
-static struct str seal(const struct result *r, uint32_t n) { return str_view(r->p, n); }
+static struct str seal(const struct result *r, uint32_t n)
+{
+    return str_view(r->p, n);
+}
 
 static bool too_long(struct call *c, uint32_t i, uint64_t n)
 {
@@ -42,29 +48,32 @@ static bool too_long(struct call *c, uint32_t i, uint64_t n)
 }
 
 /* A piece of an argument shares its bytes. */
-static struct str slice(const struct part *s, uint32_t from, uint32_t to) { return str_view(s->p + from, to - from); }
+static struct str slice(const struct part *s, uint32_t from, uint32_t to)
+{
+    return str_view(s->p + from, to - from);
+}
 
 /* A kernel whose BODY gives the text of row i. */
-#define TEXT(NAME, ...)                                                                            \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        struct str *out = c->out;                                                                  \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            out[i] = (struct str){0};                                                              \
-            if (!call_live(c, i)) continue;                                                        \
-            __VA_ARGS__                                                                            \
-        }                                                                                          \
+#define TEXT(NAME, ...)                                                                                                \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        struct str *out = c->out;                                                                                      \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            out[i] = (struct str){0};                                                                                  \
+            if (!call_live(c, i)) continue;                                                                            \
+            __VA_ARGS__                                                                                                \
+        }                                                                                                              \
     }
-#define NUMBER(NAME, T, VALUE)                                                                     \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        T *out = c->out;                                                                           \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            out[i] = 0;                                                                            \
-            if (!call_live(c, i)) continue;                                                        \
-            struct part s = text_arg(c, 0, i);                                                     \
-            out[i] = (T)(VALUE);                                                                   \
-        }                                                                                          \
+#define NUMBER(NAME, T, VALUE)                                                                                         \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        T *out = c->out;                                                                                               \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            out[i] = 0;                                                                                                \
+            if (!call_live(c, i)) continue;                                                                            \
+            struct part s = text_arg(c, 0, i);                                                                         \
+            out[i] = (T)(VALUE);                                                                                       \
+        }                                                                                                              \
     }
 
 /* ---- measures -------------------------------------------------------------------------------------- */
@@ -97,8 +106,14 @@ NUMBER(ascii, int32_t, first_code(s))
 NUMBER(strpos, int32_t, position_in(s, text_arg(c, 1, i)))
 NUMBER(position, int32_t, position_in(text_arg(c, 1, i), s))
 
-static bool starts(struct part s, struct part t) { return t.n <= s.n && !memcmp(s.p, t.p, t.n); }
-static bool ends(struct part s, struct part t) { return t.n <= s.n && !memcmp(s.p + s.n - t.n, t.p, t.n); }
+static bool starts(struct part s, struct part t)
+{
+    return t.n <= s.n && !memcmp(s.p, t.p, t.n);
+}
+static bool ends(struct part s, struct part t)
+{
+    return t.n <= s.n && !memcmp(s.p + s.n - t.n, t.p, t.n);
+}
 NUMBER(starts_with, uint8_t, starts(s, text_arg(c, 1, i)))
 NUMBER(ends_with, uint8_t, ends(s, text_arg(c, 1, i)))
 
@@ -122,9 +137,14 @@ static uint32_t change_case(struct part s, int how, char *to)
         bool up = how == UPPER || (how == INITCAP && !inside);
         inside = is_alnum(code);
         if (code < 128)
-            *to++ = (char)(up ? (code >= 'a' && code <= 'z' ? code - 32 : code) : code >= 'A' && code <= 'Z' ? code + 32 : code);
+            *to++ = (char)(up                           ? (code >= 'a' && code <= 'z' ? code - 32 : code)
+                           : code >= 'A' && code <= 'Z' ? code + 32
+                                                        : code);
         else
-            to += utf8_encode(up && code != 0xdf ? utf8proc_toupper(code) : up ? code : utf8proc_tolower(code), to); /* ß has no capital */
+            to += utf8_encode(up && code != 0xdf ? utf8proc_toupper(code)
+                              : up               ? code
+                                                 : utf8proc_tolower(code),
+                              to); /* ß has no capital */
     }
     return (uint32_t)(to - from);
 }

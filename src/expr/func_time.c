@@ -10,23 +10,29 @@
 #include <strings.h>
 
 static struct env *clock_of;
-void expr_env_set(struct env *env) { clock_of = env; }
-struct env *clock_env(void) { return clock_of ? clock_of : env_real(); }
+void expr_env_set(struct env *env)
+{
+    clock_of = env;
+}
+struct env *clock_env(void)
+{
+    return clock_of ? clock_of : env_real();
+}
 
 #define RANGE_ERROR E_DATETIME_RANGE, "date/time field value out of range"
 
 /* A kernel that sets out[i] of live rows; `ok` says whether it could. */
-#define ROWS(NAME, T, ...)                                                                         \
-    static void NAME(struct call *c)                                                               \
-    {                                                                                              \
-        T *out = c->out;                                                                           \
-        for (uint32_t i = 0; i < c->n; i++) {                                                      \
-            memset(&out[i], 0, sizeof out[i]);                                                     \
-            if (!call_live(c, i)) continue;                                                        \
-            bool ok = true;                                                                        \
-            __VA_ARGS__                                                                            \
-            if (unlikely(!ok)) call_fail(c, i, RANGE_ERROR);                                       \
-        }                                                                                          \
+#define ROWS(NAME, T, ...)                                                                                             \
+    static void NAME(struct call *c)                                                                                   \
+    {                                                                                                                  \
+        T *out = c->out;                                                                                               \
+        for (uint32_t i = 0; i < c->n; i++) {                                                                          \
+            memset(&out[i], 0, sizeof out[i]);                                                                         \
+            if (!call_live(c, i)) continue;                                                                            \
+            bool ok = true;                                                                                            \
+            __VA_ARGS__                                                                                                \
+            if (unlikely(!ok)) call_fail(c, i, RANGE_ERROR);                                                           \
+        }                                                                                                              \
     }
 
 /* ---- arithmetic --------------------------------------------------------------------------------------- */
@@ -158,9 +164,18 @@ static void add_millis(struct call *c, int of, int sign)
             call_fail(c, i, E_RANGE, "bigint out of range");
     }
 }
-static void millis_plus(struct call *c) { add_millis(c, 0, 1); }
-static void millis_minus(struct call *c) { add_millis(c, 0, -1); }
-static void interval_plus_millis(struct call *c) { add_millis(c, 1, 1); }
+static void millis_plus(struct call *c)
+{
+    add_millis(c, 0, 1);
+}
+static void millis_minus(struct call *c)
+{
+    add_millis(c, 0, -1);
+}
+static void interval_plus_millis(struct call *c)
+{
+    add_millis(c, 1, 1);
+}
 
 /* ---- fields -------------------------------------------------------------------------------------------- */
 
@@ -170,35 +185,50 @@ enum { FIELD_DOW = 32, FIELD_ISODOW, FIELD_DOY, FIELD_ISOYEAR, FIELD_EPOCH, FIEL
 static const struct {
     const char *word;
     int field;
-} field_words[] = {{"dow", FIELD_DOW},     {"isodow", FIELD_ISODOW}, {"doy", FIELD_DOY},
-                   {"isoyear", FIELD_ISOYEAR}, {"epoch", FIELD_EPOCH},   {"julian", FIELD_JULIAN},
+} field_words[] = {{"dow", FIELD_DOW},         {"isodow", FIELD_ISODOW},      {"doy", FIELD_DOY},
+                   {"isoyear", FIELD_ISOYEAR}, {"epoch", FIELD_EPOCH},        {"julian", FIELD_JULIAN},
                    {"timezone", FIELD_ZONE},   {"timezone_hour", FIELD_ZONE}, {"timezone_minute", FIELD_ZONE}};
 
 static int field_of(const struct str *s)
 {
     const char *p = str_ptr(s);
     for (size_t i = 0; i < countof(field_words); i++)
-        if (strlen(field_words[i].word) == s->n && !strncasecmp(field_words[i].word, p, s->n)) return field_words[i].field;
+        if (strlen(field_words[i].word) == s->n && !strncasecmp(field_words[i].word, p, s->n))
+            return field_words[i].field;
     return (int)datetime_unit(p, s->n);
 }
 
-static int64_t era_year(int64_t y) { return y > 0 ? y : y - 1; }
-static int64_t ceil_div(int64_t y, int64_t n) { return y > 0 ? (y + n - 1) / n : -((n - y) / n); }
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+static int64_t era_year(int64_t y)
+{
+    return y > 0 ? y : y - 1;
+}
+static int64_t ceil_div(int64_t y, int64_t n)
+{
+    return y > 0 ? (y + n - 1) / n : -((n - y) / n);
+}
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
 
 /* Fields of a moment, in units of 10^-scale of the field. False: the type has none such. */
 static bool moment_field(int field, int64_t us, int128 *out)
 {
-    struct moment m;
-    moment_of_us(us, &m);
-    int64_t days = floor_div(us, US_DAY), year;
+    int64_t days = floor_div(us, US_DAY), clock = us - days * US_DAY, year;
     int week;
+    switch (field) { /* what needs no calendar */
+    case UNIT_MICROSECOND:
+    case UNIT_MILLISECOND:
+    case UNIT_SECOND: return *out = clock % US_MINUTE, true;
+    case UNIT_MINUTE: return *out = clock / US_MINUTE % 60, true;
+    case UNIT_HOUR: return *out = clock / US_HOUR, true;
+    case FIELD_EPOCH: return *out = us, true;
+    case FIELD_DOW: return *out = datetime_weekday(days), true;
+    default: break;
+    }
+    struct moment m;
+    moment_of_days(days, &m);
     switch (field) {
-    case UNIT_MICROSECOND: *out = m.second * US_SECOND + m.us; break;
-    case UNIT_MILLISECOND: *out = m.second * US_SECOND + m.us; break;
-    case UNIT_SECOND: *out = m.second * US_SECOND + m.us; break;
-    case UNIT_MINUTE: *out = m.minute; break;
-    case UNIT_HOUR: *out = m.hour; break;
     case UNIT_DAY: *out = m.day; break;
     case UNIT_MONTH: *out = m.month; break;
     case UNIT_QUARTER: *out = (m.month - 1) / 3 + 1; break;
@@ -208,11 +238,9 @@ static bool moment_field(int field, int64_t us, int128 *out)
     case UNIT_MILLENNIUM: *out = ceil_div(m.year, 1000); break;
     case UNIT_WEEK: datetime_iso_week(days, &year, &week), *out = week; break;
     case FIELD_ISOYEAR: datetime_iso_week(days, &year, &week), *out = era_year(year); break;
-    case FIELD_DOW: *out = datetime_weekday(days); break;
     case FIELD_ISODOW: *out = (datetime_weekday(days) + 6) % 7 + 1; break;
     case FIELD_DOY: *out = days - days_of_civil(m.year, 1, 1) + 1; break;
-    case FIELD_EPOCH: *out = us; break;
-    case FIELD_JULIAN: *out = (int128)(days + 2440588) * US_DAY + (us - days * US_DAY); break; /* microdays are the caller's */
+    case FIELD_JULIAN: *out = (int128)(days + 2440588) * US_DAY + clock; break; /* microdays are the caller's */
     case FIELD_ZONE: *out = 0; break;
     default: return false;
     }
@@ -287,8 +315,8 @@ static void no_field(struct call *c, uint32_t i)
 {
     const struct str *s = &ARG(c, 0, struct str, i);
     char name[64];
-    call_fail(c, i, field_of(s) ? E_UNSUPPORTED : E_ARGUMENT, "unit \"%.*s\" is not known for type %s", s->n > 40 ? 40 : (int)s->n, str_ptr(s),
-              type_name(c->e->args[1]->type, name));
+    call_fail(c, i, field_of(s) ? E_UNSUPPORTED : E_ARGUMENT, "unit \"%.*s\" is not known for type %s",
+              s->n > 40 ? 40 : (int)s->n, str_ptr(s), type_name(c->e->args[1]->type, name));
 }
 
 /* The value as a DECIMAL of scale `to`. */
@@ -355,8 +383,8 @@ static enum status bind_extract(struct arena *a, struct expr *e, struct err *err
 
 /* ---- date_trunc ---------------------------------------------------------------------------------------- */
 
-static const int64_t unit_us[] = {[UNIT_MICROSECOND] = 1, [UNIT_MILLISECOND] = 1000, [UNIT_SECOND] = US_SECOND,
-                                  [UNIT_MINUTE] = US_MINUTE, [UNIT_HOUR] = US_HOUR, [UNIT_DAY] = US_DAY};
+static const int64_t unit_us[] = {[UNIT_MICROSECOND] = 1,    [UNIT_MILLISECOND] = 1000, [UNIT_SECOND] = US_SECOND,
+                                  [UNIT_MINUTE] = US_MINUTE, [UNIT_HOUR] = US_HOUR,     [UNIT_DAY] = US_DAY};
 
 /* The first year of the decade, century or millennium; those of AD 1 begin in year 1. */
 static int64_t year_of_unit(int unit, int64_t y)
@@ -385,14 +413,17 @@ static bool trunc_moment(int unit, int64_t us, int64_t *out)
 
 static struct interval trunc_interval(int unit, struct interval v)
 {
-    static const int months[] = {[UNIT_MONTH] = 1,   [UNIT_QUARTER] = 3,    [UNIT_YEAR] = 12,
+    static const int months[] = {[UNIT_MONTH] = 1,    [UNIT_QUARTER] = 3,    [UNIT_YEAR] = 12,
                                  [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
     if (unit < UNIT_DAY) return (struct interval){v.months, v.days, v.us - v.us % unit_us[unit]};
     if (unit == UNIT_DAY) return (struct interval){v.months, v.days, 0};
     return (struct interval){v.months - v.months % months[unit], 0, 0};
 }
 
-static bool is_unit(int unit) { return unit > UNIT_NONE && unit <= UNIT_MILLENNIUM; }
+static bool is_unit(int unit)
+{
+    return unit > UNIT_NONE && unit <= UNIT_MILLENNIUM;
+}
 
 /* A constant unit of fixed length: a loop without calls. */
 static bool trunc_fixed(struct call *c)
@@ -464,7 +495,8 @@ static void date_bin(struct call *c)
         struct interval v = INTERVAL(0);
         int64_t span = (int64_t)v.days * US_DAY + v.us, diff;
         if (v.months || span <= 0)
-            call_fail(c, i, E_ARGUMENT, v.months ? "strides of months or years are not supported" : "stride must be greater than zero");
+            call_fail(c, i, E_ARGUMENT,
+                      v.months ? "strides of months or years are not supported" : "stride must be greater than zero");
         else if (__builtin_sub_overflow(TIME(1), TIME(2), &diff))
             call_fail(c, i, RANGE_ERROR);
         else
@@ -509,7 +541,8 @@ ROWS(to_timestamp, int64_t, {
     ok = us >= (double)(DATE_MIN * US_DAY) && us < 0x1p63;
     if (ok) out[i] = (int64_t)rint((ARG(c, 0, double, i) - 946684800.0) * 1e6) + 946684800000000ll;
 })
-#define EPOCH(NAME, FACTOR) ROWS(NAME, int64_t, ok = !__builtin_mul_overflow(TIME(0), FACTOR, &out[i]) && datetime_in_range(out[i]);)
+#define EPOCH(NAME, FACTOR)                                                                                            \
+    ROWS(NAME, int64_t, ok = !__builtin_mul_overflow(TIME(0), FACTOR, &out[i]) && datetime_in_range(out[i]);)
 EPOCH(from_seconds, US_SECOND)
 EPOCH(from_millis, 1000ll)
 EPOCH(from_micros, 1ll)
@@ -533,12 +566,18 @@ ROWS(justify_hours, struct interval, ok = justify(INTERVAL(0), true, false, &out
 ROWS(justify_days, struct interval, ok = justify(INTERVAL(0), false, true, &out[i]);)
 ROWS(justify_interval, struct interval, ok = justify(INTERVAL(0), true, true, &out[i]);)
 
-static void isfinite_(struct call *c) { memset(c->out, 1, c->n); }
+static void isfinite_(struct call *c)
+{
+    memset(c->out, 1, c->n);
+}
 
 /* ---- zones ---------------------------------------------------------------------------------------------- */
 
 /* A bare offset counts west as positive, which is POSIX's way and so PostgreSQL's. */
-static bool bare_offset(const struct str *s) { return s->n && (*str_ptr(s) == '+' || *str_ptr(s) == '-'); }
+static bool bare_offset(const struct str *s)
+{
+    return s->n && (*str_ptr(s) == '+' || *str_ptr(s) == '-');
+}
 
 /* timezone(zone, timestamp): the moment when clocks there show it; and back. */
 static void at_zone(struct call *c, int sign)
@@ -555,8 +594,14 @@ static void at_zone(struct call *c, int sign)
             call_fail(c, i, RANGE_ERROR);
     }
 }
-static void zone_to_utc(struct call *c) { at_zone(c, -1); }
-static void utc_to_zone(struct call *c) { at_zone(c, 1); }
+static void zone_to_utc(struct call *c)
+{
+    at_zone(c, -1);
+}
+static void utc_to_zone(struct call *c)
+{
+    at_zone(c, 1);
+}
 
 /* ---- the clock ------------------------------------------------------------------------------------------- */
 
@@ -595,9 +640,18 @@ static void current_time(struct call *c)
 #define LL T_INT64
 #define DD T_DOUBLE
 #define TT T_VARCHAR
-#define OP(NAME, RET, A, B, RUN) {NAME, RET, 2, {A, B}, FN_FAILS, RUN, NULL}
-#define FIELDS(NAME, RET, A, RUN, BIND) {NAME, RET, 2, {TT, A}, FN_FAILS, RUN, BIND}
-#define CLOCK(NAME, RET, RUN) {NAME, RET, 0, {0}, FN_VOLATILE, RUN, NULL}
+#define OP(NAME, RET, A, B, RUN)                                                                                       \
+    {                                                                                                                  \
+        NAME, RET, 2, {A, B}, FN_FAILS, RUN, NULL                                                                      \
+    }
+#define FIELDS(NAME, RET, A, RUN, BIND)                                                                                \
+    {                                                                                                                  \
+        NAME, RET, 2, {TT, A}, FN_FAILS, RUN, BIND                                                                     \
+    }
+#define CLOCK(NAME, RET, RUN)                                                                                          \
+    {                                                                                                                  \
+        NAME, RET, 0, {0}, FN_VOLATILE, RUN, NULL                                                                      \
+    }
 
 /* clang-format off */
 const struct function func_time[] = {

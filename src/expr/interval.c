@@ -6,33 +6,80 @@
 #include <limits.h>
 #include <math.h>
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 static const struct {
     const char *word;
     enum unit unit;
 } words[] = {
-    {"us", UNIT_MICROSECOND},     {"usec", UNIT_MICROSECOND},    {"usecs", UNIT_MICROSECOND},
-    {"microsecond", UNIT_MICROSECOND}, {"microseconds", UNIT_MICROSECOND}, {"microsecon", UNIT_MICROSECOND},
-    {"ms", UNIT_MILLISECOND},     {"msec", UNIT_MILLISECOND},    {"msecs", UNIT_MILLISECOND},
-    {"millisecond", UNIT_MILLISECOND}, {"milliseconds", UNIT_MILLISECOND}, {"millisecon", UNIT_MILLISECOND},
-    {"s", UNIT_SECOND},           {"sec", UNIT_SECOND},          {"secs", UNIT_SECOND},
-    {"second", UNIT_SECOND},      {"seconds", UNIT_SECOND},      {"m", UNIT_MINUTE},
-    {"min", UNIT_MINUTE},         {"mins", UNIT_MINUTE},         {"minute", UNIT_MINUTE},
-    {"minutes", UNIT_MINUTE},     {"h", UNIT_HOUR},              {"hr", UNIT_HOUR},
-    {"hrs", UNIT_HOUR},           {"hour", UNIT_HOUR},           {"hours", UNIT_HOUR},
-    {"d", UNIT_DAY},              {"day", UNIT_DAY},             {"days", UNIT_DAY},
-    {"w", UNIT_WEEK},             {"week", UNIT_WEEK},           {"weeks", UNIT_WEEK},
-    {"mon", UNIT_MONTH},          {"mons", UNIT_MONTH},          {"month", UNIT_MONTH},
-    {"months", UNIT_MONTH},       {"qtr", UNIT_QUARTER},         {"quarter", UNIT_QUARTER},
-    {"quarters", UNIT_QUARTER},   {"y", UNIT_YEAR},              {"yr", UNIT_YEAR},
-    {"yrs", UNIT_YEAR},           {"year", UNIT_YEAR},           {"years", UNIT_YEAR},
-    {"dec", UNIT_DECADE},         {"decs", UNIT_DECADE},         {"decade", UNIT_DECADE},
-    {"decades", UNIT_DECADE},     {"c", UNIT_CENTURY},           {"cent", UNIT_CENTURY},
-    {"century", UNIT_CENTURY},    {"centuries", UNIT_CENTURY},   {"mil", UNIT_MILLENNIUM},
-    {"mils", UNIT_MILLENNIUM},    {"millennium", UNIT_MILLENNIUM}, {"millennia", UNIT_MILLENNIUM},
+    {"us", UNIT_MICROSECOND},
+    {"usec", UNIT_MICROSECOND},
+    {"usecs", UNIT_MICROSECOND},
+    {"microsecond", UNIT_MICROSECOND},
+    {"microseconds", UNIT_MICROSECOND},
+    {"microsecon", UNIT_MICROSECOND},
+    {"ms", UNIT_MILLISECOND},
+    {"msec", UNIT_MILLISECOND},
+    {"msecs", UNIT_MILLISECOND},
+    {"millisecond", UNIT_MILLISECOND},
+    {"milliseconds", UNIT_MILLISECOND},
+    {"millisecon", UNIT_MILLISECOND},
+    {"s", UNIT_SECOND},
+    {"sec", UNIT_SECOND},
+    {"secs", UNIT_SECOND},
+    {"second", UNIT_SECOND},
+    {"seconds", UNIT_SECOND},
+    {"m", UNIT_MINUTE},
+    {"min", UNIT_MINUTE},
+    {"mins", UNIT_MINUTE},
+    {"minute", UNIT_MINUTE},
+    {"minutes", UNIT_MINUTE},
+    {"h", UNIT_HOUR},
+    {"hr", UNIT_HOUR},
+    {"hrs", UNIT_HOUR},
+    {"hour", UNIT_HOUR},
+    {"hours", UNIT_HOUR},
+    {"d", UNIT_DAY},
+    {"day", UNIT_DAY},
+    {"days", UNIT_DAY},
+    {"w", UNIT_WEEK},
+    {"week", UNIT_WEEK},
+    {"weeks", UNIT_WEEK},
+    {"mon", UNIT_MONTH},
+    {"mons", UNIT_MONTH},
+    {"month", UNIT_MONTH},
+    {"months", UNIT_MONTH},
+    {"qtr", UNIT_QUARTER},
+    {"quarter", UNIT_QUARTER},
+    {"quarters", UNIT_QUARTER},
+    {"y", UNIT_YEAR},
+    {"yr", UNIT_YEAR},
+    {"yrs", UNIT_YEAR},
+    {"year", UNIT_YEAR},
+    {"years", UNIT_YEAR},
+    {"dec", UNIT_DECADE},
+    {"decs", UNIT_DECADE},
+    {"decade", UNIT_DECADE},
+    {"decades", UNIT_DECADE},
+    {"c", UNIT_CENTURY},
+    {"cent", UNIT_CENTURY},
+    {"century", UNIT_CENTURY},
+    {"centuries", UNIT_CENTURY},
+    {"mil", UNIT_MILLENNIUM},
+    {"mils", UNIT_MILLENNIUM},
+    {"millennium", UNIT_MILLENNIUM},
+    {"millennia", UNIT_MILLENNIUM},
 };
 
 enum unit datetime_unit(const char *p, size_t n)
@@ -64,7 +111,8 @@ static void add_days(struct sum *s, long double days)
 /* whole and fraction have the same sign. */
 static void add_unit(struct sum *s, enum unit unit, long double whole, long double fraction)
 {
-    static const int months[] = {[UNIT_YEAR] = 12, [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
+    static const int months[] = {
+        [UNIT_YEAR] = 12, [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
     switch (unit) {
     case UNIT_MICROSECOND: s->us += whole + rintl(fraction); break;
     case UNIT_MILLISECOND: s->us += whole * 1e3L + rintl(fraction * 1e3L); break;
@@ -82,7 +130,9 @@ static void add_unit(struct sum *s, enum unit unit, long double whole, long doub
 
 static enum status settle(const struct sum *s, struct interval *out)
 {
-    if (fabsl(s->months) > INT32_MAX || fabsl(s->days) > INT32_MAX || fabsl(s->us) >= 0x1p63L) return E_DATETIME_RANGE;
+    bool fits = s->months >= INT32_MIN && s->months <= INT32_MAX && s->days >= INT32_MIN && s->days <= INT32_MAX &&
+                s->us >= -0x1p63L && s->us < 0x1p63L;
+    if (!fits) return E_INTERVAL_RANGE;
     *out = (struct interval){(int32_t)s->months, (int32_t)s->days, (int64_t)s->us};
     return ST_OK;
 }
@@ -92,10 +142,10 @@ static enum status settle(const struct sum *s, struct interval *out)
 struct scan {
     const char *p, *end;
     struct sum sum;
-    enum unit bare;  /* what a number without a unit means */
-    bool min_sec;    /* "1:02" is minutes and seconds */
+    enum unit bare; /* what a number without a unit means */
+    bool min_sec;   /* "1:02" is minutes and seconds */
     bool some;
-    uint32_t seen;   /* a bit per unit: none comes twice */
+    uint32_t seen; /* a bit per unit: none comes twice */
 };
 
 static bool note(struct scan *s, uint32_t units)
@@ -105,7 +155,10 @@ static bool note(struct scan *s, uint32_t units)
     return true;
 }
 
-static bool at(const struct scan *s, char c) { return s->p < s->end && *s->p == c; }
+static bool at(const struct scan *s, char c)
+{
+    return s->p < s->end && *s->p == c;
+}
 
 /* Digits with a point: whole and fraction apart. */
 static bool read_number(struct scan *s, long double *whole, long double *fraction)
@@ -135,7 +188,7 @@ static enum status read_clock(struct scan *s, long double first, long double sig
     }
     long double h = first;
     if (!three && (s->min_sec || f != 0)) us = f, sec = m, m = first, h = 0;
-    if (m >= 60 || sec >= 61) return E_DATETIME_RANGE;
+    if (m >= 60 || sec >= 61) return E_INTERVAL_RANGE;
     s->sum.us += sign * (h * (long double)US_HOUR + m * (long double)US_MINUTE + sec * 1e6L + rintl(us * 1e6L));
     return ST_OK;
 }
@@ -151,11 +204,13 @@ static enum unit bare_unit(const struct scan *s)
     const char *p = s->p, *from;
     if (p == s->end || is_letter(*p)) return s->bare;
     if (*p == '+' || *p == '-') p++;
-    for (from = p; p < s->end && is_digit(*p); p++) {}
+    for (from = p; p < s->end && is_digit(*p); p++) {
+    }
     if (p == from) return UNIT_NONE;
     if (p < s->end && *p == ':') return UNIT_DAY;
     while (p < s->end && is_blank(*p)) p++;
-    for (from = p; p < s->end && is_letter(*p); p++) {}
+    for (from = p; p < s->end && is_letter(*p); p++) {
+    }
     enum unit next = p == from && p == s->end ? s->bare : datetime_unit(from, (size_t)(p - from));
     return next == UNIT_HOUR ? UNIT_DAY : UNIT_NONE;
 }
@@ -178,7 +233,7 @@ static enum status read_field(struct scan *s)
         long double months, rest;
         s->p++;
         if (!read_number(s, &months, &rest) || fraction != 0 || rest != 0) return E_DATETIME;
-        if (months >= 12) return E_DATETIME_RANGE;
+        if (months >= 12) return E_INTERVAL_RANGE;
         if (!note(s, 1u << UNIT_YEAR | 1u << UNIT_MONTH)) return E_DATETIME;
         s->sum.months += sign * (whole * 12 + months);
         return ST_OK;
@@ -272,7 +327,8 @@ static enum unit last_unit(const char *unit, enum unit *first)
     enum unit last = *first = datetime_unit(unit, n);
     for (const char *p = unit + n; *p; p++)
         if (is_letter(*p)) {
-            for (n = 0; is_letter(p[n]); n++) {}
+            for (n = 0; is_letter(p[n]); n++) {
+            }
             if (!(n == 2 && (p[0] | 32) == 't')) last = datetime_unit(p, n);
             p += n - 1;
         }
@@ -387,7 +443,10 @@ bool interval_negate(struct interval a, struct interval *out)
 }
 
 /* Rounded where a fraction of a microsecond is binary noise. */
-static double tidy(double x) { return rint(x * 1e6) / 1e6; }
+static double tidy(double x)
+{
+    return rint(x * 1e6) / 1e6;
+}
 
 /* Whole months and days stay; their fractions fall through months of 30 days into days, and through days into
  * time. */

@@ -25,7 +25,10 @@ static bool take(struct scan *s, char c)
     return true;
 }
 
-static bool is_hex(char c) { return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f'); }
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f');
+}
 
 static bool take_string(struct scan *s)
 {

@@ -68,7 +68,7 @@ void logic_join(bool is_and, uint8_t *acc, uint64_t **acc_valid, uint64_t *room,
     *acc_valid = room;
 }
 
-static void not(struct call *c)
+static void not(struct call * c)
 {
     uint8_t *restrict out = c->out;
     EACH1(c, uint8_t, out[i] = x ^ 1;);
@@ -103,10 +103,22 @@ static void test(struct call *c, uint8_t value, uint8_t hit)
     for (uint32_t i = 0; i < c->n; i++) out[i] = !vec_null(x, i) && ARG(c, 0, uint8_t, i) == value ? hit : !hit;
 }
 
-static void is_true(struct call *c) { test(c, 1, 1); }
-static void is_not_true(struct call *c) { test(c, 1, 0); }
-static void is_false(struct call *c) { test(c, 0, 1); }
-static void is_not_false(struct call *c) { test(c, 0, 0); }
+static void is_true(struct call *c)
+{
+    test(c, 1, 1);
+}
+static void is_not_true(struct call *c)
+{
+    test(c, 1, 0);
+}
+static void is_false(struct call *c)
+{
+    test(c, 0, 1);
+}
+static void is_not_false(struct call *c)
+{
+    test(c, 0, 0);
+}
 
 static void nullif(struct call *c)
 {

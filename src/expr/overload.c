@@ -6,12 +6,13 @@
 
 #include <stdio.h>
 
-static const struct function *const tables[] = {func_arith, func_compare, func_math, func_text, func_like, func_regex, func_time, func_format};
+static const struct function *const tables[] = {func_arith, func_compare, func_math, func_text,
+                                                func_like,  func_regex,   func_time, func_format};
 
 static const struct function *next_named(const char *name, size_t *table, size_t *at)
 {
     for (; *table < countof(tables); ++*table, *at = 0)
-        for (const struct function *f; (f = &tables[*table][*at])->name; ) {
+        for (const struct function *f; (f = &tables[*table][*at])->name;) {
             ++*at;
             if (!name || !strcmp(f->name, name)) return f;
         }
@@ -33,7 +34,10 @@ bool overload_exists(const char *name)
     return next_named(name, &table, &at) != NULL;
 }
 
-static uint8_t wanted(const struct function *f, int k) { return f->args[k < f->nargs || !f->nargs ? k : f->nargs - 1]; }
+static uint8_t wanted(const struct function *f, int k)
+{
+    return f->args[k < f->nargs || !f->nargs ? k : f->nargs - 1];
+}
 
 static bool takes(const struct function *f, int nargs)
 {
@@ -164,7 +168,10 @@ static void keep_same_type(struct choice *c)
 
 /* ---- finding --------------------------------------------------------------------------------------- */
 
-static bool is_operator(const char *name) { return !((*name >= 'a' && *name <= 'z') || *name == '_'); }
+static bool is_operator(const char *name)
+{
+    return !((*name >= 'a' && *name <= 'z') || *name == '_');
+}
 
 static void describe(const struct choice *c, const char *name, struct expr **args, struct text *t)
 {
@@ -200,7 +207,8 @@ static void no_match(const struct choice *c, const char *name, struct expr **arg
     struct text t = {.max = 400}, u = {.max = 230};
     describe(c, name, args, &t);
     if (c->n) {
-        err_at(err, E_NOT_UNIQUE, pos, "%s is not unique: %s", is_operator(name) ? "operator" : "function", text_cstr(&t));
+        err_at(err, E_NOT_UNIQUE, pos, "%s is not unique: %s", is_operator(name) ? "operator" : "function",
+               text_cstr(&t));
         err_hint(err, "add explicit casts");
     } else if (is_operator(name)) {
         err_at(err, E_FUNCTION, pos, "operator does not exist: %s", text_cstr(&t));

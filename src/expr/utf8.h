@@ -6,7 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static inline bool utf8_starts(char c) { return (signed char)c > -65; } /* not a continuation byte */
+static inline bool utf8_starts(char c)
+{
+    return (signed char)c > -65;
+} /* not a continuation byte */
 
 static inline uint32_t utf8_count(const char *p, uint32_t n)
 {

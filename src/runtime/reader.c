@@ -88,6 +88,7 @@ struct reader {
     struct bell room;
     struct push_wait *queue; /* callers in the order they came */
     bool pushed_end;
+    _Atomic int holds; /* pushes under way */
 };
 
 static void add(_Atomic uint64_t *c, uint64_t n)
@@ -931,6 +932,10 @@ void reader_stop(struct reader *r)
         if (r->class && !atomic_load(&r->parts[i].task.done)) r->class->cancel(r->parts[i].source);
     wake_all(r);
 }
+
+void reader_hold(struct reader *r) { atomic_fetch_add(&r->holds, 1); }
+void reader_release(struct reader *r) { atomic_fetch_sub(&r->holds, 1); }
+bool reader_held(struct reader *r) { return atomic_load(&r->holds) > 0; }
 
 bool reader_done(struct reader *r)
 {

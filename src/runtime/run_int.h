@@ -257,6 +257,9 @@ bool reader_pushed(struct reader *r);
 enum status reader_start(struct reader *r, struct err *err);
 void reader_stop(struct reader *r); /* no more rows: END(CUT) */
 bool reader_done(struct reader *r);
+void reader_hold(struct reader *r);    /* a push is under way: it is not freed before reader_release */
+void reader_release(struct reader *r);
+bool reader_held(struct reader *r);
 /* Puts a barrier into every part as soon as each stands between two decoded batches; each part answers the epoch. */
 void reader_barrier(struct reader *r, uint64_t epoch, int kind);
 /* After a HOLD barrier: goes on; seek: from the positions kept at it. */

@@ -256,6 +256,13 @@ static bool has_sink(struct runtime *rt, struct component *c)
     return false;
 }
 
+static bool has_push(struct runtime *rt, struct component *c)
+{
+    for (struct run_reader *r = rt->readers; r; r = r->next)
+        if (in_component(r->scan->component, c) && reader_held(r->reader)) return true;
+    return false;
+}
+
 #define REMOVE_IF(list, type, x, cond, free_it)                                                    \
     for (type **at_ = &(list); *at_;) {                                                            \
         type *x = *at_;                                                                            \
@@ -316,7 +323,8 @@ static void free_gone(struct runtime *rt)
 {
     REMOVE_IF(rt->subs, struct run_sub, s, sub_closed(s->sub) && sub_node(s->sub)->gone && node_ended(sub_node(s->sub)),
               free_sub(rt, s))
-    REMOVE_IF(rt->readers, struct run_reader, r, r->scan->gone && reader_done(r->reader) && node_ended(r->scan),
+    REMOVE_IF(rt->readers, struct run_reader, r,
+              r->scan->gone && reader_done(r->reader) && !reader_held(r->reader) && node_ended(r->scan),
               (r->scan->reader = NULL, free_reader(rt, r)))
     for (bool again = true; again;) {
         again = false;
@@ -335,7 +343,7 @@ void runtime_sweep(struct runtime *rt)
     free_gone(rt);
     for (struct component *c = rt->components, *next; c; c = next) {
         next = c->next;
-        if (c->joined || has_sink(rt, c) || has_open_sub(rt, c) || !component_ended(rt, c)) continue;
+        if (c->joined || has_sink(rt, c) || has_open_sub(rt, c) || has_push(rt, c) || !component_ended(rt, c)) continue;
         free_component(rt, c);
         free_joined(rt, c);
         next = rt->components; /* the list changed */
@@ -417,12 +425,34 @@ enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t ti
     return st;
 }
 
+/* What was taken out of the graph runs on until its end has passed through it. */
+static bool gone_have_ended(void *ctx)
+{
+    struct runtime *rt = ctx;
+    for (struct node *n = rt->nodes; n; n = n->next)
+        if (n->gone && !node_ended(n)) return false;
+    for (struct run_reader *r = rt->readers; r; r = r->next)
+        if (r->scan->gone && !reader_done(r->reader)) return false;
+    return true;
+}
+
+bool runtime_settle(struct runtime *rt, int64_t timeout_us)
+{
+    lock_take(&rt->lock);
+    for (struct run_sub *s = rt->subs; s; s = s->next)
+        if (sub_closed(s->sub)) sub_drain(s->sub);
+    bool settled = runtime_wait(rt, gone_have_ended, rt, timeout_us);
+    lock_give(&rt->lock);
+    runtime_sweep(rt);
+    return settled;
+}
+
 bool runtime_uses(struct runtime *rt, uint64_t id)
 {
     bool used = false;
     lock_take(&rt->lock);
-    for (struct node *n = rt->nodes; n; n = n->next) used |= n->stream_id == id && !n->gone;
-    for (struct run_reader *r = rt->readers; r; r = r->next) used |= r->source_id == id && !r->scan->gone;
+    for (struct node *n = rt->nodes; n; n = n->next) used |= n->stream_id == id;
+    for (struct run_reader *r = rt->readers; r; r = r->next) used |= r->source_id == id;
     for (struct run_sink *s = rt->sinks; s; s = s->next) used |= s->sink_id == id;
     lock_give(&rt->lock);
     return used;
@@ -509,12 +539,14 @@ int runtime_fd(struct runtime *rt) { return rt->driver ? driver_fd(rt->driver) :
 
 /* ---- pushing ------------------------------------------------------------------------------------------------------------------ */
 
+/* Held until reader_release: a DROP while a push waits for room must not free what it waits on. */
 static struct reader *pushed_reader(struct runtime *rt, uint64_t source_id)
 {
     struct reader *found = NULL;
     lock_take(&rt->lock);
     for (struct run_reader *r = rt->readers; r && !found; r = r->next)
         if (r->source_id == source_id && reader_pushed(r->reader) && !r->scan->gone) found = r->reader;
+    if (found) reader_hold(found);
     lock_give(&rt->lock);
     return found;
 }
@@ -530,19 +562,28 @@ enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch *c
                          struct err *err)
 {
     struct reader *r = pushed_reader(rt, source_id);
-    return r ? reader_push(r, batches, n, timeout_us, err) : no_reader(err);
+    if (!r) return no_reader(err);
+    enum status st = reader_push(r, batches, n, timeout_us, err);
+    reader_release(r);
+    return st;
 }
 
 enum status runtime_push_watermark(struct runtime *rt, uint64_t source_id, int64_t us, struct err *err)
 {
     struct reader *r = pushed_reader(rt, source_id);
-    return r ? reader_push_watermark(r, us, err) : no_reader(err);
+    if (!r) return no_reader(err);
+    enum status st = reader_push_watermark(r, us, err);
+    reader_release(r);
+    return st;
 }
 
 enum status runtime_push_end(struct runtime *rt, uint64_t source_id, struct err *err)
 {
     struct reader *r = pushed_reader(rt, source_id);
-    return r ? reader_push_end(r, err) : no_reader(err);
+    if (!r) return no_reader(err);
+    enum status st = reader_push_end(r, err);
+    reader_release(r);
+    return st;
 }
 
 /* ---- display ------------------------------------------------------------------------------------------------------------------- */

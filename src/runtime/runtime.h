@@ -50,6 +50,8 @@ enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err)
 enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t timeout_us, struct err *err);
 /* Is the stream, source or sink object part of the running graph? */
 bool runtime_uses(struct runtime *rt, uint64_t object_id);
+/* Waits until what was taken out of the graph has ended, and frees it; only then may the objects it ran from go. */
+bool runtime_settle(struct runtime *rt, int64_t timeout_us);
 /* Frees what has ended. */
 void runtime_sweep(struct runtime *rt);
 

@@ -20,7 +20,7 @@ static struct place find(const char *s, size_t n, size_t pos)
     for (size_t i = 0; i < pos; i++)
         if (s[i] == '\n') p.line++, p.start = i + 1;
     for (size_t i = p.start; i < pos; i++) p.column += !is_inner(s[i]);
-    const char *newline = memchr(s + pos, '\n', n - pos);
+    const char *newline = n > pos ? memchr(s + pos, '\n', n - pos) : NULL;
     p.end = newline ? (size_t)(newline - s) : n;
     if (p.end > p.start && s[p.end - 1] == '\r' && p.end > pos) p.end--;
     return p;

@@ -204,12 +204,12 @@ static const struct {
     {"unpivot", "UNPIVOT", false},
 };
 
-/* What was asked for by the token that does not fit or by the one before it, or NULL. */
+/* What was asked for by the token that does not fit, by the one before it, or by the one before its parenthesis. */
 static const char *missing(const struct parser *p)
 {
-    bool first = !p->last[1].at.end;
+    bool first = !p->last[1].at.end, parenthesis = p->last[1].kind == TK_LPAREN;
     for (size_t i = 0; i < countof(absent); i++)
-        for (int k = 0; k < (absent[i].is_statement ? 1 : 2); k++) {
+        for (int k = 0; k < (absent[i].is_statement ? 1 : parenthesis ? 3 : 2); k++) {
             const struct token *t = &p->last[k];
             bool is_word = t->text.p && !t->quoted && (t->kind == TK_IDENT || keyword__class(t->kind));
             if (is_word && first >= absent[i].is_statement && !strcmp(t->text.p, absent[i].word)) return absent[i].name;

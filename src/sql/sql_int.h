@@ -78,7 +78,7 @@ struct parser {
     size_t start;       /* of the statement */
     bool is_expression; /* parses an expression alone: the first token says so to the grammar */
     int parens;
-    struct token last[2]; /* the last tokens handed out, newest first */
+    struct token last[3]; /* the last tokens handed out, newest first */
     struct token ahead;
     bool has_ahead;
     struct stmt *stmt; /* the result, or */

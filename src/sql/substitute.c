@@ -123,20 +123,22 @@ static enum status put_variable(struct arena *a, const struct reader *r, const s
     return ST_OK;
 }
 
+/* Goes on until the end, or until more than `most` bytes are out: *last is then where the last of them came from. */
 static enum status substitute(struct arena *a, struct reader *r, const char *(*lookup)(void *, const char *), void *ctx,
-                              struct text *out, struct err *err)
+                              size_t most, size_t *last, struct text *out, struct err *err)
 {
-    while (r->at < r->n) {
+    while (r->at < r->n && out->n <= most) {
         struct variable v;
-        size_t n;
-        if (read_variable(r, &v)) {
+        size_t n, from = r->at, put = out->n;
+        bool variable = read_variable(r, &v);
+        if (variable) {
             TRY(put_variable(a, r, &v, lookup, ctx, out, err));
             n = v.n;
         } else {
-            size_t from = r->at;
             n = r->quote ? step_inside(r) : step_outside(r);
             text_put(out, r->s + from, n);
         }
+        *last = variable ? from : from + (most - put);
         r->at += n;
     }
     return ST_OK;
@@ -148,13 +150,26 @@ enum status sql_substitute(struct arena *a, const char *text, size_t n,
 {
     struct reader r = {.s = text, .n = n};
     struct text t = {0};
-    enum status st = substitute(a, &r, lookup, ctx, &t, err);
+    size_t last;
+    enum status st = substitute(a, &r, lookup, ctx, SIZE_MAX, &last, &t, err);
     if (!st) {
         *out = arena_strndup(a, t.n ? t.p : "", t.n);
         *out_n = t.n;
     }
     text_done(&t);
     return st;
+}
+
+size_t sql_substitute_origin(const char *text, size_t n, const char *(*lookup)(void *ctx, const char *name), void *ctx, size_t pos)
+{
+    struct reader r = {.s = text, .n = n};
+    struct text t = {0};
+    struct err err;
+    size_t last = n;
+    AUTO(arena_free) struct arena *a = arena_new();
+    bool beyond = substitute(a, &r, lookup, ctx, pos, &last, &t, &err) || t.n <= pos;
+    text_done(&t);
+    return beyond ? n : last;
 }
 
 size_t sql_statement_end(const char *text, size_t n, size_t from)

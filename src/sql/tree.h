@@ -262,6 +262,8 @@ enum status sql_parse_expr(struct arena *a, const char *text, size_t n, struct a
  * default or E_VAR). Inside quotes the value's own quotes are doubled. The result lives in the arena. */
 enum status sql_substitute(struct arena *a, const char *text, size_t n, const char *(*lookup)(void *ctx, const char *name),
                            void *ctx, const char **out, size_t *out_n, struct err *err);
+/* The place in text that byte pos of its substitution came from; what a variable gave is where the variable stands. */
+size_t sql_substitute_origin(const char *text, size_t n, const char *(*lookup)(void *ctx, const char *name), void *ctx, size_t pos);
 /* Where the statement that begins at text[at] ends: behind its semicolon, or at n. Text with ${NAME} in it will do. */
 size_t sql_statement_end(const char *text, size_t n, size_t at);
 /* Whether text ends inside a statement (no semicolon yet, or an open quote or comment): the shell's

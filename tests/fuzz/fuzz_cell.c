@@ -8,10 +8,25 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static const struct type types[] = {
-    {.id = T_BOOL}, {.id = T_INT8}, {.id = T_INT16}, {.id = T_INT32}, {.id = T_INT64}, {.id = T_FLOAT}, {.id = T_DOUBLE},
-    {.id = T_DATE}, {.id = T_TIME}, {.id = T_TIMESTAMP}, {.id = T_TIMESTAMPTZ}, {.id = T_INTERVAL}, {.id = T_UUID},
-    {.id = T_JSON}, {.id = T_VARCHAR}, {.id = T_DECIMAL, .precision = 38, .scale = 10}, {.id = T_DECIMAL, .scale = 16},
-    {.id = T_DECIMAL, .precision = 5, .scale = 2}, {.id = T_DECIMAL, .precision = 38, .scale = 38},
+    {.id = T_BOOL},
+    {.id = T_INT8},
+    {.id = T_INT16},
+    {.id = T_INT32},
+    {.id = T_INT64},
+    {.id = T_FLOAT},
+    {.id = T_DOUBLE},
+    {.id = T_DATE},
+    {.id = T_TIME},
+    {.id = T_TIMESTAMP},
+    {.id = T_TIMESTAMPTZ},
+    {.id = T_INTERVAL},
+    {.id = T_UUID},
+    {.id = T_JSON},
+    {.id = T_VARCHAR},
+    {.id = T_DECIMAL, .precision = 38, .scale = 10},
+    {.id = T_DECIMAL, .scale = 16},
+    {.id = T_DECIMAL, .precision = 5, .scale = 2},
+    {.id = T_DECIMAL, .precision = 38, .scale = 38},
 };
 
 static void hot_readers(struct type t, const char *p, size_t n, enum status st, const void *cell)

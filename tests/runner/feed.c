@@ -175,21 +175,10 @@ static char kind_of(const char *type, int *scale, char format[16])
         const char *type, *format;
         char kind;
     } kinds[] = {
-        {"BOOLEAN",     "b",       'b'},
-        {"TINYINT",     "l",       'l'},
-        {"SMALLINT",    "l",       'l'},
-        {"INTEGER",     "l",       'l'},
-        {"BIGINT",      "l",       'l'},
-        {"REAL",        "g",       'g'},
-        {"DOUBLE",      "g",       'g'},
-        {"VARCHAR",     "u",       'u'},
-        {"JSON",        "u",       'u'},
-        {"BLOB",        "z",       'z'},
-        {"DATE",        "tdD",     'D'},
-        {"TIMESTAMPTZ", "tsu:UTC", 't'},
-        {"TIMESTAMP",   "tsu:",    't'},
-        {"TIME",        "ttu",     'T'},
-        {"UUID",        "w:16",    'w'},
+        {"BOOLEAN", "b", 'b'},      {"TINYINT", "l", 'l'}, {"SMALLINT", "l", 'l'}, {"INTEGER", "l", 'l'},
+        {"BIGINT", "l", 'l'},       {"REAL", "g", 'g'},    {"DOUBLE", "g", 'g'},   {"VARCHAR", "u", 'u'},
+        {"JSON", "u", 'u'},         {"BLOB", "z", 'z'},    {"DATE", "tdD", 'D'},   {"TIMESTAMPTZ", "tsu:UTC", 't'},
+        {"TIMESTAMP", "tsu:", 't'}, {"TIME", "ttu", 'T'},  {"UUID", "w:16", 'w'},
     };
     *scale = 0;
     if (!strncmp(type, "DECIMAL", 7)) {

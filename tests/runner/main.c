@@ -12,13 +12,8 @@ static bool verbose;
 
 /* A pairwise cover of workers x batch x restart x driver. */
 static const struct slt_way cover[] = {
-    {1, 0, false, false},
-    {4, 7, false, true },
-    {1, 1, false, false},
-    {4, 1, true,  true },
-    {1, 7, true,  false},
-    {1, 0, true,  true },
-    {4, 0, false, false},
+    {1, 0, false, false}, {4, 7, false, true}, {1, 1, false, false}, {4, 1, true, true},
+    {1, 7, true, false},  {1, 0, true, true},  {4, 0, false, false},
 };
 
 static int full(struct slt_way *out)

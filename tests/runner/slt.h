@@ -14,7 +14,8 @@
  *     option eof hold | on_error fail | batch N | replay      of the database, before its first use
  *     reset                             a fresh database
  *     subscribe NAME STREAM             collects rows from now on
- *     feed SOURCE                       CSV rows (a header line when it names columns), `@watermark TS` lines
+ *     unsubscribe NAME                  lets go
+ *     feed SOURCE [error LAM-5060]      CSV rows (a header line when it names columns), `@watermark TS` lines
  *     expect NAME [nosort|fold]         drains; the rows since the last expect. fold: the sum of a changelog by weight
  *     drain, wait [error WORDS]         until nothing moves; until bounded sources have ended
  *     end SOURCE                        the pushed source has ended

@@ -61,7 +61,8 @@ static inline enum status read_expr(struct reader *r, struct expr **out, struct 
 
 static inline struct expr *as_column(struct reader *r, struct expr *e)
 {
-    if (!r->columns || e->kind != EXPR_CONST || e->untyped || e->type.id == T_NULL || r->ncolumns == r->columns_max) return e;
+    if (!r->columns || e->kind != EXPR_CONST || e->untyped || e->type.id == T_NULL || r->ncolumns == r->columns_max)
+        return e;
     r->columns[r->ncolumns] = e->value;
     r->columns[r->ncolumns].type = e->type;
     return expr_column(r->a, r->ncolumns++, e->type, e->pos);
@@ -70,7 +71,7 @@ static inline struct expr *as_column(struct reader *r, struct expr *e)
 static inline enum status read_form(struct reader *r, struct expr **out, struct err *err)
 {
     char name[64], word[128];
-    struct expr *args[80];
+    struct expr *args[100];
     int n = 0;
     r->p++;
     read_token(r, name, sizeof name);
@@ -160,19 +161,7 @@ static inline void value_text(const struct value *v, struct text *out)
         text_puts(out, "NULL");
         return;
     }
-    switch (v->type.id) {
-    case T_BOOL: cell[0] = v->b; break;
-    case T_FLOAT: memcpy(cell, &(float){(float)v->d}, 4); break;
-    case T_DOUBLE: memcpy(cell, &v->d, 8); break;
-    case T_DECIMAL: memcpy(cell, &v->dec, 16); break;
-    case T_INTERVAL: memcpy(cell, &v->iv, 16); break;
-    case T_UUID: memcpy(cell, v->uuid, 16); break;
-    default:
-        if (type_is_text(v->type))
-            memcpy(cell, &v->s, 16);
-        else
-            memcpy(cell, &v->i, 8);
-    }
+    cell_store(v, cell);
     cell_put(v->type, cell, out);
 }
 

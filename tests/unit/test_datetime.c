@@ -35,8 +35,8 @@ static void test_calendar(void **state)
         strftime(want, sizeof want, "%Y-%m-%d %H:%M:%S %w %G-%V", &tm);
         int64_t days = days_of_civil(m.year, m.month, m.day);
         datetime_iso_week(days, &iso_year, &week);
-        snprintf(got, sizeof got, "%lld-%02d-%02d %02d:%02d:%02d %d %lld-%02d", (long long)m.year, m.month, m.day, m.hour, m.minute,
-                 m.second, datetime_weekday(days), (long long)iso_year, week);
+        snprintf(got, sizeof got, "%lld-%02d-%02d %02d:%02d:%02d %d %lld-%02d", (long long)m.year, m.month, m.day,
+                 m.hour, m.minute, m.second, datetime_weekday(days), (long long)iso_year, week);
         assert_string_equal(got, want);
         assert_true(moment_us(&m, &back) && back == us);
         assert_true(moment_valid(m.year, m.month, m.day) && m.day <= month_length(m.year, m.month));
@@ -63,8 +63,8 @@ static void test_months(void **state)
     static const struct {
         const char *from, *span, *want;
     } sums[] = {
-        {"2024-01-31", "1 month", "2024-02-29"},   {"2023-01-31", "1 month", "2023-02-28"},
-        {"2024-03-31", "-1 month", "2024-02-29"},  {"2024-02-29", "12 months", "2025-02-28"},
+        {"2024-01-31", "1 month", "2024-02-29"},       {"2023-01-31", "1 month", "2023-02-28"},
+        {"2024-03-31", "-1 month", "2024-02-29"},      {"2024-02-29", "12 months", "2025-02-28"},
         {"2024-01-31", "1 month 1 day", "2024-03-01"}, {"2023-12-31 23:59:59", "00:00:01", "2024-01-01"},
         {"0001-01-01", "-1 month", "0001-12-01 BC"},
     };

@@ -28,13 +28,25 @@ static int128 some(int digits)
     v %= (uint128)decimal_pow10(digits);
     return next_random() & 1 ? -(int128)v : (int128)v;
 }
-static int some_digits(void) { return (int)(next_random() % 39); }
-static int some_scale(void) { return (int)(next_random() % 21); }
+static int some_digits(void)
+{
+    return (int)(next_random() % 39);
+}
+static int some_scale(void)
+{
+    return (int)(next_random() % 21);
+}
 
-static uint128 size(int128 v) { return v < 0 ? -(uint128)v : (uint128)v; }
+static uint128 size(int128 v)
+{
+    return v < 0 ? -(uint128)v : (uint128)v;
+}
 
 /* 10^n modulo 2^128, n up to 76. */
-static uint128 ten(int n) { return n <= 38 ? (uint128)decimal_pow10(n) : (uint128)decimal_pow10(38) * (uint128)decimal_pow10(n - 38); }
+static uint128 ten(int n)
+{
+    return n <= 38 ? (uint128)decimal_pow10(n) : (uint128)decimal_pow10(38) * (uint128)decimal_pow10(n - 38);
+}
 
 static void test_add(void **state)
 {
@@ -54,7 +66,8 @@ static void test_mul(void **state)
     (void)state;
     int done = 0;
     for (int i = 0; i < 100000; i++) {
-        int sa = some_scale(), sb = some_scale(), to = (int)(next_random() % (unsigned)(sa + sb + 1)), drop = sa + sb - to;
+        int sa = some_scale(), sb = some_scale(), to = (int)(next_random() % (unsigned)(sa + sb + 1)),
+            drop = sa + sb - to;
         int128 a = some(some_digits()), b = some(some_digits()), r;
         if (drop > 37 || !decimal_mul(a, sa, b, sb, to, &r)) continue;
         int128 off = (int128)((uint128)a * (uint128)b - (uint128)r * ten(drop));
@@ -117,7 +130,8 @@ static void test_cut(void **state)
     for (int i = 0; i < 100000; i++) {
         int s = some_scale(), digits = (int)(next_random() % 40) - 15, to = digits < 0 ? 0 : digits;
         int128 a = some(some_digits()), low, high;
-        if (!decimal_cut(a, s, digits, DECIMAL_FLOOR, to, &low) || !decimal_cut(a, s, digits, DECIMAL_CEIL, to, &high)) continue;
+        if (!decimal_cut(a, s, digits, DECIMAL_FLOOR, to, &low) || !decimal_cut(a, s, digits, DECIMAL_CEIL, to, &high))
+            continue;
         assert_true(decimal_compare(low, to, a, s) <= 0 && decimal_compare(high, to, a, s) >= 0);
         assert_true(decimal_cut(a, s, digits, DECIMAL_ROUND, to, &v) && (v == low || v == high));
         assert_true(decimal_cut(a, s, digits, DECIMAL_TRUNC, to, &v) && v == (a < 0 ? high : low));
@@ -178,9 +192,9 @@ static void test_specials(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_add),  cmocka_unit_test(test_mul),    cmocka_unit_test(test_div),
+        cmocka_unit_test(test_add),  cmocka_unit_test(test_mul),     cmocka_unit_test(test_div),
         cmocka_unit_test(test_mod),  cmocka_unit_test(test_compare), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_text), cmocka_unit_test(test_floats), cmocka_unit_test(test_specials),
+        cmocka_unit_test(test_text), cmocka_unit_test(test_floats),  cmocka_unit_test(test_specials),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/env.h"
 #include "expr_text.h"
 
 static struct pool *pool;
@@ -28,8 +29,14 @@ struct naive {
     bool failed;
 };
 
-static struct value null_of(struct type t) { return (struct value){.type = t, .is_null = true}; }
-static struct value bool_of(bool b) { return (struct value){.type = TYPE(T_BOOL), .b = b}; }
+static struct value null_of(struct type t)
+{
+    return (struct value){.type = t, .is_null = true};
+}
+static struct value bool_of(bool b)
+{
+    return (struct value){.type = TYPE(T_BOOL), .b = b};
+}
 
 static struct value bad(struct naive *x, struct type t)
 {
@@ -144,7 +151,8 @@ static int64_t some_int(void)
     return roll(2) ? odd[roll(countof(odd))] : (int64_t)roll(20) - 10;
 }
 
-static const char *const words[] = {"", "a", "b", "twelve bytes", "thirteen byte", "a text of more than twelve bytes", "zz"};
+static const char *const words[] = {"",  "a", "b", "twelve bytes", "thirteen byte", "a text of more than twelve bytes",
+                                    "zz"};
 
 static struct value some_value(uint8_t type)
 {
@@ -182,7 +190,8 @@ static struct expr *choice(struct arena *a, const struct schema *s, uint8_t type
         for (int i = 0; i <= n; i++) args[i] = tree(a, s, type, depth - 1);
         return built(a, "coalesce", args, n + 1);
     }
-    for (int i = 0; i < n; i++) args[2 * i] = tree(a, s, T_BOOL, depth - 1), args[2 * i + 1] = tree(a, s, type, depth - 1);
+    for (int i = 0; i < n; i++)
+        args[2 * i] = tree(a, s, T_BOOL, depth - 1), args[2 * i + 1] = tree(a, s, type, depth - 1);
     assert_int_equal(expr_case(a, NULL, args, 2 * n, roll(3) ? tree(a, s, type, depth - 1) : NULL, 0, &e, NULL), ST_OK);
     return e;
 }
@@ -228,7 +237,8 @@ static struct batch *some_batch(const struct schema *s, uint32_t rows)
         bool nulls = roll(3) > 0;
         for (uint32_t row = 0; row < rows; row++) {
             struct value v = some_value(s->fields[k].type.id);
-            if (v.is_null && !nulls) v = bool_of(false), v.type = s->fields[k].type, v.i = 0, v.s = str_view("x", v.type.id == T_VARCHAR);
+            if (v.is_null && !nulls)
+                v = bool_of(false), v.type = s->fields[k].type, v.i = 0, v.s = str_view("x", v.type.id == T_VARCHAR);
             batch_put(b, s, k, row, rows, &v);
         }
     }
@@ -259,7 +269,8 @@ static void compare(const struct check *k)
     view->cols[0] = k->column;
     for (uint32_t i = 0; i < k->rows->n; i++) {
         struct naive x = {k->rows->b, k->s, rows_at(k->rows, i), false};
-        struct value want = naive(&x, k->e), got = batch_value(k->result, &one, 0, i), seen = batch_value(view, &one, 0, i);
+        struct value want = naive(&x, k->e), got = batch_value(k->result, &one, 0, i),
+                     seen = batch_value(view, &one, 0, i);
         bool marked = k->errors->count && bit_get(k->errors->mask, x.row);
         if (x.failed && first == UINT32_MAX) first = x.row;
         failures += x.failed;
@@ -267,8 +278,8 @@ static void compare(const struct check *k)
         struct text t = {0};
         expr_print(k->e, k->s, &t);
         print_error("row %u of %u: %s\n", x.row, k->rows->n, text_cstr(&t));
-        fail_msg("want %d %lld failed %d, got %d %lld marked %d", want.is_null, (long long)want.i, x.failed, got.is_null,
-                 (long long)got.i, marked);
+        fail_msg("want %d %lld failed %d, got %d %lld marked %d", want.is_null, (long long)want.i, x.failed,
+                 got.is_null, (long long)got.i, marked);
     }
     batch_unref(view);
     assert_int_equal(k->errors->count, failures);
@@ -331,7 +342,8 @@ static void test_random_trees(void **state)
 
 /* ---- promises -------------------------------------------------------------------------------------------- */
 
-static struct eval *eval_of(struct arena *a, const struct schema *s, const char *const *texts, int n, struct expr **exprs)
+static struct eval *eval_of(struct arena *a, const struct schema *s, const char *const *texts, int n,
+                            struct expr **exprs)
 {
     struct eval *ev;
     struct err err;
@@ -347,9 +359,13 @@ static struct eval *eval_of(struct arena *a, const struct schema *s, const char 
 static void test_warm(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"(case (> $0 0) (/ $1 $0) (+ $2 1))", "(coalesce (upper $5) 'a long text of a constant')",
-                                        "(and $3 (> (% $0 3) 1) (like $5 '%t%x%'))", "(cast varchar $0)",
-                                        "(~ $5 't[aeiou]x')", "(\"||\" $5 $6)", "(cast double $5)"};
+    static const char *const texts[] = {"(case (> $0 0) (/ $1 $0) (+ $2 1))",
+                                        "(coalesce (upper $5) 'a long text of a constant')",
+                                        "(and $3 (> (% $0 3) 1) (like $5 '%t%x%'))",
+                                        "(cast varchar $0)",
+                                        "(~ $5 't[aeiou]x')",
+                                        "(\"||\" $5 $6)",
+                                        "(cast double $5)"};
     struct arena *a = arena_new();
     struct schema *s = wide(a);
     struct expr *exprs[countof(texts)];
@@ -451,12 +467,130 @@ static void test_remap(void **state)
     arena_free(a);
 }
 
+/* ---- clock, assignments, messages ------------------------------------------------------------------------ */
+
+static int64_t noon(struct env *e)
+{
+    return (void)e, 1704196800000000;
+}
+static uint64_t half(struct env *e)
+{
+    return (void)e, 1ull << 63;
+}
+
+static void check_value(const char *text, const char *want)
+{
+    struct arena *a = arena_new();
+    struct reader r = {.p = text, .a = a};
+    struct expr *e;
+    struct value v;
+    struct text t = {0};
+    assert_int_equal(read_expr(&r, &e, NULL), ST_OK);
+    assert_true(e->is_volatile && e->kind != EXPR_CONST);
+    assert_int_equal(expr_value(e, a, &v, NULL), ST_OK);
+    struct eval *ev;
+    assert_int_equal(eval_new(&e, 1, NULL, pool, &ev, NULL), ST_OK);
+    struct batch *b = batch_new(pool, 0), *p;
+    b->rows = 2;
+    struct rows rows = rows_all(b);
+    struct row_errors errors;
+    p = eval_project(ev, &rows, &errors);
+    cell_put(e->type, (char *)p->cols[0].data + type_width(e->type), &t);
+    assert_string_equal(text_cstr(&t), want);
+    text_done(&t);
+    batch_unref(p);
+    batch_unref(b);
+    eval_free(ev);
+    arena_free(a);
+}
+
+static void test_clock(void **state)
+{
+    (void)state;
+    static const struct env_ops ops = {.wall_us = noon, .random = half};
+    struct env env = {&ops};
+    expr_env_set(&env);
+    check_value("(now)", "2024-01-02 12:00:00+00");
+    check_value("(localtimestamp)", "2024-01-02 12:00:00");
+    check_value("(current_date)", "2024-01-02");
+    check_value("(current_time)", "12:00:00");
+    check_value("(random)", "0.5");
+    check_value("(+ (now) (interval '1 day'))", "2024-01-03 12:00:00+00");
+    expr_env_set(NULL);
+}
+
+static enum status assign(struct arena *a, const char *text, struct type to, struct value *out, struct err *err)
+{
+    struct reader r = {.p = text, .a = a};
+    struct expr *e;
+    TRY(read_expr(&r, &e, err));
+    TRY(expr_coerce(a, e, to, 0, &e, err));
+    assert_true(type_equal(e->type, to));
+    return expr_value(e, a, out, err);
+}
+
+static void test_assignment(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+    struct type three = TYPE(T_VARCHAR), open = type_decimal(0, DECIMAL_OPEN_SCALE);
+    three.length = 3;
+    struct value v;
+    struct err err;
+    assert_int_equal(assign(a, "'abc'", three, &v, &err), ST_OK);
+    assert_int_equal(assign(a, "'abcd'", three, &v, &err), E_TOO_LONG);
+    assert_int_equal(assign(a, "'abc  '", three, &v, &err), ST_OK);
+    assert_int_equal(v.s.n, 3);
+    assert_int_equal(assign(a, "12345", three, &v, &err), E_TOO_LONG);
+    assert_int_equal(assign(a, "null", three, &v, &err), ST_OK);
+    assert_true(v.is_null);
+    assert_int_equal(assign(a, "1.5", open, &v, &err), ST_OK);
+    assert_true(v.dec == (int128)15 * 1000000000000000);
+    assert_int_equal(assign(a, "'0.25'", open, &v, &err), ST_OK);
+    assert_int_equal(assign(a, "7000000000", TYPE(T_INT32), &v, &err), E_RANGE);
+    assert_int_equal(assign(a, "true", TYPE(T_INT32), &v, &err), E_TYPE);
+    assert_true(err.hint[0]);
+    arena_free(a);
+}
+
+static void test_messages(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+    struct expr *e;
+    struct err err;
+    static const struct {
+        const char *expr, *text, *hint;
+    } says[] = {
+        {"(lowr 'x')", "lowr", "lower"},
+        {"(substring 1 2)", "substring(INTEGER, INTEGER)", "substring(VARCHAR, INTEGER)"},
+        {"(+ 1 true)", "INTEGER + BOOLEAN", "cast"},
+        {"(nullif 1)", "nullif", ""},
+        {"(case true 1 (cast date '2024-01-01'))", "CASE types INTEGER and DATE", ""},
+        {"(cast date 1)", "INTEGER to DATE", ""},
+        {"(extract 'hour' (cast date '2024-01-01'))", "hour", "epoch"},
+        {"(+ (cast bigint 1) (interval '1 month'))", "months", "days"},
+    };
+    for (size_t i = 0; i < countof(says); i++) {
+        struct reader r = {.p = says[i].expr, .a = a};
+        memset(&err, 0, sizeof err);
+        if (!read_expr(&r, &e, &err)) fail_msg("%s was taken", says[i].expr);
+        if (!strstr(err.text, says[i].text) || !strstr(err.hint, says[i].hint))
+            fail_msg("%s: %s (%s)", says[i].expr, err.text, err.hint);
+        assert_int_equal(err.pos, 0);
+        r = (struct reader){.p = says[i].expr, .a = a};
+        assert_int_equal(read_expr(&r, &e, NULL), err.code); /* the message is optional */
+    }
+    arena_free(a);
+}
+
 int main(void)
 {
     pool = pool_new(NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_trees), cmocka_unit_test(test_warm), cmocka_unit_test(test_lifetime),
-        cmocka_unit_test(test_filter_in_place), cmocka_unit_test(test_remap),
+        cmocka_unit_test(test_random_trees),    cmocka_unit_test(test_warm),     cmocka_unit_test(test_lifetime),
+        cmocka_unit_test(test_filter_in_place), cmocka_unit_test(test_remap),    cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_assignment),      cmocka_unit_test(test_messages),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pool_close(pool);

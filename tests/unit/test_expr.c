@@ -52,6 +52,9 @@ static const struct ask basics[] = {
     {"(in 1 1 2 3)", "true"}, {"(in 4 1 2 3)", "false"}, {"(in 4 1 null)", "NULL"}, {"(in 1 1 null)", "true"},
     {"(\"not in\" 4 1 2)", "true"}, {"(\"not in\" 4 1 null)", "NULL"}, {"(in null 1 2)", "NULL"},
     {"(in 'b' 'a' 'b')", "true"}, {"(in 1.5 1 1.50)", "true"}, {"(in 42 11 12 13 14 15 16 17 18 19 42)", "true"},
+    {"(in 8 2 4 6 8 10 12 14 16 18 20 22 24 26 28 30 32 34 36 38 40 42 44 46 48 50 52 54 56 58 60 62 64 66 68 70 72 74 76 78 80 82 84 86 88 90 92 94 96 98 100 102 104 106 108 110 112 114 116 118)", "true"}, {"(in 9 2 4 6 8 10 12 14 16 18 20 22 24 26 28 30 32 34 36 38 40 42 44 46 48 50 52 54 56 58 60 62 64 66 68 70 72 74 76 78 80 82 84 86 88 90 92 94 96 98 100 102 104 106 108 110 112 114 116 118)", "false"}, {"(in 9 2 4 6 8 10 12 14 16 18 20 22 24 26 28 30 32 34 36 38 40 42 44 46 48 50 52 54 56 58 60 62 64 66 68 70 72 74 76 78 80 82 84 86 88 90 92 94 96 98 100 102 104 106 108 110 112 114 116 118 null)", "NULL"},
+    {"(in null 2 4 6 8 10 12 14 16 18 20 22 24 26 28 30 32 34 36 38 40 42 44 46 48 50 52 54 56 58 60 62 64 66 68 70 72 74 76 78 80 82 84 86 88 90 92 94 96 98 100 102 104 106 108 110 112 114 116 118)", "NULL"}, {"(\"not in\" 9 2 4 6 8 10 12 14 16 18 20 22 24 26 28 30 32 34 36 38 40 42 44 46 48 50 52 54 56 58 60 62 64 66 68 70 72 74 76 78 80 82 84 86 88 90 92 94 96 98 100 102 104 106 108 110 112 114 116 118 9.0)", "false"},
+    {"(in 'w7' 'w0' 'w1' 'w2' 'w3' 'w4' 'w5' 'w6' 'w7' 'w8' 'w9' 'w10' 'w11' 'w12' 'w13' 'w14' 'w15' 'w16' 'w17' 'w18' 'w19' 'w20' 'w21' 'w22' 'w23' 'w24' 'w25' 'w26' 'w27' 'w28' 'w29' 'w30' 'w31' 'w32' 'w33' 'w34' 'w35' 'w36' 'w37' 'w38' 'w39' 'w40' 'w41' 'w42' 'w43' 'w44' 'w45' 'w46' 'w47' 'w48' 'w49' 'w50' 'w51' 'w52' 'w53' 'w54' 'w55' 'w56' 'w57' 'w58' 'w59')", "true"}, {"(in (cast varchar 'w70') 'w0' 'w1' 'w2' 'w3' 'w4' 'w5' 'w6' 'w7' 'w8' 'w9' 'w10' 'w11' 'w12' 'w13' 'w14' 'w15' 'w16' 'w17' 'w18' 'w19' 'w20' 'w21' 'w22' 'w23' 'w24' 'w25' 'w26' 'w27' 'w28' 'w29' 'w30' 'w31' 'w32' 'w33' 'w34' 'w35' 'w36' 'w37' 'w38' 'w39' 'w40' 'w41' 'w42' 'w43' 'w44' 'w45' 'w46' 'w47' 'w48' 'w49' 'w50' 'w51' 'w52' 'w53' 'w54' 'w55' 'w56' 'w57' 'w58' 'w59')", "false"},
     {"(coalesce null null 3)", "3"}, {"(coalesce null 1.5 2)", "1.5"}, {"(coalesce null 'hello')", "hello"},
     {"(coalesce 1 (/ 1 0))", "1"}, {"(coalesce null null)", "NULL"},
     {"(nullif 1 1)", "NULL"}, {"(nullif 1 2)", "1"}, {"(nullif 'a' 'b')", "a"}, {"(nullif 1 null)", "1"},
@@ -316,12 +319,249 @@ static const struct ask functions[] = {
     {"(regexp_replace 'aäbäc' 'ä' '[\\&]' 'g')", "a[ä]b[ä]c"}, {"(regexp_replace 'abc' '(' '-')", "!2201B"},
     {"(regexp_like null 'h')", "NULL"},
 };
+
+/* Each operator and cast for each type. */
+static const struct ask kinds[] = {
+    {"(+ (cast smallint 7) (cast smallint -2))", "5"}, {"(- (cast smallint 7) (cast smallint -2))", "9"},
+    {"(* (cast smallint 7) (cast smallint -2))", "-14"}, {"(/ (cast smallint 7) (cast smallint -2))", "-3"},
+    {"(< (cast smallint 7) (cast smallint -2))", "false"}, {"(<= (cast smallint 7) (cast smallint -2))", "false"},
+    {"(= (cast smallint 7) (cast smallint -2))", "false"}, {"(<> (cast smallint 7) (cast smallint -2))", "true"},
+    {"(> (cast smallint 7) (cast smallint -2))", "true"}, {"(>= (cast smallint 7) (cast smallint -2))", "true"},
+    {"(% (cast smallint 7) (cast smallint -2))", "1"}, {"(+ (cast smallint -7) (cast smallint 2))", "-5"},
+    {"(- (cast smallint -7) (cast smallint 2))", "-9"}, {"(* (cast smallint -7) (cast smallint 2))", "-14"},
+    {"(/ (cast smallint -7) (cast smallint 2))", "-3"}, {"(< (cast smallint -7) (cast smallint 2))", "true"},
+    {"(<= (cast smallint -7) (cast smallint 2))", "true"}, {"(= (cast smallint -7) (cast smallint 2))", "false"},
+    {"(<> (cast smallint -7) (cast smallint 2))", "true"}, {"(> (cast smallint -7) (cast smallint 2))", "false"},
+    {"(>= (cast smallint -7) (cast smallint 2))", "false"}, {"(% (cast smallint -7) (cast smallint 2))", "-1"},
+    {"(+ (cast smallint 100) (cast smallint 3))", "103"}, {"(- (cast smallint 100) (cast smallint 3))", "97"},
+    {"(* (cast smallint 100) (cast smallint 3))", "300"}, {"(/ (cast smallint 100) (cast smallint 3))", "33"},
+    {"(< (cast smallint 100) (cast smallint 3))", "false"}, {"(<= (cast smallint 100) (cast smallint 3))", "false"},
+    {"(= (cast smallint 100) (cast smallint 3))", "false"}, {"(<> (cast smallint 100) (cast smallint 3))", "true"},
+    {"(> (cast smallint 100) (cast smallint 3))", "true"}, {"(>= (cast smallint 100) (cast smallint 3))", "true"},
+    {"(% (cast smallint 100) (cast smallint 3))", "1"}, {"(- (cast smallint 5))", "-5"},
+    {"(abs (cast smallint -5))", "5"}, {"(& (cast smallint 12) (cast smallint 10))", "8"},
+    {"(| (cast smallint 12) (cast smallint 10))", "14"}, {"(# (cast smallint 12) (cast smallint 10))", "6"},
+    {"(~ (cast smallint 12))", "-13"}, {"(<< (cast smallint 12) 3)", "96"}, {"(>> (cast smallint -12) 2)", "-3"},
+    {"(- (cast smallint '-32768'))", "!22003"}, {"(abs (cast smallint '-32768'))", "!22003"},
+    {"(/ (cast smallint 1) (cast smallint 0))", "!22012"}, {"(% (cast smallint 1) (cast smallint 0))", "!22012"},
+    {"(cast smallint (cast smallint 42))", "42"}, {"(cast smallint (cast smallint -3))", "-3"},
+    {"(cast int (cast smallint 42))", "42"}, {"(cast int (cast smallint -3))", "-3"},
+    {"(cast bigint (cast smallint 42))", "42"}, {"(cast bigint (cast smallint -3))", "-3"},
+    {"(cast real (cast smallint 42))", "42"}, {"(cast real (cast smallint -3))", "-3"},
+    {"(cast double (cast smallint 42))", "42"}, {"(cast double (cast smallint -3))", "-3"},
+    {"(cast decimal(9,2) (cast smallint 42))", "42.00"}, {"(cast decimal(9,2) (cast smallint -3))", "-3.00"},
+    {"(+ (cast int 7) (cast int -2))", "5"}, {"(- (cast int 7) (cast int -2))", "9"},
+    {"(* (cast int 7) (cast int -2))", "-14"}, {"(/ (cast int 7) (cast int -2))", "-3"},
+    {"(< (cast int 7) (cast int -2))", "false"}, {"(<= (cast int 7) (cast int -2))", "false"},
+    {"(= (cast int 7) (cast int -2))", "false"}, {"(<> (cast int 7) (cast int -2))", "true"},
+    {"(> (cast int 7) (cast int -2))", "true"}, {"(>= (cast int 7) (cast int -2))", "true"},
+    {"(% (cast int 7) (cast int -2))", "1"}, {"(+ (cast int -7) (cast int 2))", "-5"},
+    {"(- (cast int -7) (cast int 2))", "-9"}, {"(* (cast int -7) (cast int 2))", "-14"},
+    {"(/ (cast int -7) (cast int 2))", "-3"}, {"(< (cast int -7) (cast int 2))", "true"},
+    {"(<= (cast int -7) (cast int 2))", "true"}, {"(= (cast int -7) (cast int 2))", "false"},
+    {"(<> (cast int -7) (cast int 2))", "true"}, {"(> (cast int -7) (cast int 2))", "false"},
+    {"(>= (cast int -7) (cast int 2))", "false"}, {"(% (cast int -7) (cast int 2))", "-1"},
+    {"(+ (cast int 100) (cast int 3))", "103"}, {"(- (cast int 100) (cast int 3))", "97"},
+    {"(* (cast int 100) (cast int 3))", "300"}, {"(/ (cast int 100) (cast int 3))", "33"},
+    {"(< (cast int 100) (cast int 3))", "false"}, {"(<= (cast int 100) (cast int 3))", "false"},
+    {"(= (cast int 100) (cast int 3))", "false"}, {"(<> (cast int 100) (cast int 3))", "true"},
+    {"(> (cast int 100) (cast int 3))", "true"}, {"(>= (cast int 100) (cast int 3))", "true"},
+    {"(% (cast int 100) (cast int 3))", "1"}, {"(- (cast int 5))", "-5"}, {"(abs (cast int -5))", "5"},
+    {"(& (cast int 12) (cast int 10))", "8"}, {"(| (cast int 12) (cast int 10))", "14"},
+    {"(# (cast int 12) (cast int 10))", "6"}, {"(~ (cast int 12))", "-13"}, {"(<< (cast int 12) 3)", "96"},
+    {"(>> (cast int -12) 2)", "-3"}, {"(- (cast int '-2147483648'))", "!22003"},
+    {"(abs (cast int '-2147483648'))", "!22003"}, {"(/ (cast int 1) (cast int 0))", "!22012"},
+    {"(% (cast int 1) (cast int 0))", "!22012"}, {"(cast smallint (cast int 42))", "42"},
+    {"(cast smallint (cast int -3))", "-3"}, {"(cast int (cast int 42))", "42"}, {"(cast int (cast int -3))", "-3"},
+    {"(cast bigint (cast int 42))", "42"}, {"(cast bigint (cast int -3))", "-3"},
+    {"(cast real (cast int 42))", "42"}, {"(cast real (cast int -3))", "-3"}, {"(cast double (cast int 42))", "42"},
+    {"(cast double (cast int -3))", "-3"}, {"(cast decimal(9,2) (cast int 42))", "42.00"},
+    {"(cast decimal(9,2) (cast int -3))", "-3.00"}, {"(+ (cast bigint 7) (cast bigint -2))", "5"},
+    {"(- (cast bigint 7) (cast bigint -2))", "9"}, {"(* (cast bigint 7) (cast bigint -2))", "-14"},
+    {"(/ (cast bigint 7) (cast bigint -2))", "-3"}, {"(< (cast bigint 7) (cast bigint -2))", "false"},
+    {"(<= (cast bigint 7) (cast bigint -2))", "false"}, {"(= (cast bigint 7) (cast bigint -2))", "false"},
+    {"(<> (cast bigint 7) (cast bigint -2))", "true"}, {"(> (cast bigint 7) (cast bigint -2))", "true"},
+    {"(>= (cast bigint 7) (cast bigint -2))", "true"}, {"(% (cast bigint 7) (cast bigint -2))", "1"},
+    {"(+ (cast bigint -7) (cast bigint 2))", "-5"}, {"(- (cast bigint -7) (cast bigint 2))", "-9"},
+    {"(* (cast bigint -7) (cast bigint 2))", "-14"}, {"(/ (cast bigint -7) (cast bigint 2))", "-3"},
+    {"(< (cast bigint -7) (cast bigint 2))", "true"}, {"(<= (cast bigint -7) (cast bigint 2))", "true"},
+    {"(= (cast bigint -7) (cast bigint 2))", "false"}, {"(<> (cast bigint -7) (cast bigint 2))", "true"},
+    {"(> (cast bigint -7) (cast bigint 2))", "false"}, {"(>= (cast bigint -7) (cast bigint 2))", "false"},
+    {"(% (cast bigint -7) (cast bigint 2))", "-1"}, {"(+ (cast bigint 100) (cast bigint 3))", "103"},
+    {"(- (cast bigint 100) (cast bigint 3))", "97"}, {"(* (cast bigint 100) (cast bigint 3))", "300"},
+    {"(/ (cast bigint 100) (cast bigint 3))", "33"}, {"(< (cast bigint 100) (cast bigint 3))", "false"},
+    {"(<= (cast bigint 100) (cast bigint 3))", "false"}, {"(= (cast bigint 100) (cast bigint 3))", "false"},
+    {"(<> (cast bigint 100) (cast bigint 3))", "true"}, {"(> (cast bigint 100) (cast bigint 3))", "true"},
+    {"(>= (cast bigint 100) (cast bigint 3))", "true"}, {"(% (cast bigint 100) (cast bigint 3))", "1"},
+    {"(- (cast bigint 5))", "-5"}, {"(abs (cast bigint -5))", "5"}, {"(& (cast bigint 12) (cast bigint 10))", "8"},
+    {"(| (cast bigint 12) (cast bigint 10))", "14"}, {"(# (cast bigint 12) (cast bigint 10))", "6"},
+    {"(~ (cast bigint 12))", "-13"}, {"(<< (cast bigint 12) 3)", "96"}, {"(>> (cast bigint -12) 2)", "-3"},
+    {"(- (cast bigint '-9223372036854775808'))", "!22003"}, {"(abs (cast bigint '-9223372036854775808'))", "!22003"},
+    {"(/ (cast bigint 1) (cast bigint 0))", "!22012"}, {"(% (cast bigint 1) (cast bigint 0))", "!22012"},
+    {"(cast smallint (cast bigint 42))", "42"}, {"(cast smallint (cast bigint -3))", "-3"},
+    {"(cast int (cast bigint 42))", "42"}, {"(cast int (cast bigint -3))", "-3"},
+    {"(cast bigint (cast bigint 42))", "42"}, {"(cast bigint (cast bigint -3))", "-3"},
+    {"(cast real (cast bigint 42))", "42"}, {"(cast real (cast bigint -3))", "-3"},
+    {"(cast double (cast bigint 42))", "42"}, {"(cast double (cast bigint -3))", "-3"},
+    {"(cast decimal(9,2) (cast bigint 42))", "42.00"}, {"(cast decimal(9,2) (cast bigint -3))", "-3.00"},
+    {"(+ (cast real 7) (cast real -2))", "5"}, {"(- (cast real 7) (cast real -2))", "9"},
+    {"(* (cast real 7) (cast real -2))", "-14"}, {"(/ (cast real 7) (cast real -2))", "-3.5"},
+    {"(< (cast real 7) (cast real -2))", "false"}, {"(<= (cast real 7) (cast real -2))", "false"},
+    {"(= (cast real 7) (cast real -2))", "false"}, {"(<> (cast real 7) (cast real -2))", "true"},
+    {"(> (cast real 7) (cast real -2))", "true"}, {"(>= (cast real 7) (cast real -2))", "true"},
+    {"(+ (cast real -7) (cast real 2))", "-5"}, {"(- (cast real -7) (cast real 2))", "-9"},
+    {"(* (cast real -7) (cast real 2))", "-14"}, {"(/ (cast real -7) (cast real 2))", "-3.5"},
+    {"(< (cast real -7) (cast real 2))", "true"}, {"(<= (cast real -7) (cast real 2))", "true"},
+    {"(= (cast real -7) (cast real 2))", "false"}, {"(<> (cast real -7) (cast real 2))", "true"},
+    {"(> (cast real -7) (cast real 2))", "false"}, {"(>= (cast real -7) (cast real 2))", "false"},
+    {"(+ (cast real 100) (cast real 3))", "103"}, {"(- (cast real 100) (cast real 3))", "97"},
+    {"(* (cast real 100) (cast real 3))", "300"}, {"(/ (cast real 100) (cast real 3))", "33.333332"},
+    {"(< (cast real 100) (cast real 3))", "false"}, {"(<= (cast real 100) (cast real 3))", "false"},
+    {"(= (cast real 100) (cast real 3))", "false"}, {"(<> (cast real 100) (cast real 3))", "true"},
+    {"(> (cast real 100) (cast real 3))", "true"}, {"(>= (cast real 100) (cast real 3))", "true"},
+    {"(- (cast real 5))", "-5"}, {"(abs (cast real -5))", "5"}, {"(cast smallint (cast real 42))", "42"},
+    {"(cast smallint (cast real -3))", "-3"}, {"(cast int (cast real 42))", "42"},
+    {"(cast int (cast real -3))", "-3"}, {"(cast bigint (cast real 42))", "42"},
+    {"(cast bigint (cast real -3))", "-3"}, {"(cast real (cast real 42))", "42"},
+    {"(cast real (cast real -3))", "-3"}, {"(cast double (cast real 42))", "42"},
+    {"(cast double (cast real -3))", "-3"}, {"(cast decimal(9,2) (cast real 42))", "42.00"},
+    {"(cast decimal(9,2) (cast real -3))", "-3.00"}, {"(+ (cast double 7) (cast double -2))", "5"},
+    {"(- (cast double 7) (cast double -2))", "9"}, {"(* (cast double 7) (cast double -2))", "-14"},
+    {"(/ (cast double 7) (cast double -2))", "-3.5"}, {"(< (cast double 7) (cast double -2))", "false"},
+    {"(<= (cast double 7) (cast double -2))", "false"}, {"(= (cast double 7) (cast double -2))", "false"},
+    {"(<> (cast double 7) (cast double -2))", "true"}, {"(> (cast double 7) (cast double -2))", "true"},
+    {"(>= (cast double 7) (cast double -2))", "true"}, {"(+ (cast double -7) (cast double 2))", "-5"},
+    {"(- (cast double -7) (cast double 2))", "-9"}, {"(* (cast double -7) (cast double 2))", "-14"},
+    {"(/ (cast double -7) (cast double 2))", "-3.5"}, {"(< (cast double -7) (cast double 2))", "true"},
+    {"(<= (cast double -7) (cast double 2))", "true"}, {"(= (cast double -7) (cast double 2))", "false"},
+    {"(<> (cast double -7) (cast double 2))", "true"}, {"(> (cast double -7) (cast double 2))", "false"},
+    {"(>= (cast double -7) (cast double 2))", "false"}, {"(+ (cast double 100) (cast double 3))", "103"},
+    {"(- (cast double 100) (cast double 3))", "97"}, {"(* (cast double 100) (cast double 3))", "300"},
+    {"(/ (cast double 100) (cast double 3))", "33.333333333333336"},
+    {"(< (cast double 100) (cast double 3))", "false"}, {"(<= (cast double 100) (cast double 3))", "false"},
+    {"(= (cast double 100) (cast double 3))", "false"}, {"(<> (cast double 100) (cast double 3))", "true"},
+    {"(> (cast double 100) (cast double 3))", "true"}, {"(>= (cast double 100) (cast double 3))", "true"},
+    {"(- (cast double 5))", "-5"}, {"(abs (cast double -5))", "5"}, {"(cast smallint (cast double 42))", "42"},
+    {"(cast smallint (cast double -3))", "-3"}, {"(cast int (cast double 42))", "42"},
+    {"(cast int (cast double -3))", "-3"}, {"(cast bigint (cast double 42))", "42"},
+    {"(cast bigint (cast double -3))", "-3"}, {"(cast real (cast double 42))", "42"},
+    {"(cast real (cast double -3))", "-3"}, {"(cast double (cast double 42))", "42"},
+    {"(cast double (cast double -3))", "-3"}, {"(cast decimal(9,2) (cast double 42))", "42.00"},
+    {"(cast decimal(9,2) (cast double -3))", "-3.00"}, {"(+ (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "5.00"},
+    {"(- (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "9.00"},
+    {"(* (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "-14.0000"},
+    {"(/ (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "-3.5000000000000000"},
+    {"(< (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "false"},
+    {"(<= (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "false"},
+    {"(= (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "false"},
+    {"(<> (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "true"},
+    {"(> (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "true"},
+    {"(>= (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "true"},
+    {"(% (cast decimal(9,2) 7) (cast decimal(9,2) -2))", "1.00"},
+    {"(+ (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "-5.00"},
+    {"(- (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "-9.00"},
+    {"(* (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "-14.0000"},
+    {"(/ (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "-3.5000000000000000"},
+    {"(< (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "true"},
+    {"(<= (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "true"},
+    {"(= (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "false"},
+    {"(<> (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "true"},
+    {"(> (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "false"},
+    {"(>= (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "false"},
+    {"(% (cast decimal(9,2) -7) (cast decimal(9,2) 2))", "-1.00"},
+    {"(+ (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "103.00"},
+    {"(- (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "97.00"},
+    {"(* (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "300.0000"},
+    {"(/ (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "33.3333333333333333"},
+    {"(< (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "false"},
+    {"(<= (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "false"},
+    {"(= (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "false"},
+    {"(<> (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "true"},
+    {"(> (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "true"},
+    {"(>= (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "true"},
+    {"(% (cast decimal(9,2) 100) (cast decimal(9,2) 3))", "1.00"}, {"(- (cast decimal(9,2) 5))", "-5.00"},
+    {"(abs (cast decimal(9,2) -5))", "5.00"}, {"(cast smallint (cast decimal(9,2) 42))", "42"},
+    {"(cast smallint (cast decimal(9,2) -3))", "-3"}, {"(cast int (cast decimal(9,2) 42))", "42"},
+    {"(cast int (cast decimal(9,2) -3))", "-3"}, {"(cast bigint (cast decimal(9,2) 42))", "42"},
+    {"(cast bigint (cast decimal(9,2) -3))", "-3"}, {"(cast real (cast decimal(9,2) 42))", "42"},
+    {"(cast real (cast decimal(9,2) -3))", "-3"}, {"(cast double (cast decimal(9,2) 42))", "42"},
+    {"(cast double (cast decimal(9,2) -3))", "-3"}, {"(cast decimal(9,2) (cast decimal(9,2) 42))", "42.00"},
+    {"(cast decimal(9,2) (cast decimal(9,2) -3))", "-3.00"},
+    {"(+ (cast smallint '32767') (cast smallint 1))", "!22003"},
+    {"(- (cast smallint '-32768') (cast smallint 1))", "!22003"},
+    {"(* (cast smallint '32767') (cast smallint 2))", "!22003"},
+    {"(/ (cast smallint '-32768') (cast smallint -1))", "!22003"},
+    {"(% (cast smallint '-32768') (cast smallint -1))", "0"}, {"(cast smallint (cast smallint '32767'))", "32767"},
+    {"(cast int (cast smallint '32767'))", "32767"}, {"(cast bigint (cast smallint '32767'))", "32767"},
+    {"(cast real (cast smallint '32767'))", "32767"}, {"(cast double (cast smallint '32767'))", "32767"},
+    {"(cast decimal(9,2) (cast smallint '32767'))", "32767.00"},
+    {"(+ (cast int '2147483647') (cast int 1))", "!22003"}, {"(- (cast int '-2147483648') (cast int 1))", "!22003"},
+    {"(* (cast int '2147483647') (cast int 2))", "!22003"}, {"(/ (cast int '-2147483648') (cast int -1))", "!22003"},
+    {"(% (cast int '-2147483648') (cast int -1))", "0"}, {"(cast smallint (cast int '2147483647'))", "!22003"},
+    {"(cast int (cast int '2147483647'))", "2147483647"}, {"(cast bigint (cast int '2147483647'))", "2147483647"},
+    {"(cast real (cast int '2147483647'))", "2.1474836e+09"},
+    {"(cast double (cast int '2147483647'))", "2147483647"},
+    {"(cast decimal(9,2) (cast int '2147483647'))", "!22003"},
+    {"(+ (cast bigint '9223372036854775807') (cast bigint 1))", "!22003"},
+    {"(- (cast bigint '-9223372036854775808') (cast bigint 1))", "!22003"},
+    {"(* (cast bigint '9223372036854775807') (cast bigint 2))", "!22003"},
+    {"(/ (cast bigint '-9223372036854775808') (cast bigint -1))", "!22003"},
+    {"(% (cast bigint '-9223372036854775808') (cast bigint -1))", "0"},
+    {"(cast smallint (cast bigint '9223372036854775807'))", "!22003"},
+    {"(cast int (cast bigint '9223372036854775807'))", "!22003"},
+    {"(cast bigint (cast bigint '9223372036854775807'))", "9223372036854775807"},
+    {"(cast real (cast bigint '9223372036854775807'))", "9.223372e+18"},
+    {"(cast double (cast bigint '9223372036854775807'))", "9.223372036854776e+18"},
+    {"(cast decimal(9,2) (cast bigint '9223372036854775807'))", "!22003"},
+    {"(cast smallint (cast bigint 70000))", "!22003"}, {"(cast smallint (cast real 70000))", "!22003"},
+    {"(cast int (cast real 3e10))", "!22003"}, {"(cast smallint (cast decimal(9,2) 70000))", "!22003"},
+    {"(/ (cast real 1) (cast real 0))", "!22012"}, {"(cast bigint (cast double 1e19))", "!22003"},
+    {"(<> 1.0 1.00)", "false"}, {"(<= 1.0 1.01)", "true"}, {"(>= 1.0 1.001)", "false"},
+    {"(cast varchar (cast blob 'a\\\\b\\001'))", "\\x615c6201"}, {"(cast varchar (cast json '[1]'))", "[1]"},
+    {"(cast timestamptz (cast timestamp '2024-01-02'))", "2024-01-02 00:00:00+00"},
+    {"(cast timestamp (cast timestamptz '2024-01-02 00:00+02'))", "2024-01-01 22:00:00"},
+    {"(cast interval (cast time '01:02:03'))", "01:02:03"}, {"(cast time (interval '25:00:00'))", "01:00:00"},
+    {"(cast time (interval '-1 hour'))", "23:00:00"}, {"(cast date 'Jan-08-1999')", "1999-01-08"},
+    {"(nosuchfunction 1)", "!42883"}, {"(lowr 'x')", "!42883"},
+    {"(to_timestamp '2024-01-02 03:04:05 +02' 'YYYY-MM-DD HH24:MI:SS OF')", "2024-01-02 01:04:05+00"},
+    {"(to_char (cast bigint 1234) '9,999')", " 1,234"}, {"(sind 30)", "0.5"}, {"(cosd 60)", "0.5"},
+    {"(tand 45)", "1"}, {"(gcd (cast bigint 12) 18)", "6"}, {"(lcm (cast bigint 4) 6)", "12"},
+    {"(\"not similar to\" 'abc' '%b%')", "false"},
+    {"(+ (interval '1 day') (cast date '2024-01-01'))", "2024-01-02 00:00:00"},
+    {"(+ (cast time '01:00') (cast date '2024-01-01'))", "2024-01-01 01:00:00"},
+    {"(+ (interval '1 hour') (cast time '23:30'))", "00:30:00"}, {"(isfinite (cast date '2024-01-01'))", "true"},
+    {"(isfinite (cast timestamp '2024-01-01'))", "true"}, {"(\"is not false\" null)", "true"},
+    {"(\"is not false\" false)", "false"}, {"(substr 1 2)", "!42883"}, {"(coalesce 1 'x')", "!22P02"},
+    {"(= 1 true)", "!42883"}, {"(cast bigint (cast tinyint 5))", "5"}, {"(cast int (cast tinyint 5))", "5"},
+    {"(cast smallint (cast tinyint 5))", "5"}, {"(cast real (cast tinyint 5))", "5"},
+    {"(cast double (cast tinyint 5))", "5"}, {"(cast decimal(9,2) (cast tinyint 5))", "5.00"},
+    {"(cast tinyint (cast smallint 200))", "!22003"}, {"(cast tinyint (cast int 200))", "!22003"},
+    {"(cast tinyint (cast bigint 200))", "!22003"}, {"(cast tinyint (cast real 200))", "!22003"},
+    {"(cast tinyint (cast double 200))", "!22003"}, {"(cast tinyint (cast decimal(9,2) 200))", "!22003"},
+    {"(- (cast tinyint '-128'))", "!22003"}, {"(abs (cast tinyint '-128'))", "!22003"},
+    {"(- (cast tinyint '-128') (cast tinyint 1))", "!22003"}, {"(* (cast tinyint 64) (cast tinyint 2))", "!22003"},
+    {"(/ (cast tinyint 64) (cast tinyint 0))", "!22012"}, {"(% (cast tinyint 65) (cast tinyint 2))", "1"},
+    {"(= (cast tinyint 65) (cast tinyint 65))", "true"}, {"(> (cast tinyint 65) 1000)", "false"},
+    {"(& (cast tinyint 6) (cast tinyint 3))", "2"}, {"(log2 8)", "3"}, {"(log2 0)", "!2201E"},
+    {"(round (cast double 1.005) 2)", "1.01"}, {"(round (cast double 1234.5) -2)", "1200"},
+    {"(round (cast double '-2.5') 0)", "-3"}, {"(regexp_extract 'a1b22' '[0-9]+')", "1"},
+    {"(regexp_extract 'a1b22' 'b([0-9]+)')", "22"}, {"(regexp_extract 'a1b22' '(x)?b' 1)", "NULL"},
+    {"(ends_with 'alphabet' 'bet')", "true"}, {"(+ (cast bigint 1000) (interval '1.5 seconds'))", "2500"},
+    {"(- (cast bigint 1000) (interval '1 day'))", "-86399000"},
+    {"(+ (interval '1 minute') (cast bigint 5))", "60005"},
+    {"(+ (cast bigint 9223372036854775807) (interval '1 second'))", "!22003"},
+    {"(to_timestamp_seconds 1704164645)", "2024-01-02 03:04:05"},
+    {"(to_timestamp_millis 1704164645123)", "2024-01-02 03:04:05.123"},
+    {"(to_timestamp_micros 1704164645123456)", "2024-01-02 03:04:05.123456"},
+    {"(from_unixtime 0)", "1970-01-01 00:00:00"}, {"(try date 'x')", "NULL"}, {"(erf (cast double 0))", "0"},
+};
 /* clang-format on */
 
 static struct pool *pool;
 
 /* Evaluates over three rows of which the second is selected, the others NULL. */
-static enum status over_columns(const struct expr *e, struct reader *r, struct arena *a, struct value *out, struct err *err)
+static enum status over_columns(const struct expr *e, struct reader *r, struct arena *a, struct value *out,
+                                struct err *err)
 {
     struct schema *s = schema_new(a, r->ncolumns);
     for (int i = 0; i < r->ncolumns; i++) s->fields[i] = (struct field){.name = "c", .type = r->columns[i].type};
@@ -343,7 +583,8 @@ static enum status over_columns(const struct expr *e, struct reader *r, struct a
         struct batch *p = eval_project(ev, &rows, &errors);
         struct schema result = {.n = 1, .fields = &(struct field){.type = e->type}};
         *out = batch_value(p, &result, 0, round ? 0 : 1);
-        if (!out->is_null && type_is_text(e->type) && out->s.n > STR_INLINE) out->s.p = arena_strndup(a, out->s.p, out->s.n);
+        if (!out->is_null && type_is_text(e->type) && out->s.n > STR_INLINE)
+            out->s.p = arena_strndup(a, out->s.p, out->s.n);
         batch_unref(p);
         if (errors.count) {
             assert_true(errors.row <= 1 && bit_get(errors.mask, errors.row));
@@ -385,23 +626,26 @@ static int check(const struct ask *asks, size_t n)
             text_clear(&t);
             answer(asks[i].expr, columns, &t, &type);
             if (!strcmp(text_cstr(&t), asks[i].want)) continue;
-            if (columns && (type.id == T_DECIMAL || !strncmp(asks[i].expr, "(cast", 5) || strstr(asks[i].expr, ", 0"))) continue;
-            print_error("%s%s: %s, not %s\n", asks[i].expr, columns ? " over columns" : "", text_cstr(&t), asks[i].want);
+            if (columns && (type.id == T_DECIMAL || !strncmp(asks[i].expr, "(cast", 5) || strstr(asks[i].expr, ", 0")))
+                continue;
+            print_error("%s%s: %s, not %s\n", asks[i].expr, columns ? " over columns" : "", text_cstr(&t),
+                        asks[i].want);
             failures++;
         }
     text_done(&t);
     return failures;
 }
 
-#define CHECK(NAME)                                                                                \
-    static void test_##NAME(void **state)                                                          \
-    {                                                                                              \
-        (void)state;                                                                               \
-        assert_int_equal(check(NAME, countof(NAME)), 0);                                           \
+#define CHECK(NAME)                                                                                                    \
+    static void test_##NAME(void **state)                                                                              \
+    {                                                                                                                  \
+        (void)state;                                                                                                   \
+        assert_int_equal(check(NAME, countof(NAME)), 0);                                                               \
     }
 CHECK(basics)
 CHECK(casts)
 CHECK(functions)
+CHECK(kinds)
 
 int main(void)
 {
@@ -410,6 +654,7 @@ int main(void)
         cmocka_unit_test(test_basics),
         cmocka_unit_test(test_casts),
         cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_kinds),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pool_close(pool);

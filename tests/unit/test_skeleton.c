@@ -252,12 +252,13 @@ static void test_idle_barrier(void **state)
     ut_close(&u);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window_counts), cmocka_unit_test(test_fan_out),          cmocka_unit_test(test_diamond),
         cmocka_unit_test(test_million_keys),  cmocka_unit_test(test_hanging_sink),     cmocka_unit_test(test_change_under_load),
         cmocka_unit_test(test_limit_stops),   cmocka_unit_test(test_idle_barrier),
     };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -540,6 +540,7 @@ static void test_refusals(void **state)
     assert_error_at("WITH RECURSIVE ^r AS (SELECT 1) SELECT 1", E_UNSUPPORTED, "WITH RECURSIVE is not supported", "");
     assert_error_at("SELECT * FROM t x ^TEMPORAL PROBE JOIN r", E_UNSUPPORTED, "TEMPORAL PROBE JOIN is not supported",
                     "");
+    assert_error_at("SELECT * FROM t TABLESAMPLE (^1)", E_UNSUPPORTED, "TABLESAMPLE is not supported", "");
     assert_error_at("CREATE SOURCE s (a ^varchr)", E_TYPE, "unknown type \"varchr\"", "did you mean varchar?");
     assert_error_at("SELECT a::^int(3)", E_TYPE, "type int takes no numbers in parentheses", "");
     assert_error_at("SELECT a::^decimal(50)", E_TYPE, "type decimal: 50 must lie between 1 and 38", "");

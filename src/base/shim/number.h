@@ -17,7 +17,8 @@ enum number_result number_parse_double(const char *p, size_t n, double *out);
 enum number_result number_parse_float(const char *p, size_t n, float *out);
 
 #define NUMBER_DIGITS_MAX 24
-/* The fewest significant digits of finite |v| that read back as v; its value is 0.d1d2d3... * 10^*exp10. Returns how many. */
+/* The fewest significant digits of finite |v| that read back as v; its value is 0.d1d2d3... * 10^*exp10. Returns how
+ * many. */
 int number_digits_double(double v, char *digits, int *exp10);
 int number_digits_float(float v, char *digits, int *exp10);
 /* n significant digits, rounded. */

@@ -1,0 +1,151 @@
+/* Prints docs/connectors.md from the tables that options are read by. SPDX-License-Identifier: Apache-2.0 */
+#include "connector/connector.h"
+#include "format/format.h"
+#include "plan/catalog.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const type_names[] = {
+    [OPT_TEXT] = "text", [OPT_BOOL] = "boolean",      [OPT_INT] = "integer", [OPT_DOUBLE] = "number",
+    [OPT_SIZE] = "size", [OPT_DURATION] = "duration", [OPT_CHAR] = "byte",
+};
+
+/* In a table a bar would end the cell. */
+static void print_cell(const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '|') putchar('\\');
+        if (*text == '\t')
+            fputs("\\t", stdout);
+        else
+            putchar(*text);
+    }
+}
+
+static void print_type(const struct option_spec *o)
+{
+    if (o->type != OPT_ENUM) {
+        fputs(type_names[o->type], stdout);
+        return;
+    }
+    for (const char *v = o->values; *v; v++)
+        if (*v == '|')
+            fputs(", ", stdout);
+        else
+            putchar(*v);
+}
+
+static void print_default(const struct option_spec *o)
+{
+    if (o->flags & OPT_REQUIRED) {
+        fputs("(required)", stdout);
+    } else if (o->dflt && !*o->dflt) {
+        fputs("(nothing)", stdout);
+    } else if (o->dflt) {
+        putchar('`');
+        print_cell(o->dflt);
+        putchar('`');
+    }
+}
+
+static void print_table(const struct option_spec *o)
+{
+    if (!o->name) {
+        puts("No options of its own.\n");
+        return;
+    }
+    puts("| option | type | default | |\n|---|---|---|---|");
+    for (; o->name; o++) {
+        printf("| `%s` | ", o->name);
+        print_type(o);
+        fputs(" | ", stdout);
+        print_default(o);
+        fputs(" | ", stdout);
+        print_cell(o->sentence);
+        puts(" |");
+    }
+    puts("");
+}
+
+/* mock is for tests. */
+static bool shown(const char *name) { return strncmp(name, "mock", 4) != 0; }
+
+static void print_sources(void)
+{
+    puts("## Sources: `CREATE SOURCE ... FROM NAME (...)`\n\n### Every source\n");
+    print_table(source_options);
+    for (int i = 0; source_class_at(i); i++) {
+        const struct source_class *c = source_class_at(i);
+        if (!shown(c->name)) continue;
+        printf("### Source: %s\n\n", c->name);
+        print_table(c->options);
+    }
+}
+
+static void print_sinks(void)
+{
+    puts("## Sinks: `CREATE SINK ... INTO NAME (...)`\n\n### Every sink\n");
+    print_table(sink_options);
+    for (int i = 0; sink_class_at(i); i++) {
+        const struct sink_class *c = sink_class_at(i);
+        if (!shown(c->name)) continue;
+        printf("### Sink: %s\n\n", c->name);
+        print_table(c->options);
+    }
+}
+
+/* Whether name i stands for a class that an earlier name has shown. */
+static bool is_alias(int i)
+{
+    for (int k = 0; k < i; k++)
+        if (decoder_find(format_name(NULL, k)) == decoder_find(format_name(NULL, i)) &&
+            encoder_find(format_name(NULL, k)) == encoder_find(format_name(NULL, i)))
+            return true;
+    return false;
+}
+
+static void print_names(int i)
+{
+    fputs(format_name(NULL, i), stdout);
+    for (int k = i + 1, n = 0; format_name(NULL, k); k++)
+        if (encoder_find(format_name(NULL, k)) == encoder_find(format_name(NULL, i)))
+            printf("%s%s", n++ ? ", " : " (also ", format_name(NULL, k));
+    for (int k = i + 1; format_name(NULL, k); k++)
+        if (encoder_find(format_name(NULL, k)) == encoder_find(format_name(NULL, i))) {
+            putchar(')');
+            break;
+        }
+}
+
+static void print_formats(void)
+{
+    puts("## Formats: `format = 'name'`\n");
+    for (int i = 0; format_name(NULL, i); i++) {
+        const struct decoder_class *in = decoder_find(format_name(NULL, i));
+        const struct encoder_class *out = encoder_find(format_name(NULL, i));
+        if (is_alias(i)) continue;
+        fputs("### Format: ", stdout);
+        print_names(i);
+        puts("\n");
+        if (in && out && in->options == out->options) {
+            puts("Reading and writing.\n");
+            print_table(in->options);
+            continue;
+        }
+        if (in) puts("Reading.\n"), print_table(in->options);
+        if (out) puts("Writing.\n"), print_table(out->options);
+    }
+}
+
+int main(void)
+{
+    puts("# Connectors and formats\n\n"
+         "Made by `make docs` from the tables that the options are read by; `make check` fails when it is out of date.\n\n"
+         "Options are written `name = 'value'`; `_`, `-` and `.` in a name mean the same. A size is bytes or `'64 MiB'`, a duration\n"
+         "`'250 ms'`, `'5 s'` or `'1 minute'`. An option that does not exist is refused, with the nearest that does.\n");
+    print_sources();
+    print_sinks();
+    print_formats();
+    return 0;
+}
