@@ -318,7 +318,15 @@ static void free_joined(struct runtime *rt, struct component *c)
     REMOVE_IF(rt->components, struct component, x, x == c, mem_free(x))
 }
 
-/* Nodes taken out of a component that lives on. */
+static bool is_input(struct runtime *rt, const struct node *of)
+{
+    for (struct node *n = rt->nodes; n; n = n->next)
+        for (int p = 0; p < n->nin; p++)
+            if (n->in[p].from == of) return true;
+    return false;
+}
+
+/* Nodes taken out of a component that lives on; what reads before what is read, for counts are taken along. */
 static void free_gone(struct runtime *rt)
 {
     REMOVE_IF(rt->subs, struct run_sub, s, sub_closed(s->sub) && sub_node(s->sub)->gone && node_ended(sub_node(s->sub)),
@@ -328,9 +336,9 @@ static void free_gone(struct runtime *rt)
               (r->scan->reader = NULL, free_reader(rt, r)))
     for (bool again = true; again;) {
         again = false;
-        REMOVE_IF(rt->nodes, struct node, n, n->gone && !n->reader && node_ended(n) && n->users <= 0,
+        REMOVE_IF(rt->nodes, struct node, n,
+                  n->gone && !n->reader && node_ended(n) && n->users <= 0 && !is_input(rt, n),
                   (again = true, past_stream(rt, n), node_free(rt, n)))
-        if (again) break;
     }
 }
 
