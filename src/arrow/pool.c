@@ -37,7 +37,7 @@ struct pool *pool_new(struct account *account)
 {
     struct pool *p = mem_aligned(64, sizeof *p);
     memset(p, 0, sizeof *p);
-    p->account = account;
+    p->account = account_ref(account);
     atomic_init(&p->out, 1);
     return p;
 }
@@ -55,6 +55,7 @@ static void pool_unhold(struct pool *p)
         next = b->next;
         buffer_free(b);
     }
+    account_unref(p->account);
     mem_free(p);
 }
 

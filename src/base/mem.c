@@ -71,6 +71,26 @@ void account_init(struct account *a, struct account *parent, int64_t limit)
     a->limit = limit;
     atomic_init(&a->used, 0);
     atomic_init(&a->peak, 0);
+    atomic_init(&a->refs, INT64_MAX / 2); /* never freed here */
+}
+
+struct account *account_new(struct account *parent, int64_t limit)
+{
+    struct account *a = mem_alloc(sizeof *a);
+    account_init(a, parent, limit);
+    atomic_init(&a->refs, 1);
+    return a;
+}
+
+struct account *account_ref(struct account *a)
+{
+    if (a) atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
+    return a;
+}
+
+void account_unref(struct account *a)
+{
+    if (a && atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) == 1) mem_free(a);
 }
 
 static void note_peak(struct account *a, int64_t used)

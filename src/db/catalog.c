@@ -18,16 +18,48 @@ void catalog_add(struct lam_db *db, struct object *o, struct lam_session *pendin
     db->objects = e;
 }
 
-void catalog_remove(struct lam_db *db, const struct object *o)
+void catalog_sweep(struct lam_db *db)
 {
-    for (struct entry **at = &db->objects; *at; at = &(*at)->next) {
-        struct entry *e = *at;
-        if (e->object != o) continue;
+    for (struct entry **at = &db->removed, *e; (e = *at);) {
+        if (e->pins || (db->runtime && runtime_holds(db->runtime, e->object->id))) {
+            at = &e->next;
+            continue;
+        }
         *at = e->next;
         object_free(e->object);
         mem_free(e);
-        return;
     }
+}
+
+void catalog_remove(struct lam_db *db, const struct object *o)
+{
+    struct entry **at = &db->objects, *e;
+    while (*at && (*at)->object != o) at = &(*at)->next;
+    if (!(e = *at)) return;
+    *at = e->next;
+    /* Behind those removed before: users are freed before what they use. */
+    struct entry **last = &db->removed;
+    while (*last) last = &(*last)->next;
+    e->next = NULL;
+    *last = e;
+    catalog_sweep(db);
+}
+
+struct entry *catalog_pin(struct lam_db *db, const char *name)
+{
+    lock_take(&db->lock);
+    struct entry *e = db->objects;
+    while (e && strcmp(e->object->name, name)) e = e->next;
+    if (e) e->pins++;
+    lock_give(&db->lock);
+    return e;
+}
+
+void catalog_unpin(struct lam_db *db, struct entry *e)
+{
+    lock_take(&db->lock);
+    if (!--e->pins) catalog_sweep(db);
+    lock_give(&db->lock);
 }
 
 const char *catalog_name(const void *ctx, int i)

@@ -4,6 +4,7 @@
 
 #include "arrow/cdata.h"
 #include "base/env.h"
+#include "base/gate.h"
 #include "base/text.h"
 #include "laminar.h"
 #include "plan/plan.h"
@@ -11,23 +12,23 @@
 
 #include <sys/types.h>
 
-struct result; /* a SELECT's rows that are handed out */
-
+/* lam_close ends what runs; the struct stays until the last session, subscription and result is closed. */
 struct lam_db {
     struct env *env;
-    bool owns_env;
-    struct account account;
+    struct account *account;
     struct runtime *runtime;
     struct lam_config cfg;
     uint32_t batch_rows;
     pid_t pid;            /* that opened it: a child of fork may not use it */
-    struct lock lock;     /* of the catalog, sessions, results, subscriptions */
+    _Atomic int refs;
+    _Atomic int calls;    /* under way: lam_close waits for them */
+    _Atomic bool closing;
+    struct bell left;     /* rung by the last call to leave */
+    struct lock ddl;      /* of statements: one at a time */
+    struct lock lock;     /* of the catalog */
     struct entry *objects; /* newest first */
+    struct entry *removed; /* from the catalog, but still looked at */
     uint64_t next_id;
-    struct result *results;
-    struct lam_sub *subs;
-    int sessions;
-    bool closing;
     struct lock push_lock; /* of push_pool: foreign arrays become batches under it */
     struct pool *push_pool;
     struct arena *arena;   /* of what follows */
@@ -39,10 +40,15 @@ struct entry {
     struct entry *next;
     struct object *object;
     struct lam_session *pending; /* made by this session's change, not applied yet */
+    int pins;                    /* callers that push to it */
 };
 const struct object *catalog_find(struct lam_db *db, const char *name);
 void catalog_add(struct lam_db *db, struct object *o, struct lam_session *pending);
-void catalog_remove(struct lam_db *db, const struct object *o); /* frees the object */
+void catalog_remove(struct lam_db *db, const struct object *o); /* frees the object, when nothing looks at it any more */
+void catalog_sweep(struct lam_db *db);                          /* frees what was removed and can be freed now */
+/* The entry stays until it is unpinned; NULL: no such object. */
+struct entry *catalog_pin(struct lam_db *db, const char *name);
+void catalog_unpin(struct lam_db *db, struct entry *e);
 struct catalog catalog_view(struct lam_db *db);
 const char *catalog_name(const void *db, int i);
 /* The first object that names o, or NULL. */
@@ -71,7 +77,6 @@ struct lam_session {
     struct variable *vars;
     _Atomic bool cancel;
     bool in_transaction;
-    struct sub *waiting;    /* what a call of this session waits on */
 };
 
 int session_fail(struct lam_session *s, const struct err *err);
@@ -79,16 +84,13 @@ int session_fail(struct lam_session *s, const struct err *err);
 enum status session_statement(struct lam_session *s, const char *text, size_t n, struct ArrowArrayStream *out, struct err *err);
 enum status session_apply(struct lam_session *s, struct err *err);
 void session_undo(struct lam_session *s);
+void session_forget_vars(struct lam_session *s);
 
 /* SHOW, DESCRIBE, EXPLAIN. */
 enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err);
 
 /* A SELECT's rows. */
 enum status result_select(struct lam_session *s, const struct ast_select *select, struct ArrowArrayStream *out, struct err *err);
-void result_orphan_all(struct lam_db *db); /* lam_close: what is still out ends with an error */
-
-void subscription_orphan(struct lam_sub *l);
-
 /* Small tables for SHOW: columns are declared, then cells put row by row. */
 struct table;
 struct table *table_new(void);
@@ -101,6 +103,11 @@ void table_null(struct table *t);
 void table_give(struct table *t, struct ArrowArrayStream *out); /* frees t */
 
 #define CONTROL_TIMEOUT_US 10000000 /* DDL that waits for a blocked component gives up after this */
-bool db_forked(const struct lam_db *db);
+/* Every call into the library enters: LAM_OK; or, not entered, LAM_MISUSE in a child of fork, E_CLOSED once lam_close has
+ * begun. db_leave returns r, what the call has to say, or E_CLOSED when it gave up for being closed. */
+int db_enter(struct lam_db *db);
+int db_leave(struct lam_db *db, int r);
+struct lam_db *db_ref(struct lam_db *db);
+void db_unref(struct lam_db *db);
 
 #endif

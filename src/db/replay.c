@@ -97,7 +97,7 @@ static enum status push_rows(struct replay *r, struct err *err)
         enum status st = decoder_next(d, r->pool, r->db->batch_rows, &b, err);
         if (st == ST_DONE || st == ST_WAIT) break;
         TRY(st);
-        st = runtime_push(r->db->runtime, r->source->id, b, -1, err);
+        st = runtime_push(r->db->runtime, r->source->id, &b, 1, -1, err);
         if (st) batch_unref(b);
         if (st && st != E_NO_READER) return st;
     }
@@ -169,7 +169,10 @@ static enum status end_all(struct lam_db *db, struct err *err)
 static enum status replay(struct lam_session *s, const char *path, struct err *err)
 {
     if (!s->db->cfg.replay) return err_set(err, E_MISUSE, "the database was not opened for a replay");
-    TRY(session_apply(s, err));
+    lock_take(&s->db->ddl);
+    enum status applied = session_apply(s, err);
+    lock_give(&s->db->ddl);
+    TRY(applied);
     struct text all = {0};
     struct replay r = {.db = s->db, .pool = pool_new(NULL)};
     enum status st = read_all(s->db->env, path, &all, err);
@@ -191,13 +194,14 @@ static enum status replay(struct lam_session *s, const char *path, struct err *e
 
 int lam_replay(struct lam_session *s, const char *path)
 {
-    if (db_forked(s->db)) return LAM_MISUSE;
+    int r = db_enter(s->db);
+    if (r) return r;
     struct err err = {.pos = NO_POS};
     s->err.code = ST_OK;
-    enum status st = replay(s, path, &err);
-    if (!st) return LAM_OK;
     s->errpos = -1;
+    enum status st = replay(s, path, &err);
+    if (!st) return db_leave(s->db, LAM_OK);
     text_clear(&s->statement);
     text_clear(&s->before);
-    return session_fail(s, &err);
+    return db_leave(s->db, session_fail(s, &err));
 }

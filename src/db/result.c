@@ -3,41 +3,28 @@
 #include "db/db_int.h"
 
 struct result {
-    struct result *next;
-    struct lam_db *db; /* NULL: closed under us */
-    struct sub *sub;
-    struct lock lock;  /* of db and sub: next runs under it, and lam_close takes it after waking next */
+    struct lam_db *db;
+    struct sub *sub; /* the runtime's once the database is closed */
 };
-
-static void unlist(struct result *r)
-{
-    for (struct result **at = &r->db->results; *at; at = &(*at)->next)
-        if (*at == r) {
-            *at = r->next;
-            return;
-        }
-}
 
 static enum status next(void *ctx, struct batch **out, struct err *err)
 {
     struct result *r = ctx;
-    lock_take(&r->lock);
-    enum status st = r->db ? sub_recv(r->sub, -1, out, err) : err_set(err, E_CLOSED, "the database was closed");
-    lock_give(&r->lock);
+    if (db_enter(r->db)) return err_set(err, E_CLOSED, "the database was closed");
+    enum status st = sub_recv(r->sub, -1, out, err);
+    db_leave(r->db, LAM_OK);
+    if (st == E_CANCELED) return err_set(err, E_CLOSED, "the database was closed");
     return st == ST_WAIT ? err_set(err, E_INTERNAL, "the query waits for something that cannot come") : st;
 }
 
 static void close_result(void *ctx)
 {
     struct result *r = ctx;
-    struct lam_db *db = r->db;
-    if (db) {
-        lock_take(&db->lock);
-        unlist(r);
-        lock_give(&db->lock);
+    if (!db_enter(r->db)) {
         sub_close(r->sub);
+        db_leave(r->db, LAM_OK);
     }
-    lock_done(&r->lock);
+    db_unref(r->db);
     mem_free(r);
 }
 
@@ -59,30 +46,9 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
     change_sub(ch, plan, TAKE(arena), ON_ERROR_FAIL, &sub);
     TRY(change_apply(ch, CONTROL_TIMEOUT_US, err));
     struct result *r = mem_zalloc(sizeof *r);
-    lock_init(&r->lock);
-    r->db = db;
+    r->db = db_ref(db);
     r->sub = sub;
-    lock_take(&db->lock);
-    r->next = db->results;
-    db->results = r;
-    lock_give(&db->lock);
     struct cdata_source from = {next, close_result, r};
     cdata_stream(sub_schema(sub), sub_changelog(sub) ? CDATA_WEIGHT : 0, from, out);
     return ST_OK;
-}
-
-void result_orphan_all(struct lam_db *db)
-{
-    for (;;) {
-        lock_take(&db->lock);
-        struct result *r = db->results;
-        if (r) unlist(r);
-        lock_give(&db->lock);
-        if (!r) return;
-        sub_cancel(r->sub);
-        lock_take(&r->lock);
-        sub_close(r->sub);
-        r->db = NULL;
-        lock_give(&r->lock);
-    }
 }

@@ -39,18 +39,28 @@ const char *lam_errdetail(struct lam_session *s, const char *file)
 
 /* ---- variables ----------------------------------------------------------------------------------------------------- */
 
+static void forget_var(struct variable **at)
+{
+    struct variable *v = *at;
+    *at = v->next;
+    mem_free(v->name);
+    mem_free(v->value);
+    mem_free(v);
+}
+
+void session_forget_vars(struct lam_session *s)
+{
+    while (s->vars) forget_var(&s->vars);
+}
+
 int lam_set_var(struct lam_session *s, const char *name, const char *value)
 {
-    if (db_forked(s->db)) return LAM_MISUSE;
-    for (struct variable **at = &s->vars; *at; at = &(*at)->next) {
-        struct variable *v = *at;
-        if (strcmp(v->name, name) != 0) continue;
-        *at = v->next;
-        mem_free(v->name);
-        mem_free(v->value);
-        mem_free(v);
-        break;
-    }
+    int r = db_enter(s->db);
+    if (r) return r;
+    db_leave(s->db, LAM_OK);
+    struct variable **at = &s->vars;
+    while (*at && strcmp((*at)->name, name)) at = &(*at)->next;
+    if (*at) forget_var(at);
     if (!value) return LAM_OK;
     struct variable *v = mem_zalloc(sizeof *v);
     v->name = mem_strdup(name);
@@ -102,7 +112,10 @@ enum status session_apply(struct lam_session *s, struct err *err)
         st = change_apply(ch, CONTROL_TIMEOUT_US, err);
     else
         change_free(ch);
-    if (st) return st;
+    if (st) {
+        session_undo(s);
+        return st;
+    }
     lock_take(&db->lock);
     for (struct entry *e = db->objects; e; e = e->next)
         if (e->pending == s) e->pending = NULL;
@@ -263,6 +276,9 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
     struct stmt *st;
     TRY(sql_parse(arena, s->statement.p, s->statement.n, &at, &st, err));
     runtime_sweep(s->db->runtime);
+    lock_take(&s->db->lock);
+    catalog_sweep(s->db);
+    lock_give(&s->db->lock);
     return run(s, st, s->statement.p, out, err);
 }
 
@@ -285,9 +301,8 @@ static void release(struct ArrowArrayStream *out)
     if (out) memset(out, 0, sizeof *out);
 }
 
-int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct ArrowArrayStream *out)
+static int execute_next(struct lam_session *s, const char *sql, size_t *at, struct ArrowArrayStream *out)
 {
-    if (db_forked(s->db)) return LAM_MISUSE;
     struct ArrowArrayStream rows = {0};
     struct err err = {.pos = NO_POS};
     size_t n = strlen(sql), from = *at, to;
@@ -303,12 +318,14 @@ int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct 
     *at = to;
     text_clear(&s->before);
     text_put(&s->before, sql, from);
+    lock_take(&s->db->ddl);
     enum status st = session_statement(s, sql + from, to - from, &rows, &err);
+    if (st) session_undo(s);
+    lock_give(&s->db->ddl);
     if (st) {
         s->errpos = err.pos == NO_POS ? -1 : (int64_t)(from + err.pos);
         if (!err.code) err_set(&err, st, NULL);
         release(&rows);
-        session_undo(s);
         return session_fail(s, &err);
     }
     if (out)
@@ -318,16 +335,23 @@ int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct 
     return LAM_OK;
 }
 
+int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct ArrowArrayStream *out)
+{
+    int r = db_enter(s->db);
+    return r ? r : db_leave(s->db, execute_next(s, sql, at, out));
+}
+
 int lam_apply(struct lam_session *s)
 {
-    if (db_forked(s->db)) return LAM_MISUSE;
+    int r = db_enter(s->db);
+    if (r) return r;
     struct err err = {.pos = NO_POS};
-    if (s->in_transaction) return LAM_OK;
+    if (s->in_transaction) return db_leave(s->db, LAM_OK);
+    lock_take(&s->db->ddl);
     enum status st = session_apply(s, &err);
-    if (!st) return LAM_OK;
+    lock_give(&s->db->ddl);
     s->errpos = -1;
-    session_undo(s);
-    return session_fail(s, &err);
+    return db_leave(s->db, st ? session_fail(s, &err) : LAM_OK);
 }
 
 int lam_execute(struct lam_session *s, const char *sql, struct ArrowArrayStream *out)
@@ -354,9 +378,8 @@ bool lam_incomplete(const char *sql) { return sql_incomplete(sql, strlen(sql)); 
 
 void lam_cancel(struct lam_session *s)
 {
+    if (db_enter(s->db)) return;
     atomic_store(&s->cancel, true);
-    lock_take(&s->db->lock);
-    if (s->waiting) sub_cancel(s->waiting);
-    lock_give(&s->db->lock);
     runtime_poke(s->db->runtime);
+    db_leave(s->db, LAM_OK);
 }

@@ -32,6 +32,7 @@ struct split {
 
 struct part {
     struct task task;
+    struct lock lock;    /* of source against cancel, and of last_error */
     struct reader *reader;
     int index;
     struct pool *pool;
@@ -41,6 +42,8 @@ struct part {
     struct split *splits;
     struct batch *batch; /* at hand */
     struct split *from;  /* its split */
+    struct batch **rest; /* of a push: to be taken in hand after it */
+    int at_rest, nrest;
     uint32_t row;        /* the next one */
     struct batch *piece; /* cut, found no room yet */
     bool fast;           /* the batch needs no cut */
@@ -56,6 +59,7 @@ struct part {
     _Atomic uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
     _Atomic int64_t position, watermark;
     _Atomic bool idle_now;
+    _Atomic bool idle_armed; /* the task will be stepped to look for idle splits */
     struct err last_error;
 };
 
@@ -68,7 +72,7 @@ struct reader {
     const struct schema *schema;
     struct arena *arena;
     struct component *component;
-    struct host *own_host;
+    struct host *host, *own_host;
     bool blocking;
     int nparts;
     struct part *parts;
@@ -80,12 +84,13 @@ struct reader {
     bool late_row;
     enum on_error on_error;
     uint32_t batch_rows;
-    _Atomic bool stop;
+    _Atomic bool started, stop;
     /* pushed */
     struct lock lock;
     struct bell room;
     struct push_wait *queue; /* callers in the order they came */
     bool pushed_end;
+    _Atomic int pins;
 };
 
 static void add(_Atomic uint64_t *c, uint64_t n)
@@ -227,23 +232,34 @@ static struct batch *next_piece(struct part *p)
     return rows_dense(p->pool, p->reader->schema, &rows);
 }
 
-/* Hands on the batch at hand as far as there is room; true when all of it has gone. */
+/* Hands on the batch at hand, and the rest of its push, as far as there is room; true when all of it has gone. */
 static bool hand_on(struct part *p)
 {
     struct edge *e = p->edges[p->index % p->reader->rt->nworkers];
     for (;;) {
         if (!p->piece) p->piece = next_piece(p);
-        if (!p->piece) break;
-        if (!edge_push(e, p->piece)) return false;
-        p->piece = NULL;
+        if (p->piece) {
+            if (!edge_push(e, p->piece)) return false;
+            p->piece = NULL;
+            say_watermark(p);
+            continue;
+        }
+        struct split *s = p->from;
+        if (s && p->reader->class) s->at = s->payload;
+        batch_unref(p->batch);
+        p->batch = NULL;
         say_watermark(p);
+        if (p->at_rest == p->nrest) return true;
+        take_batch(p, s, p->rest[p->at_rest++]);
     }
-    struct split *s = p->from;
-    if (s && p->reader->class) s->at = s->payload;
-    batch_unref(p->batch);
-    p->batch = NULL;
-    say_watermark(p);
-    return true;
+}
+
+static void drop_rest(struct part *p)
+{
+    while (p->at_rest < p->nrest) batch_unref(p->rest[p->at_rest++]);
+    mem_free(p->rest);
+    p->rest = NULL;
+    p->at_rest = p->nrest = 0;
 }
 
 /* ---- fetching ------------------------------------------------------------------------------------------------------ */
@@ -260,7 +276,9 @@ static void note_bad(struct part *p, struct split *s)
     if (bad + nulled == atomic_load(&p->bad) + atomic_load(&p->nulled)) return;
     atomic_store(&p->bad, bad);
     atomic_store(&p->nulled, nulled);
+    lock_take(&p->lock);
     p->last_error = d->last;
+    lock_give(&p->lock);
 }
 
 static void part_fail(struct part *p, const struct err *err)
@@ -412,15 +430,24 @@ static void inject(struct part *p)
     answer_epoch(r->rt, r->component, &p->answer, epoch);
 }
 
+static void close_source(struct part *p)
+{
+    lock_take(&p->lock);
+    struct source *s = TAKE(p->source);
+    lock_give(&p->lock);
+    if (!s) return;
+    s->class->close(s);
+    source_free(s);
+}
+
 static enum step finish(struct part *p, int kind)
 {
     batch_unref(p->piece);
     batch_unref(p->batch);
     p->piece = p->batch = NULL;
+    drop_rest(p);
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
-    if (p->source) p->source->class->close(p->source);
-    source_free(p->source);
-    p->source = NULL;
+    close_source(p);
     p->over = true;
     answer_end(p->reader->rt, p->reader->component, &p->answer);
     return STEP_DONE;
@@ -433,12 +460,14 @@ static bool all_closed(struct part *p)
     return true;
 }
 
+/* Idleness and the CHANGE barrier come before the first row. */
 static void begin(struct part *p)
 {
     if (p->began) return;
     p->began = true;
     for (int w = 0; w < p->reader->rt->nworkers; w++)
         if (w != p->index % p->reader->rt->nworkers) edge_idle(p->edges[w]);
+    inject(p);
 }
 
 static enum status seek_split(struct part *p, struct split *s, bool fresh, struct err *err);
@@ -463,6 +492,7 @@ static void look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
 {
     struct reader *r = p->reader;
     bool all = r->idle_us > 0;
+    atomic_store(&p->idle_armed, false);
     for (int i = 0; i < p->nsplits; i++) {
         struct split *s = &p->splits[i];
         if (s->ended || s->idle || !r->idle_us) continue;
@@ -472,6 +502,7 @@ static void look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
         } else {
             all = false;
             if (due < *wake_us) *wake_us = due;
+            atomic_store(&p->idle_armed, true);
         }
     }
     if (all && !p->idle_said) {
@@ -640,7 +671,17 @@ static enum status closed(struct reader *r, struct err *err)
     return err_set(err, E_NO_READER, "nothing reads source \"%s\"", r->object->name);
 }
 
-enum status reader_push(struct reader *r, struct batch *b, int64_t timeout_us, struct err *err)
+/* The batches of a push after its first stay in the caller's order, and no other's come between. */
+static void keep_rest_of(struct part *p, struct batch **b, int n)
+{
+    drop_rest(p);
+    if (n == 1) return;
+    p->rest = mem_alloc(sizeof *p->rest * (size_t)(n - 1));
+    memcpy(p->rest, b + 1, sizeof *p->rest * (size_t)(n - 1));
+    p->nrest = n - 1;
+}
+
+enum status reader_push(struct reader *r, struct batch **b, int n, int64_t timeout_us, struct err *err)
 {
     struct part *p = &r->parts[0];
     lock_take(&r->lock);
@@ -651,12 +692,13 @@ enum status reader_push(struct reader *r, struct batch *b, int64_t timeout_us, s
         st = closed(r, err);
     } else {
         begin(p);
-        take_batch(p, &p->splits[0], b);
+        keep_rest_of(p, b, n);
+        take_batch(p, &p->splits[0], b[0]);
         hand_on(p); /* what finds no room is accepted all the same and goes on from the reader's task */
     }
     lock_give(&r->lock);
     bell_ring(&r->room);
-    if (p->idle_said == false && r->idle_us) task_wake(&p->task); /* arms the idle timer */
+    if (!st && r->idle_us && !atomic_load(&p->idle_armed)) task_wake(&p->task); /* arms the idle timer */
     return st;
 }
 
@@ -681,15 +723,18 @@ enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err)
     return st;
 }
 
-enum status reader_push_end(struct reader *r, struct err *err)
+void reader_push_end(struct reader *r)
 {
-    (void)err;
     lock_take(&r->lock);
     r->pushed_end = true;
     lock_give(&r->lock);
     task_wake(&r->parts[0].task);
-    return ST_OK;
 }
+
+void reader_pin(struct reader *r) { atomic_fetch_add(&r->pins, 1); }
+bool reader_pinned(struct reader *r) { return atomic_load(&r->pins); }
+
+void reader_unpin(struct reader *r) { atomic_fetch_sub(&r->pins, 1); }
 
 /* ---- making and freeing ------------------------------------------------------------------------------------------------- */
 
@@ -770,6 +815,7 @@ static void make_part(struct reader *r, int index)
 {
     struct part *p = &r->parts[index];
     struct runtime *rt = r->rt;
+    lock_init(&p->lock);
     p->reader = r;
     p->index = index;
     p->pool = pool_new(rt->account);
@@ -830,6 +876,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     memset(r->parts, 0, sizeof *r->parts * (size_t)r->nparts);
     for (int i = 0; i < r->nparts; i++) make_part(r, i);
     for (int i = 0; r->class && !st && i < r->nparts; i++) st = open_part(&r->parts[i], i ? NULL : first, err);
+    if (!st) st = runtime_host(rt, "lam-source", r->blocking, &r->own_host, &r->host, err);
     if (st) {
         if (first && !r->parts[0].source) r->parts[0].source = first;
         reader_free(r);
@@ -840,10 +887,11 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
 
 static void free_part(struct part *p)
 {
-    if (p->source) p->source->class->close(p->source);
-    source_free(p->source);
+    close_source(p);
+    lock_done(&p->lock);
     batch_unref(p->piece);
     batch_unref(p->batch);
+    drop_rest(p);
     for (int i = 0; i < p->nsplits; i++) {
         decoder_free(p->splits[i].decoder);
         mem_free(p->splits[i].buf);
@@ -859,9 +907,9 @@ static void free_part(struct part *p)
 void reader_free(struct reader *r)
 {
     if (!r) return;
+    host_free(r->own_host);
     for (int i = 0; i < r->nparts; i++) free_part(&r->parts[i]);
     mem_free(r->parts);
-    host_free(r->own_host);
     lock_done(&r->lock);
     arena_free(r->arena);
     mem_free(r);
@@ -876,13 +924,13 @@ const struct object *reader_object(struct reader *r) { return r->object; }
 const struct schema *reader_schema(struct reader *r) { return r->schema; }
 bool reader_pushed(struct reader *r) { return r->pushed; }
 
-enum status reader_start(struct reader *r, struct err *err)
+void reader_start(struct reader *r)
 {
-    struct host *host;
-    TRY(runtime_host(r->rt, "lam-source", r->blocking, &r->own_host, &host, err));
-    for (int i = 0; i < r->nparts; i++) host_add(host, &r->parts[i].task);
-    return ST_OK;
+    for (int i = 0; i < r->nparts; i++) host_add(r->host, &r->parts[i].task);
+    atomic_store(&r->started, true);
 }
+
+bool reader_runs(struct reader *r) { return atomic_load(&r->started); }
 
 static void wake_all(struct reader *r)
 {
@@ -893,8 +941,12 @@ static void wake_all(struct reader *r)
 void reader_stop(struct reader *r)
 {
     atomic_store(&r->stop, true);
-    for (int i = 0; i < r->nparts; i++)
-        if (r->class && !atomic_load(&r->parts[i].task.done)) r->class->cancel(r->parts[i].source);
+    for (int i = 0; i < r->nparts; i++) {
+        struct part *p = &r->parts[i];
+        lock_take(&p->lock);
+        if (p->source) r->class->cancel(p->source);
+        lock_give(&p->lock);
+    }
     wake_all(r);
 }
 
@@ -945,6 +997,8 @@ void reader_stats(struct reader *r, struct source_stats *out)
         out->position += atomic_load(&p->position);
         out->idle &= atomic_load(&p->idle_now);
         if (atomic_load(&p->watermark) < out->watermark) out->watermark = atomic_load(&p->watermark);
+        lock_take(&p->lock);
         if (p->last_error.text[0]) snprintf(out->last_error, sizeof out->last_error, "%.199s", p->last_error.text);
+        lock_give(&p->lock);
     }
 }
