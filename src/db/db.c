@@ -102,6 +102,7 @@ enum status db_open(const struct lam_config *cfg, const struct db_setup *setup, 
 }
 
 struct runtime *db_runtime(struct lam_db *db) { return db->runtime; }
+struct account *db_account(struct lam_db *db) { return db->account; }
 
 int lam_open(const char *dir, const struct lam_config *cfg, struct lam_db **out)
 {
