@@ -124,6 +124,7 @@ int lam_close(struct lam_db *db, int64_t timeout_us)
     result_orphan_all(db);
     subscription_orphan_all(db);
     if (!runtime_free(db->runtime, timeout_us)) return LAM_TIMEOUT; /* what hangs still uses the rest */
+    db->runtime = NULL;
     free_db(db);
     return LAM_OK;
 }

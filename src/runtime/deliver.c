@@ -14,7 +14,7 @@
 
 struct deliver {
     struct task task;
-    struct lock lock;    /* of closed against cancel, and of err */
+    struct lock lock;    /* of closed, against cancel */
     struct runtime *rt;
     struct component *component;
     const struct object *object;
@@ -61,7 +61,6 @@ static enum status close_sink(struct deliver *d, bool complete, struct err *err)
 
 static void note(struct deliver *d, const struct err *err)
 {
-    lock_take(&d->lock);
     d->err = *err;
     snprintf(d->err.text, sizeof d->err.text, "sink \"%.80s\": %.380s", d->object->name, err->text);
     note_write(&d->last_error, d->err.text);

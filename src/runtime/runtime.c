@@ -526,26 +526,6 @@ enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t ti
     return ST_OK;
 }
 
-/* What was taken out of the graph runs on until its end has passed through it. */
-static bool gone_have_ended(void *ctx)
-{
-    struct runtime *rt = ctx;
-    bool ended = true;
-    lock_take(&rt->lock);
-    for (struct node *n = rt->nodes; n; n = n->next) ended &= !n->gone || node_ended(n);
-    for (struct run_reader *r = rt->readers; r; r = r->next) ended &= !r->scan->gone || reader_done(r->reader);
-    lock_give(&rt->lock);
-    return ended;
-}
-
-bool runtime_settle(struct runtime *rt, int64_t timeout_us)
-{
-    runtime_sweep(rt);
-    bool settled = runtime_wait(rt, gone_have_ended, rt, timeout_us);
-    runtime_sweep(rt);
-    return settled;
-}
-
 bool runtime_uses(struct runtime *rt, uint64_t id)
 {
     bool used = false;

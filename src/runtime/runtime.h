@@ -54,8 +54,6 @@ enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t ti
 bool runtime_uses(struct runtime *rt, uint64_t object_id);
 /* May something that has not been freed yet still look at the object? */
 bool runtime_holds(struct runtime *rt, uint64_t object_id);
-/* Waits until what was taken out of the graph has ended, and frees it; only then may the objects it ran from go. */
-bool runtime_settle(struct runtime *rt, int64_t timeout_us);
 /* Frees what has ended. */
 void runtime_sweep(struct runtime *rt);
 
