@@ -2,8 +2,8 @@
 # MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
 MODE ?= $(if $(filter check units slt fuzz,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
-CC := gcc
-CXX := g++
+CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
+CXX := $(if $(filter fuzz,$(MODE)),clang++,g++)
 PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libpcre2-dev libxxhash-dev libedit-dev
 TEST_DEPS := libcmocka-dev python3 zstd
 MODEL_DEPS := build-essential spin
@@ -13,6 +13,7 @@ FLAGS.check := -O2 -g -DLAM_FAULTS
 FLAGS.cov := -O0 -g --coverage -DLAM_FAULTS
 FLAGS.debug := -O0 -g3 -DLAM_FAULTS
 FLAGS.asan := -O1 -g -DLAM_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS.fuzz := $(FLAGS.asan) -fsanitize=fuzzer-no-link
 FLAGS.tsan := -O1 -g -DLAM_FAULTS -fsanitize=thread
 WARN := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wimplicit-fallthrough $(WERROR)
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -I$O/gen -MMD -MP
@@ -90,9 +91,10 @@ $O/bench/bare_bids: $O/bench/obj/json_bare.o
 $O/bench/push: $O/bench/obj/flights.o $O/lib/liblaminar.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
-$O/fuzz/%: $O/tests/fuzz/%.o $O/tests/fuzz/main.o $O/inside.a
+# Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
+$O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) $O/inside.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+	$(CC) $(FLAGS.$(MODE)) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
 $O/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -UNDEBUG -c $< -o $@

@@ -43,8 +43,7 @@ struct batch *batch_for(struct pool *p, const struct schema *s, uint32_t cap)
 
 void batch_unref(struct batch *b)
 {
-    if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_release) != 1) return;
-    atomic_thread_fence(memory_order_acquire);
+    if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1) return;
     for (int i = 0; i < b->npins; i++) batch_unref(b->pins[i]);
     for (struct link *l = b->bufs, *next; l; l = next) {
         next = l->next;

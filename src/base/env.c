@@ -276,9 +276,11 @@ void lock_done(struct lock *l) { pthread_mutex_destroy((pthread_mutex_t *)l->opa
 void lock_take(struct lock *l) { pthread_mutex_lock((pthread_mutex_t *)l->opaque); }
 void lock_give(struct lock *l) { pthread_mutex_unlock((pthread_mutex_t *)l->opaque); }
 
+static bool real_rest(struct env *e, int64_t until_us) { return (void)e, (void)until_us, false; }
+
 static const struct env_ops real_ops = {
-    real_now,    real_wall,  real_random,   real_open, real_stat,   real_rename,
-    real_unlink, real_mkdir, real_sync_dir, real_list, real_thread,
+    real_now,   real_wall,     real_random, real_open,   real_stat, real_rename, real_unlink,
+    real_mkdir, real_sync_dir, real_list,   real_thread, real_rest,
 };
 static struct env real = {&real_ops};
 

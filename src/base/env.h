@@ -35,6 +35,8 @@ struct env_ops {
     /* Starts a thread that blocks all signals. E_MISUSE where threads do not exist (simulation). */
     enum status (*thread)(struct env *, const char *name, void (*fn)(void *), void *arg, struct thread **out,
                           struct err *);
+    /* Nothing happens before until_us (of now_us). A simulated clock moves there; false: this one moves by itself. */
+    bool (*rest)(struct env *, int64_t until_us);
 };
 struct env {
     const struct env_ops *ops;
@@ -61,6 +63,7 @@ bool file_ready(const struct file *f, short events);
 
 static inline int64_t env_now_us(struct env *e) { return e->ops->now_us(e); }
 static inline int64_t env_wall_us(struct env *e) { return e->ops->wall_us(e); }
+static inline bool env_rest(struct env *e, int64_t until_us) { return e->ops->rest(e, until_us); }
 static inline uint64_t env_random(struct env *e) { return e->ops->random(e); }
 static inline enum status env_open(struct env *e, const char *path, int flags, struct file **out, struct err *err)
 {

@@ -543,9 +543,16 @@ static enum status sim_thread(struct env *e, const char *name, void (*fn)(void *
     return err_set(err, E_MISUSE, "a simulated machine has no threads; \"%s\" is to run on the driver", name);
 }
 
+static bool sim_rest(struct env *e, int64_t until_us)
+{
+    struct env_sim *s = sim_of(e);
+    if (until_us > s->now_us) s->now_us = until_us;
+    return true;
+}
+
 static const struct env_ops sim_ops = {
-    sim_now,    sim_wall,  sim_random,   sim_open, sim_stat,   sim_rename,
-    sim_unlink, sim_mkdir, sim_sync_dir, sim_list, sim_thread,
+    sim_now,   sim_wall,     sim_random, sim_open,   sim_stat, sim_rename, sim_unlink,
+    sim_mkdir, sim_sync_dir, sim_list,   sim_thread, sim_rest,
 };
 
 struct env_sim *env_sim_new(uint64_t seed)

@@ -1,4 +1,4 @@
-/* A simulated machine: a clock that stands until it is advanced, seeded randomness, a disk in memory that loses what was not
+/* A simulated machine: a clock that moves only when it is advanced or all wait for it (env_rest), seeded randomness, a disk in memory that loses what was not
  * synced, and no threads. Everything is a function of the seed and the calls made.
  *
  * The disk promises what POSIX does and no more. A write is durable after file_sync, a name (created, renamed, removed) after

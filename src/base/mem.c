@@ -71,7 +71,7 @@ void account_init(struct account *a, struct account *parent, int64_t limit)
     a->limit = limit;
     atomic_init(&a->used, 0);
     atomic_init(&a->peak, 0);
-    atomic_init(&a->refs, 0);
+    atomic_init(&a->refs, INT64_MAX / 2); /* never freed here */
 }
 
 struct account *account_new(struct account *parent, int64_t limit)
@@ -84,13 +84,13 @@ struct account *account_new(struct account *parent, int64_t limit)
 
 struct account *account_ref(struct account *a)
 {
-    if (a && atomic_load(&a->refs)) atomic_fetch_add(&a->refs, 1);
+    if (a) atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
     return a;
 }
 
 void account_unref(struct account *a)
 {
-    if (a && atomic_load(&a->refs) && atomic_fetch_sub(&a->refs, 1) == 1) mem_free(a);
+    if (a && atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) == 1) mem_free(a);
 }
 
 static void note_peak(struct account *a, int64_t used)

@@ -25,18 +25,18 @@ char *mem_strdup(const char *s);
 /* How many allocations this process has made: R7's tests assert that it stands still. */
 uint64_t mem_alloc_count(void);
 
-/* An account bounds the bytes charged to it; parents are charged as well. Any thread. */
+/* An account bounds the bytes charged to it; parents are charged as well. Any thread. Pools keep a reference, for memory
+ * that is handed out may come back when all else is gone. */
 struct account {
     struct account *parent;
     int64_t limit; /* 0: none */
     _Atomic int64_t used;
     _Atomic int64_t peak;
-    _Atomic int refs; /* of one made by account_new */
+    _Atomic int64_t refs; /* of one that account_new made */
 };
-void account_init(struct account *a, struct account *parent, int64_t limit);
-/* One that lives until its last reference goes: arrays that were handed out may outlive who made it. */
+void account_init(struct account *a, struct account *parent, int64_t limit); /* in the caller's memory */
 struct account *account_new(struct account *parent, int64_t limit);
-struct account *account_ref(struct account *a); /* NULL is allowed */
+struct account *account_ref(struct account *a);
 void account_unref(struct account *a);
 /* Charges n bytes or returns E_NOMEM and charges nothing. */
 enum status account_charge(struct account *a, int64_t n) MUST_CHECK;

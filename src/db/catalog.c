@@ -36,7 +36,7 @@ struct entry *catalog_hold(struct lam_db *db, const char *name)
 void catalog_release(struct lam_db *db, struct entry *e)
 {
     lock_take(&db->lock);
-    if (!--e->holds && e->removed) entry_free(e);
+    if (!--e->holds && e->removed) catalog_sweep(db);
     lock_give(&db->lock);
 }
 
@@ -57,8 +57,25 @@ void catalog_remove(struct lam_db *db, const struct object *o)
         if (e->object != o) continue;
         *at = e->next;
         e->removed = true;
-        if (!e->holds) entry_free(e);
-        return;
+        /* Behind those removed before: users are freed before what they use. */
+        struct entry **last = &db->removed;
+        while (*last) last = &(*last)->next;
+        e->next = NULL;
+        *last = e;
+        break;
+    }
+    catalog_sweep(db);
+}
+
+void catalog_sweep(struct lam_db *db)
+{
+    for (struct entry **at = &db->removed, *e; (e = *at);) {
+        if (e->holds || (db->runtime && runtime_holds(db->runtime, e->object->id))) {
+            at = &e->next;
+            continue;
+        }
+        *at = e->next;
+        entry_free(e);
     }
 }
 

@@ -102,6 +102,7 @@ enum status db_open(const struct lam_config *cfg, const struct db_setup *setup, 
 }
 
 struct runtime *db_runtime(struct lam_db *db) { return db->runtime; }
+struct account *db_account(struct lam_db *db) { return db->account; }
 
 int lam_open(const char *dir, const struct lam_config *cfg, struct lam_db **out)
 {
@@ -123,6 +124,7 @@ int lam_close(struct lam_db *db, int64_t timeout_us)
     result_orphan_all(db);
     subscription_orphan_all(db);
     if (!runtime_free(db->runtime, timeout_us)) return LAM_TIMEOUT; /* what hangs still uses the rest */
+    db->runtime = NULL;
     free_db(db);
     return LAM_OK;
 }

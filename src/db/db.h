@@ -15,5 +15,6 @@ struct db_setup {
 };
 enum status db_open(const struct lam_config *cfg, const struct db_setup *setup, struct lam_db **out);
 struct runtime *db_runtime(struct lam_db *db);
+struct account *db_account(struct lam_db *db);
 
 #endif

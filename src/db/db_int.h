@@ -24,6 +24,7 @@ struct lam_db {
     struct lock change;   /* one statement is planned and applied at a time, so that what it found stays */
     struct lock lock;     /* of the catalog, sessions, results, subscriptions */
     struct entry *objects; /* newest first */
+    struct entry *removed; /* from the catalog, but still looked at */
     uint64_t next_id;
     struct result *results;
     struct lam_sub *subs;
@@ -47,7 +48,8 @@ const struct object *catalog_seen(struct lam_session *s, const char *name);
 struct entry *catalog_hold(struct lam_db *db, const char *name);
 void catalog_release(struct lam_db *db, struct entry *e);
 void catalog_add(struct lam_db *db, struct object *o, struct lam_session *pending);
-void catalog_remove(struct lam_db *db, const struct object *o); /* frees the object */
+void catalog_sweep(struct lam_db *db); /* frees what was removed and nothing looks at any more */
+void catalog_remove(struct lam_db *db, const struct object *o); /* its object is freed when nothing looks at it any more */
 struct catalog catalog_view(struct lam_session *s);
 const char *catalog_name(const void *db, int i);
 /* The first object that names o, or NULL. */

@@ -179,7 +179,8 @@ static enum status drop_object(struct lam_session *s, const struct object *o, bo
         TRY(drop_object(s, user, true, pos, err));
     }
     TRY(stop_object(s, o, err));
-    if (!runtime_settle(db->runtime, CONTROL_TIMEOUT_US) || runtime_uses(db->runtime, o->id)) {
+    runtime_sweep(db->runtime);
+    if (runtime_uses(db->runtime, o->id)) {
         err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", kind_name(o->kind), o->name);
         err_hint(err, "close it first");
         return E_DEPENDENT;
@@ -308,6 +309,9 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
         return E_MISUSE;
     }
     runtime_sweep(s->db->runtime);
+    lock_take(&s->db->lock);
+    catalog_sweep(s->db);
+    lock_give(&s->db->lock);
     return run(s, st, s->statement.p, out, err);
 }
 

@@ -3,29 +3,24 @@
 
 struct component *component_of(struct component *c)
 {
-    while (c->joined) c = c->joined;
+    for (struct component *to; (to = atomic_load(&c->joined)); c = to) {}
     return c;
-}
-
-static void ack(struct runtime *rt, struct component *c)
-{
-    if (atomic_fetch_sub(&component_of(c)->waiting, 1) == 1) bell_ring(&rt->control);
 }
 
 void answer_epoch(struct runtime *rt, struct component *c, struct answer *a, uint64_t epoch)
 {
     uint64_t acked = atomic_load(&a->acked);
-    while (acked < epoch)
-        if (atomic_compare_exchange_weak(&a->acked, &acked, epoch)) {
-            ack(rt, c);
-            return;
-        }
+    while (acked < epoch) {
+        if (!atomic_compare_exchange_weak(&a->acked, &acked, epoch)) continue;
+        if (atomic_fetch_sub(&component_of(c)->waiting, 1) == 1) bell_ring(&rt->control);
+        return;
+    }
 }
 
 void answer_end(struct runtime *rt, struct component *c, struct answer *a)
 {
     atomic_store(&a->ended, true);
-    answer_epoch(rt, c, a, atomic_load(&component_of(c)->epoch));
+    answer_epoch(rt, c, a, atomic_load(&a->asked));
     bell_ring(&rt->control);
 }
 

@@ -14,6 +14,7 @@
 
 struct deliver {
     struct task task;
+    struct lock lock;    /* of closed, against cancel */
     struct runtime *rt;
     struct component *component;
     const struct object *object;
@@ -22,13 +23,14 @@ struct deliver {
     struct encoder *encoder;
     struct cursor *cursor;
     struct log *log;
-    struct host *own_host;
+    struct host *host, *own_host;
     struct pool *pool;
     struct text out;     /* encoded, from `sent` on not accepted yet */
     size_t sent;
     uint32_t row;        /* of the batch under the cursor */
     uint64_t out_rows;   /* rows in `out` that are not counted yet */
-    bool opened, unflushed, ending, complete;
+    bool opened, unflushed, ending, complete, wound_up; /* wound_up: the encoder has given its end */
+    bool closed;         /* its connector */
     uint64_t batch_rows, batch_bytes; /* a flush is due at so many unflushed, whichever comes first; 0: no limit */
     uint64_t rows_flushed, bytes_flushed;
     int64_t flush_us, flush_at, retry_at, retry_us;
@@ -49,6 +51,14 @@ static enum step finish(struct deliver *d, const char *state)
     return STEP_DONE;
 }
 
+static enum status close_sink(struct deliver *d, bool complete, struct err *err)
+{
+    lock_take(&d->lock);
+    d->closed = true;
+    lock_give(&d->lock);
+    return d->class->close(d->sink, complete, err);
+}
+
 static void note(struct deliver *d, const struct err *err)
 {
     d->err = *err;
@@ -62,7 +72,7 @@ static enum step fail(struct deliver *d, const struct err *err)
     note(d, err);
     runtime_log(d->rt, 0, "%s", d->err.text);
     struct err ignored;
-    d->class->close(d->sink, false, &ignored);
+    close_sink(d, false, &ignored);
     return finish(d, "FAILED");
 }
 
@@ -180,10 +190,11 @@ static enum status flush(struct deliver *d, int64_t now, int64_t *wake_us, struc
         return ST_OK;
     }
     if (d->encoder) {
-        if (d->ending)
-            d->encoder->class->end(d->encoder, &d->out);
-        else
+        if (!d->ending)
             d->encoder->class->flush(d->encoder, &d->out);
+        else if (!d->wound_up)
+            d->encoder->class->end(d->encoder, &d->out);
+        d->wound_up = d->ending;
         TRY(write_out(d, err));
     }
     TRY(d->class->flush(d->sink, err));
@@ -206,7 +217,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
     struct deliver *d = container_of(t, struct deliver, task);
     struct err err = {.pos = NO_POS};
     if (atomic_load(&d->cancel)) {
-        d->class->close(d->sink, false, &err);
+        close_sink(d, false, &err);
         return finish(d, "CLOSED");
     }
     if (now < d->retry_at) {
@@ -226,7 +237,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
         return STEP_WAIT;
     }
     if (st == ST_CLOSED) {
-        d->class->close(d->sink, true, &err);
+        close_sink(d, true, &err);
         return finish(d, "CLOSED");
     }
     if (st) return fail(d, &err);
@@ -234,7 +245,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
     atomic_store(&d->state, "RUNNING");
     struct log_entry more;
     if (!d->ending) return cursor_peek(d->cursor, &more) ? STEP_AGAIN : STEP_WAIT;
-    st = d->class->close(d->sink, d->complete, &err);
+    st = close_sink(d, d->complete, &err);
     if (st) {
         add(&d->errors, 1);
         note(d, &err);
@@ -261,6 +272,7 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     d->object = object;
     d->log = log;
     d->class = object->connector->class;
+    lock_init(&d->lock);
     d->pool = pool_new(rt->account);
     d->task.pool = d->pool;
     d->flush_us = d->class->flush_us;
@@ -283,6 +295,7 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
             style = options_int(object->options, "changelog") == 1 ? CHANGELOG_OP : CHANGELOG_W;
         st = encoder_new(object->format->class, object->schema, style, object->options, &d->encoder, err);
     }
+    if (!st) st = runtime_host(rt, "lam-sink", d->class->blocking, &d->own_host, &d->host, err);
     if (st) {
         deliver_free(d);
         return NULL;
@@ -290,13 +303,10 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     return d;
 }
 
-enum status deliver_start(struct runtime *rt, struct deliver *d, struct err *err)
+void deliver_start(struct deliver *d)
 {
-    struct host *host;
-    TRY(runtime_host(rt, "lam-sink", d->class->blocking, &d->own_host, &host, err));
     d->cursor = cursor_new(d->log, &d->task);
-    host_add(host, &d->task);
-    return ST_OK;
+    host_add(d->host, &d->task);
 }
 
 void deliver_free(struct deliver *d)
@@ -308,6 +318,7 @@ void deliver_free(struct deliver *d)
     sink_free(d->sink);
     text_done(&d->out);
     pool_close(d->pool);
+    lock_done(&d->lock);
     mem_free(d);
 }
 
@@ -318,7 +329,9 @@ void deliver_cancel(struct deliver *d)
 {
     if (deliver_done(d) || !d->task.host) return;
     atomic_store(&d->cancel, true);
-    d->class->cancel(d->sink);
+    lock_take(&d->lock);
+    if (!d->closed) d->class->cancel(d->sink);
+    lock_give(&d->lock);
     task_wake(&d->task);
 }
 

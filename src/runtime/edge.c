@@ -1,5 +1,6 @@
 /* Edges: a ring and what its ends keep. Watermarks and idleness that find no room wait beside the ring, the newer replacing
- * the older; data, a barrier or the end takes them along first, so nothing coalesced is overtaken.
+ * the older; data, a barrier or the end takes them along first, so nothing coalesced is overtaken. A ring keeps room for one
+ * barrier, as an epoch begins only when the one before was answered.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/run_int.h"
 
@@ -32,17 +33,21 @@ static bool push(struct edge *e, struct msg m, uint32_t bytes)
     return true;
 }
 
+static struct msg timed(enum msg_tag tag, int64_t ts)
+{
+    struct msg m = msg_make(tag, 0, 0);
+    m.ts = ts;
+    return m;
+}
+
 static bool push_pending(struct edge *e)
 {
-    struct msg m = msg_make(e->idle_pending ? MSG_IDLE : MSG_WATERMARK, 0, 0);
     if (e->wm_pending != TS_MIN) {
-        struct msg w = msg_make(MSG_WATERMARK, 0, 0);
-        w.ts = e->wm_pending;
-        if (!push(e, w, 0)) return false;
+        if (!push(e, timed(MSG_WATERMARK, e->wm_pending), 0)) return false;
         e->wm_pending = TS_MIN;
     }
     if (e->idle_pending) {
-        if (!push(e, m, 0)) return false;
+        if (!push(e, timed(MSG_IDLE, TS_MIN), 0)) return false;
         e->idle_pending = false;
     }
     return true;
@@ -101,7 +106,7 @@ static void push_reserved(struct edge *e, struct msg m)
 
 void edge_barrier(struct edge *e, uint64_t epoch, int kind)
 {
-    if (e->end_sent || edge_closed(e)) return;
+    if (e->end_sent || e->no_barriers || edge_closed(e)) return;
     push_reserved(e, msg_make(MSG_BARRIER, kind | (e->idle_pending ? BARRIER_IDLE : 0), epoch));
 }
 

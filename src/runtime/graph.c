@@ -18,6 +18,7 @@ struct root {
     const struct object *sink; /* or */
     struct sub **sub;
     struct keep *keep;
+    uint64_t owner;
     enum on_error on_error;
     struct run_sink *run_sink;
     struct sub *made;
@@ -42,10 +43,16 @@ struct change {
     struct link_made *made;          /* link changes for instances that run */
 };
 
+/* A link from an instance that runs. */
 struct link_made {
     struct link_made *next;
     struct inst *inst;
-    struct link_change change;
+    struct link *link;
+};
+
+struct touched {
+    struct touched *next;
+    struct component *component;
 };
 
 struct change *change_new(struct runtime *rt)
@@ -70,6 +77,7 @@ void change_sink(struct change *ch, const struct object *sink)
 {
     struct root *r = add_root(ch);
     r->sink = sink;
+    r->owner = sink->id;
     r->plan = sink->plan;
     r->on_error = ch->rt->cfg.on_error;
 }
@@ -120,17 +128,25 @@ bool node_ended(const struct node *n)
     return true;
 }
 
+/* New consumers may join: no instance has ended. */
+static bool node_runs(const struct node *n)
+{
+    for (int i = 0; i < n->ninst; i++)
+        if (atomic_load(&n->inst[i]->answer.ended)) return false;
+    return !n->gone;
+}
+
 static struct node *running_stream(struct runtime *rt, uint64_t id)
 {
     for (struct node *n = rt->nodes; n; n = n->next)
-        if (n->stream_id == id && !n->gone && !node_ended(n)) return n;
+        if (n->stream_id == id && node_runs(n)) return n;
     return NULL;
 }
 
 static struct run_reader *running_pushed(struct runtime *rt, uint64_t id)
 {
     for (struct run_reader *r = rt->readers; r; r = r->next)
-        if (r->source_id == id && reader_pushed(r->reader) && !r->scan->gone && !node_ended(r->scan)) return r;
+        if (r->source_id == id && reader_pushed(r->reader) && node_runs(r->scan)) return r;
     return NULL;
 }
 
@@ -163,7 +179,7 @@ static struct component *new_component(struct runtime *rt)
 static void join(struct component *a, struct component *b)
 {
     a = component_of(a), b = component_of(b);
-    if (a != b) b->joined = a;
+    if (a != b) atomic_store(&b->joined, a);
 }
 
 static struct node *new_node(struct change *ch, const struct plan *p, int ninst)
@@ -186,13 +202,6 @@ static enum status make_instances(struct change *ch, struct node *n, struct err 
     for (int i = 0; i < n->ninst; i++)
         if (!(n->inst[i] = inst_new(n, ch->rt->workers[i], i, err))) return E_INTERNAL;
     return ST_OK;
-}
-
-static void free_reader(struct change *ch, struct run_reader *r)
-{
-    (void)ch;
-    reader_free(r->reader);
-    mem_free(r);
 }
 
 static bool *all_wanted(struct change *ch, int n)
@@ -245,7 +254,8 @@ static enum status scan_node(struct change *ch, struct use *u, struct node **out
 }
 
 /* A view of the reader's columns that a plan names. */
-static enum status pick_node(struct change *ch, const struct plan *p, struct node *scan, struct node **out, struct err *err)
+static enum status pick_node(struct change *ch, const struct plan *p, const struct root *root, struct node *scan,
+                             struct node **out, struct err *err)
 {
     int *map = arena_alloc(ch->arena, sizeof *map * (size_t)(p->schema->n + 1));
     bool same = p->schema->n == scan->schema->n;
@@ -258,6 +268,8 @@ static enum status pick_node(struct change *ch, const struct plan *p, struct nod
     int *pick = mem_alloc(sizeof *pick * (size_t)(p->schema->n + 1));
     memcpy(pick, map, sizeof *pick * (size_t)p->schema->n);
     n->pick = pick;
+    n->owner = root->owner;
+    if ((n->keep = root->keep)) root->keep->refs++;
     n->schema = p->schema;
     n->component = scan->component;
     n->nin = 1;
@@ -275,7 +287,7 @@ static enum status stream_node(struct change *ch, const struct object *o, struct
 {
     struct use *u = find_use(ch, o);
     if (!u->node) {
-        struct root own = {.on_error = ch->rt->cfg.on_error};
+        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = o->id};
         TRY(build(ch, o->plan, &own, &u->node, err));
         /* A stream that only renames what is there would share another's node: its identity is its own. */
         if (!u->node->stream_id) u->node->stream_id = o->id;
@@ -298,13 +310,14 @@ static enum status build(struct change *ch, const struct plan *p, const struct r
     if (p->kind == PLAN_SOURCE) {
         struct node *scan;
         TRY(scan_node(ch, find_use(ch, p->object), &scan, err));
-        return pick_node(ch, p, scan, out, err);
+        return pick_node(ch, p, root, scan, out, err);
     }
     if (p->kind == PLAN_STREAM) return stream_node(ch, p->object, out, err);
     if (p->kind == PLAN_VALUES) {
         struct use *u = add_use(ch, NULL);
         u->values = p;
         TRY(scan_node(ch, u, out, err));
+        (*out)->owner = root->owner;
         if (keep && !(*out)->keep) (*out)->keep = keep, keep->refs++;
         return ST_OK;
     }
@@ -317,6 +330,7 @@ static enum status build(struct change *ch, const struct plan *p, const struct r
     n->schema = p->schema;
     n->nin = p->nin;
     n->component = in[0]->component;
+    n->owner = root->owner;
     n->keep = keep;
     n->on_error = root->on_error;
     if (keep) keep->refs++;
@@ -324,7 +338,6 @@ static enum status build(struct change *ch, const struct plan *p, const struct r
     for (int i = 0; i < p->nin; i++) {
         n->in[i] = (struct node_input){in[i], OUT_MAIN, &p->in[i]};
         in[i]->users++;
-        join(n->component, in[i]->component);
     }
     TRY(make_instances(ch, n, err));
     *out = n;
@@ -343,9 +356,7 @@ static void give_link(struct change *ch, struct inst *from, struct link *l)
         return;
     }
     struct link_made *m = arena_alloc(ch->arena, sizeof *m);
-    m->inst = from;
-    m->change.add = l;
-    m->next = ch->made;
+    *m = (struct link_made){ch->made, from, l};
     ch->made = m;
 }
 
@@ -506,102 +517,135 @@ static enum status prepare(struct change *ch, struct err *err)
     return ST_OK;
 }
 
+static void put_off(struct root *r)
+{
+    struct node *top = r->sink ? r->run_sink ? outlet_node(r->run_sink->outlet) : NULL : r->made ? sub_node(r->made) : NULL;
+    if (top) top->users--;
+    if (r->run_sink) {
+        deliver_free(r->run_sink->deliver);
+        outlet_free(r->run_sink->outlet);
+        mem_free(r->run_sink);
+    }
+    sub_free(r->made);
+}
+
 /* Frees what was prepared and never ran. */
 static void undo(struct change *ch)
 {
-    for (struct root *r = ch->roots; r; r = r->next) {
-        if (r->run_sink) {
-            deliver_free(r->run_sink->deliver);
-            outlet_free(r->run_sink->outlet);
-            mem_free(r->run_sink);
-        }
-        sub_free(r->made);
-    }
-    for (struct link_made *m = ch->made; m; m = m->next) {
-        scatter_free(m->change.add->scatter);
-        mem_free(m->change.add->edges);
-        mem_free(m->change.add);
-    }
-    for (struct node *n = ch->nodes; n; n = n->next) {
+    for (struct root *r = ch->roots; r; r = r->next) put_off(r);
+    for (struct link_made *m = ch->made; m; m = m->next) link_free(m->link);
+    for (struct node *n = ch->nodes; n; n = n->next)
         for (int i = 0; i < n->nin; i++) n->in[i].from->users--;
-        for (int i = 0; i < n->ninst && n->inst[i]; i++) {
-            worker_release(n->inst[i]->worker, n->inst[i]->slot);
-            n->inst[i]->slot = -1;
-        }
-    }
     for (struct run_reader *r = ch->readers, *next; r; r = next) {
         next = r->next;
-        free_reader(ch, r);
+        reader_free(r->reader);
+        mem_free(r);
     }
     for (struct node *n = ch->nodes, *next; n; n = next) {
         next = n->next;
-        node_free(ch->rt, n);
+        node_free(n);
     }
 }
 
-static enum status start(struct change *ch, struct err *err)
+static void touch(struct change *ch, struct touched **list, struct component *c)
+{
+    c = component_of(c);
+    for (struct touched *t = *list; t; t = t->next)
+        if (t->component == c) return;
+    struct touched *t = arena_alloc(ch->arena, sizeof *t);
+    *t = (struct touched){*list, c};
+    *list = t;
+}
+
+static enum status wait_for(struct runtime *rt, const struct touched *t, int64_t timeout_us, struct err *err)
+{
+    for (; t; t = t->next)
+        if (!epoch_wait(rt, t->component, timeout_us))
+            return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
+    return ST_OK;
+}
+
+/* What runs and is about to be joined stands between two epochs. */
+static enum status wait_for_epochs(struct change *ch, int64_t timeout_us, struct err *err)
+{
+    struct touched *t = NULL;
+    for (struct link_made *m = ch->made; m; m = m->next) touch(ch, &t, m->inst->node->component);
+    return wait_for(ch->rt, t, timeout_us, err);
+}
+
+/* Makes the change part of the graph; nothing of it moves yet. */
+static void commit(struct change *ch)
 {
     struct runtime *rt = ch->rt;
+    lock_take(&rt->lock);
+    runtime_pause(rt);
     for (struct root *r = ch->roots; r; r = r->next) {
         if (r->sink) {
-            TRY(deliver_start(rt, r->run_sink->deliver, err));
-            outlet_start(rt, r->run_sink->outlet);
             r->run_sink->next = rt->sinks;
             rt->sinks = r->run_sink;
-        } else {
-            struct run_sub *s = mem_zalloc(sizeof *s);
-            s->sub = r->made;
-            s->next = rt->subs;
-            rt->subs = s;
-            *r->sub = r->made;
+            continue;
         }
+        struct run_sub *s = mem_zalloc(sizeof *s);
+        s->sub = r->made;
+        s->next = rt->subs;
+        rt->subs = s;
     }
     for (struct run_reader *r = ch->readers, *next; r; r = next) {
         next = r->next;
         r->next = rt->readers;
         rt->readers = r;
     }
-    return ST_OK;
-}
-
-#define TOUCHED_MAX 1024
-
-static int touch(struct component **touched, int n, struct component *c)
-{
-    c = component_of(c);
-    for (int i = 0; i < n; i++)
-        if (touched[i] == c) return n;
-    INVARIANT(n < TOUCHED_MAX);
-    touched[n] = c;
-    return n + 1;
-}
-
-static enum status stuck(struct err *err)
-{
-    return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
+    for (struct node *n = ch->nodes; n; n = n->next) {
+        n->fresh = false;
+        for (int i = 0; i < n->nin; i++) join(n->component, n->in[i].from->component);
+    }
+    struct node **tail = &rt->nodes;
+    while (*tail) tail = &(*tail)->next;
+    *tail = ch->nodes;
+    for (struct link_made *m = ch->made; m; m = m->next) inst_change(m->inst, m->link, NULL);
+    runtime_resume(rt);
+    lock_give(&rt->lock);
 }
 
 /* The CHANGE barrier goes through all that is touched, new components too: it is the first message of every new edge, so
  * an instance knows which of its channels are idle before it reads a row. New readers begin behind it. */
-static enum status pass_changes(struct change *ch, struct node *fresh, struct run_reader *readers, int nreaders, int64_t timeout_us,
-                                struct err *err)
+static enum status run_change(struct change *ch, int64_t timeout_us, struct err *err)
 {
     struct runtime *rt = ch->rt;
-    struct component *touched[TOUCHED_MAX];
-    int n = 0;
-    for (struct link_made *m = ch->made; m; m = m->next) {
-        m->change.next = m->inst->changes;
-        m->inst->changes = &m->change;
-        n = touch(touched, n, m->inst->node->component);
+    struct touched *t = NULL;
+    for (struct link_made *m = ch->made; m; m = m->next) touch(ch, &t, m->inst->node->component);
+    for (struct node *n = ch->nodes; n; n = n->next) touch(ch, &t, n->component);
+    for (struct root *r = ch->roots; r; r = r->next) {
+        if (!r->sink) continue;
+        deliver_start(r->run_sink->deliver);
+        outlet_start(rt, r->run_sink->outlet);
     }
-    for (struct node *x = fresh; x; x = x->next) n = touch(touched, n, x->component);
-    for (int i = 0; i < n; i++)
-        if (!epoch_wait(rt, touched[i], timeout_us)) return stuck(err);
-    for (int i = 0; i < n; i++) epoch_begin(rt, touched[i], BARRIER_CHANGE);
-    for (int i = 0; i < nreaders; i++, readers = readers->next) TRY(reader_start(readers->reader, err));
-    for (int i = 0; i < n; i++)
-        if (!epoch_wait(rt, touched[i], timeout_us)) return stuck(err);
-    return ST_OK;
+    for (struct touched *x = t; x; x = x->next) epoch_begin(rt, x->component, BARRIER_CHANGE);
+    for (struct node *n = ch->nodes; n; n = n->next)
+        if (n->reader) reader_start(n->reader);
+    return wait_for(rt, t, timeout_us, err);
+}
+
+/* The barrier does not pass: what is new is closed from its consumers on. A link that was not made yet is none. */
+static void abandon(struct change *ch)
+{
+    struct runtime *rt = ch->rt;
+    lock_take(&rt->lock);
+    runtime_pause(rt);
+    for (struct link_made *m = ch->made; m; m = m->next)
+        if (!inst_is_linked(m->inst, m->link)) inst_withdraw(m->inst, m->link);
+    for (struct root *r = ch->roots; r; r = r->next) {
+        if (r->sink) {
+            r->run_sink->detached = true;
+            graph_detach(outlet_node(r->run_sink->outlet), r->run_sink->outlet, NULL, false);
+            deliver_cancel(r->run_sink->deliver);
+            outlet_close(r->run_sink->outlet);
+        } else {
+            sub_let_go(r->made);
+        }
+    }
+    runtime_resume(rt);
+    lock_give(&rt->lock);
 }
 
 enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err)
@@ -609,25 +653,23 @@ enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err)
     struct runtime *rt = ch->rt;
     struct err local;
     if (!err) err = &local;
-    lock_take(&rt->lock);
+    if (!turn_take(rt, timeout_us)) {
+        change_free(ch);
+        return err_set(err, E_TIMEOUT, "another change of the graph is still under way");
+    }
     enum status st = prepare(ch, err);
+    if (!st) st = wait_for_epochs(ch, timeout_us, err);
     if (st) {
         undo(ch);
     } else {
-        struct node **tail = &rt->nodes;
-        while (*tail) tail = &(*tail)->next;
-        *tail = ch->nodes;
-        int nreaders = 0;
-        for (struct run_reader *r = ch->readers; r; r = r->next) nreaders++;
-        for (struct node *n = ch->nodes; n; n = n->next) n->fresh = false;
-        st = start(ch, err);
-        if (!st) st = pass_changes(ch, ch->nodes, rt->readers, nreaders, timeout_us, err);
+        commit(ch);
+        st = run_change(ch, timeout_us, err);
+        if (st) abandon(ch);
+        for (struct root *r = ch->roots; r && !st; r = r->next)
+            if (r->sub) *r->sub = r->made;
     }
-    bool held = st == E_TIMEOUT; /* instances still hold its link changes */
-    for (struct root *r = ch->roots; r; r = r->next) keep_unref(r->keep);
-    lock_give(&rt->lock);
-    if (!held) arena_free(ch->arena);
-    mem_free(ch);
+    change_free(ch);
+    turn_give(rt);
     return st;
 }
 
@@ -641,33 +683,17 @@ void change_free(struct change *ch)
 
 /* ---- taking away ---------------------------------------------------------------------------------------------------------- */
 
-void node_free(struct runtime *rt, struct node *n)
+void node_free(struct node *n)
 {
     for (int i = 0; i < n->ninst; i++) {
         if (!n->inst[i]) continue;
         worker_release(n->inst[i]->worker, n->inst[i]->slot);
         inst_free(n->inst[i]);
     }
-    (void)rt;
     mem_free((void *)n->pick);
     mem_free(n->inst);
     keep_unref(n->keep);
     mem_free(n);
-}
-
-struct removal {
-    struct link_change change;
-    struct inst *inst;
-    struct removal *next;
-};
-
-static void remove_link(struct removal **list, struct inst *i, struct link *l)
-{
-    struct removal *r = mem_zalloc(sizeof *r);
-    r->inst = i;
-    r->change.remove = l;
-    r->next = *list;
-    *list = r;
 }
 
 static bool leads_to(const struct link *l, const struct node *n, struct outlet *o, struct sub *s, int index)
@@ -684,42 +710,94 @@ static bool leads_to(const struct link *l, const struct node *n, struct outlet *
     return l->nedges == 1 && l->edges[0] == e;
 }
 
-/* Cuts the links from node `from` to a consumer; when nobody uses `from` any more, it goes too. */
-static void cut_from(struct node *from, const struct node *n, struct outlet *o, struct sub *s, struct removal **list)
+static int cut_links(struct node *from, const struct node *n, struct outlet *o, struct sub *s)
 {
-    if (--from->users > 0) {
-        for (int i = 0; i < from->ninst; i++)
-            for (struct link *l = from->inst[i]->links; l; l = l->next)
-                if (leads_to(l, n, o, s, i)) remove_link(list, from->inst[i], l);
-        return;
-    }
-    from->gone = true;
-    if (from->reader) reader_stop(from->reader);
-    for (int p = 0; p < from->nin; p++) cut_from(from->in[p].from, from, NULL, NULL, list);
+    int cut = 0;
+    for (int i = 0; i < from->ninst; i++)
+        for (struct link *l = from->inst[i]->links; l; l = l->next) {
+            if (l->leaving || !leads_to(l, n, o, s, i)) continue;
+            l->leaving = true;
+            inst_change(from->inst[i], NULL, l);
+            cut++;
+        }
+    return cut;
 }
 
-enum status graph_detach(struct runtime *rt, struct node *n, struct outlet *o, struct sub *s, int64_t timeout_us, struct err *err)
+static int cut_from(struct node *from, const struct node *n, struct outlet *o, struct sub *s, bool at_barrier)
 {
-    struct removal *list = NULL;
-    struct component *c = component_of(n->component);
-    cut_from(n, NULL, o, s, &list);
-    if (!list) return ST_OK;
-    for (struct removal *r = list; r; r = r->next) {
-        r->change.next = r->inst->changes;
-        r->inst->changes = &r->change;
-    }
-    bool ready = epoch_wait(rt, c, timeout_us);
-    if (ready) epoch_begin(rt, c, BARRIER_CHANGE);
-    if (!ready || !epoch_wait(rt, c, timeout_us))
-        return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
-    for (struct removal *r = list, *next; r; r = next) {
-        next = r->next;
-        if (!r->inst->ended) {
-            scatter_free(r->change.remove->scatter);
-            mem_free(r->change.remove->edges);
-            mem_free(r->change.remove);
+    if (--from->users > 0) return at_barrier ? cut_links(from, n, o, s) : 0;
+    from->gone = true;
+    if (from->reader) reader_stop(from->reader);
+    int cut = 0;
+    for (int p = 0; p < from->nin; p++) cut += cut_from(from->in[p].from, from, NULL, NULL, at_barrier);
+    return cut;
+}
+
+int graph_detach(struct node *n, struct outlet *o, struct sub *s, bool at_barrier)
+{
+    return cut_from(n, NULL, o, s, at_barrier);
+}
+
+static void unlink_from(struct node *from, const struct node *n, struct outlet *o, struct sub *s)
+{
+    for (int i = 0; i < from->ninst; i++)
+        for (struct link *l = from->inst[i]->links, *next; l; l = next) {
+            next = l->next;
+            if (!leads_to(l, n, o, s, i)) continue;
+            inst_withdraw(from->inst[i], l);
+            struct waker w = worker_waker(from->inst[i]->worker, from->inst[i]->head->slot);
+            waker_wake(&w); /* it may have waited for room in this one */
         }
-        mem_free(r);
+}
+
+void graph_unlink(struct node *n, struct outlet *o, struct sub *s) { unlink_from(n, NULL, o, s); }
+
+static bool reads(const struct node *m, const struct node *n)
+{
+    for (int p = 0; p < m->nin; p++)
+        if (m->in[p].from == n) return true;
+    return false;
+}
+
+static bool is_read(struct runtime *rt, const struct node *n)
+{
+    for (struct node *m = rt->nodes; m; m = m->next)
+        if (reads(m, n)) return true;
+    for (struct run_sink *s = rt->sinks; s; s = s->next)
+        if (outlet_node(s->outlet) == n) return true;
+    for (struct run_sub *s = rt->subs; s; s = s->next)
+        if (sub_node(s->sub) == n) return true;
+    return n->reader;
+}
+
+/* Whether an instance may still hand something to node n. */
+static bool is_fed(const struct node *n)
+{
+    for (int p = 0; p < n->nin; p++) {
+        const struct node *from = n->in[p].from;
+        for (int i = 0; i < from->ninst; i++)
+            for (struct link *l = from->inst[i]->links; l; l = l->next)
+                if (!l->closed && !atomic_load(&from->inst[i]->answer.ended) && leads_to(l, n, NULL, NULL, i)) return true;
     }
-    return ST_OK;
+    return false;
+}
+
+static bool free_one(struct runtime *rt)
+{
+    for (struct node **at = &rt->nodes, *n; (n = *at); at = &n->next) {
+        if (!n->gone || !node_ended(n) || is_read(rt, n) || is_fed(n)) continue;
+        *at = n->next;
+        for (int p = 0; p < n->nin; p++) unlink_from(n->in[p].from, n, NULL, NULL);
+        past_stream(rt, n);
+        node_free(n);
+        return true;
+    }
+    return false;
+}
+
+void graph_sweep(struct runtime *rt)
+{
+    while (free_one(rt)) {}
+    for (struct node *n = rt->nodes; n; n = n->next)
+        for (int i = 0; i < n->ninst; i++) inst_forget_changes(n->inst[i]);
 }

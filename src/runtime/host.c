@@ -20,8 +20,10 @@ struct run_host {
     _Atomic(struct task *) incoming; /* stack of tasks handed in */
     struct task *tasks;              /* in the order they came */
     struct task **tail;
+    /* driver */
+    struct lock lock;       /* one thread steps at a time */
     uint64_t shuffle;
-    bool stepping; /* driver: a step is running, do not nest */
+    _Atomic int parked;     /* threads in driver_park */
 };
 
 static struct run_host *of(struct host *h) { return container_of(h, struct run_host, host); }
@@ -67,8 +69,7 @@ static bool due(struct task *t, int64_t now)
 static bool step(struct run_host *r, struct task **at, int64_t now)
 {
     struct task *t = *at;
-    atomic_store_explicit(&t->woken, false, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst); /* what was stored before task_wake is seen by the step */
+    atomic_exchange_explicit(&t->woken, false, memory_order_acq_rel); /* what preceded task_wake is seen by the step */
     int64_t wake_us = INT64_MAX;
     pool_adopt(r->thread ? t->pool : NULL); /* a driver's steps may come from changing threads */
     enum step s = t->class->step(t, now, &wake_us);
@@ -150,24 +151,6 @@ static void park(struct run_host *r)
         park_fds(r, timeout);
 }
 
-bool driver_park(struct host *h, int64_t wake_us, int64_t until)
-{
-    struct run_host *r = of(h);
-    struct pollfd fds[FDS_MAX];
-    struct task *who[FDS_MAX];
-    int64_t now = env_now_us(r->env);
-    if (now >= until) return false;
-    if (wake_us == INT64_MAX && until == INT64_MAX && !collect_fds(r, fds, who)) return false;
-    if (wake_us > until) wake_us = until;
-    gate_prepare(&r->gate);
-    if (anything_due(r, &(int64_t){0})) {
-        gate_cancel(&r->gate);
-        return true;
-    }
-    int64_t wait_us = wake_us == INT64_MAX ? -1 : wake_us > now ? wake_us - now : 0;
-    park_fds(r, wait_us);
-    return env_now_us(r->env) > now; /* a virtual clock stands still: its owner moves it */
-}
 
 static void loop(void *arg)
 {
@@ -192,6 +175,7 @@ static enum status make(struct env *env, bool with_fd, struct bell *news, struct
     r->env = env;
     r->news = news;
     r->tail = &r->tasks;
+    lock_init(&r->lock);
     enum status st = gate_init(&r->gate, with_fd, err);
     if (st)
         mem_free(r);
@@ -232,6 +216,7 @@ void host_free(struct host *h)
     wake(h);
     thread_join(r->thread);
     gate_done(&r->gate);
+    lock_done(&r->lock);
     mem_free(r);
 }
 
@@ -253,28 +238,92 @@ static bool shuffled_round(struct run_host *r)
     return true;
 }
 
+/* Makes driver_fd readable by what the tasks wait for now. */
+static int watch(struct run_host *r)
+{
+    struct pollfd fds[FDS_MAX];
+    struct task *who[FDS_MAX];
+    return gate_watch(&r->gate, fds, collect_fds(r, fds, who));
+}
+
+/* With the lock held. Afterwards driver_fd is readable when there is something to do, or will be by the next wake. */
+static bool settle(struct run_host *r, int64_t *wake_us)
+{
+    take_incoming(r);
+    if (r->gate.epoll >= 0) watch(r);
+    gate_prepare(&r->gate);
+    bool more = anything_due(r, wake_us);
+    if (more) gate_wake(&r->gate);
+    return more;
+}
+
+/* Lets a thread that is parked look again: deadlines may have changed. */
+static void nudge(struct run_host *r)
+{
+    if (!atomic_load(&r->parked)) return;
+    gate_prepare(&r->gate);
+    gate_wake(&r->gate);
+}
+
 bool driver_run(struct host *h, int64_t max_us, int64_t *wake_us)
 {
     struct run_host *r = of(h);
-    if (r->stepping) return *wake_us = INT64_MAX, false;
-    r->stepping = true;
+    lock_take(&r->lock);
     park_fds(r, 0); /* takes note of descriptors that are ready */
     gate_drain(&r->gate);
     int64_t until = env_now_us(r->env) + max_us;
     bool more = true;
-    do {
+    /* A simulated clock stands while tasks run, so rounds are counted as well. */
+    for (int64_t n = 0; more && n < max_us && env_now_us(r->env) < until; n++)
         more = r->shuffle ? shuffled_round(r) : round_of(r);
-    } while (more && env_now_us(r->env) < until);
-    gate_prepare(&r->gate); /* from here on a wake makes driver_fd readable */
-    more = anything_due(r, wake_us);
-    if (more) gate_cancel(&r->gate);
-    r->stepping = false;
+    more = settle(r, wake_us);
+    if (more) env_rest(r->env, until);
+    lock_give(&r->lock);
+    nudge(r);
     return more;
 }
 
-int driver_fd(struct host *h)
+bool driver_due(struct host *h, int64_t *wake_us)
 {
+    struct run_host *r = of(h);
+    lock_take(&r->lock);
+    park_fds(r, 0);
+    bool more = settle(r, wake_us);
+    lock_give(&r->lock);
+    return more;
+}
+
+bool driver_park(struct host *h, int64_t until)
+{
+    struct run_host *r = of(h);
     struct pollfd fds[FDS_MAX];
     struct task *who[FDS_MAX];
-    return gate_watch(&of(h)->gate, fds, collect_fds(of(h), fds, who));
+    int64_t now = env_now_us(r->env), wake_us;
+    if (now >= until) return false;
+    atomic_fetch_add(&r->parked, 1);
+    lock_take(&r->lock);
+    bool more = settle(r, &wake_us);
+    int n = collect_fds(r, fds, who);
+    lock_give(&r->lock);
+    bool never = wake_us == INT64_MAX && until == INT64_MAX && !n;
+    if (wake_us > until) wake_us = until;
+    if (!more && !never && !(wake_us < INT64_MAX && env_rest(r->env, wake_us)))
+        gate_park_fds(&r->gate, fds, n, wake_us == INT64_MAX ? -1 : wake_us > now ? wake_us - now : 0);
+    lock_take(&r->lock);
+    more = settle(r, &wake_us);
+    lock_give(&r->lock);
+    atomic_fetch_sub(&r->parked, 1);
+    return !never && (more || n || env_now_us(r->env) > now); /* else a clock that stands, and nothing to wait for */
+}
+
+void driver_hold(struct host *h) { lock_take(&of(h)->lock); }
+void driver_let(struct host *h) { lock_give(&of(h)->lock); }
+
+int driver_fd(struct host *h)
+{
+    struct run_host *r = of(h);
+    lock_take(&r->lock);
+    int fd = watch(r);
+    lock_give(&r->lock);
+    return fd;
 }

@@ -19,12 +19,16 @@ void host_add(struct host *h, struct task *t);
 /* Stops and joins the thread; tasks that are not done are left as they are. NULL is allowed. */
 void host_free(struct host *h);
 
-/* Driver only: runs steps for about max_us. Returns whether there is more to do now; *wake_us is then or later the next
- * deadline (INT64_MAX: none). */
+/* Driver only; any thread, one steps at a time. Runs steps for about max_us. Returns whether there is more to do now; if
+ * not, *wake_us is the next deadline (INT64_MAX: none). */
 bool driver_run(struct host *h, int64_t max_us, int64_t *wake_us);
+bool driver_due(struct host *h, int64_t *wake_us); /* the same without a step */
 int driver_fd(struct host *h);
-/* Waits, as a thread would, until a task is woken, due at wake_us, or a descriptor is ready, at most until `until` (both on
- * the env's clock). false: nothing can happen any more, or `until` has passed. */
-bool driver_park(struct host *h, int64_t wake_us, int64_t until);
+/* Between these two nobody steps. */
+void driver_hold(struct host *h);
+void driver_let(struct host *h);
+/* Waits, as a thread would, until a task is woken or due, or a descriptor is ready, at most until `until` (on the env's
+ * clock). false: nothing can happen any more, or `until` has passed. */
+bool driver_park(struct host *h, int64_t until);
 
 #endif

@@ -43,9 +43,36 @@ static void op_drop(struct inst *i)
     i->op = NULL;
 }
 
+void link_free(struct link *l)
+{
+    scatter_free(l->scatter);
+    mem_free(l->edges); /* the edges are their consumers' */
+    mem_free(l);
+}
+
+void inst_forget_changes(struct inst *i)
+{
+    for (struct link_change *c = i->made, *next; c; c = next) {
+        next = c->next;
+        if (c->remove) link_free(c->remove);
+        mem_free(c);
+    }
+    i->made = NULL;
+}
+
+static void leave_dirty(struct inst *i)
+{
+    for (struct inst **at = &i->worker->dirty; *at; at = &(*at)->next_dirty)
+        if (*at == i) {
+            *at = i->next_dirty;
+            return;
+        }
+}
+
 void inst_free(struct inst *i)
 {
     if (!i) return;
+    if (i->dirty) leave_dirty(i);
     batch_unref(i->input);
     batch_unref(i->forward_rows.b);
     for (struct edge *e = i->in, *next; e; e = next) {
@@ -54,10 +81,9 @@ void inst_free(struct inst *i)
     }
     for (struct link *l = i->links, *next; l; l = next) {
         next = l->next;
-        scatter_free(l->scatter);
-        mem_free(l->edges);
-        mem_free(l);
+        link_free(l);
     }
+    inst_forget_changes(i);
     op_drop(i);
     text_done(&i->image);
     mem_free(i);
@@ -195,12 +221,10 @@ static void accept_end(struct inst *i, int port, int kind)
     i->port_ended[port] = true;
     if (kind == END_FLUSH) i->port_idle[port] = false;
     if (kind == END_CUT) i->cut = true;
+    if (kind == END_HOLD) i->held = true;
     if (kind == END_FLUSH) i->port_wm[port] = TS_MAX;
     i->wm_ports |= 1u << port;
-    if (--i->open_ports == 0) {
-        i->end_due = true;
-        i->forward_kind = i->cut ? END_CUT : kind;
-    }
+    if (--i->open_ports == 0) i->end_due = true;
 }
 
 /* ---- events out ----------------------------------------------------------------------------------------------- */
@@ -388,42 +412,59 @@ static bool say_idle(struct inst *i)
 
 static bool run(struct inst *i);
 
-static void unlink_now(struct inst *i, struct link *l)
+static void take_link(struct inst *i, struct link *l)
 {
-    for (struct link **p = &i->links; *p; p = &(*p)->next)
-        if (*p == l) {
-            *p = l->next;
-            break;
-        }
-    l->closed = true;
+    struct link **p = &i->links;
+    while (*p && *p != l) p = &(*p)->next;
+    if (*p) *p = l->next;
+}
+
+/* Gives a consumer alone its end, which always finds room. */
+static void end_link(struct link *l, int kind)
+{
     for (int k = 0; k < l->nedges; k++) {
         batch_unref(l->edges[k]->builder);
         l->edges[k]->builder = NULL;
-        edge_end(l->edges[k], END_CUT);
+        edge_end(l->edges[k], kind);
     }
     if (l->child) {
-        accept_end(l->child, l->port, END_CUT);
-        run(l->child); /* the end always finds room */
+        accept_end(l->child, l->port, kind);
+        run(l->child);
     }
 }
 
-/* Applies link changes as the CHANGE barrier passes: what comes before it went to the old consumers, what follows goes to
- * the new ones, whose first message is this barrier. */
-static void apply_changes(struct inst *i)
+static void add_link(struct inst *i, struct link *l)
 {
-    for (struct link_change *c = i->changes; c; c = c->next) {
-        if (c->remove) {
-            if (c->remove->scatter)
-                for (int k = 0; k < c->remove->nedges; k++) edge_flush_builder(c->remove->edges[k]);
-            unlink_now(i, c->remove);
-        }
-        if (c->add) {
-            struct link **p = &i->links;
-            while (*p) p = &(*p)->next;
-            *p = c->add;
-        }
-    }
+    struct link **p = &i->links;
+    while (*p) p = &(*p)->next;
+    *p = l;
+}
+
+/* Makes the link changes as the CHANGE barrier passes: what came before it went to the old consumers, what follows goes to
+ * the new ones, whose first message is this barrier. When the end comes before that barrier, old and new get it alike. */
+static void make_changes(struct inst *i)
+{
+    struct link_change **last = &i->made;
+    while (*last) last = &(*last)->next;
+    *last = i->changes;
     i->changes = NULL;
+    for (struct link_change *c = *last; c; c = c->next) {
+        if (i->ended) c->remove = NULL;
+        if (c->remove) {
+            take_link(i, c->remove);
+            end_link(c->remove, END_CUT);
+        }
+        if (c->add) add_link(i, c->add);
+    }
+}
+
+/* What consumers that leave at the barrier are still to get. false: no room. */
+static bool flush_leaving(struct inst *i)
+{
+    bool all = true;
+    for (struct link_change *c = i->changes; c; c = c->next)
+        for (int k = 0; c->remove && k < c->remove->nedges; k++) all &= edge_flush_builder(c->remove->edges[k]);
+    return all;
 }
 
 static bool barrier_due(struct inst *i)
@@ -434,7 +475,7 @@ static bool barrier_due(struct inst *i)
         text_clear(&i->image);
         state_save(i->op->ctx.state, &i->image);
     }
-    if (i->barrier_kind & BARRIER_CHANGE) apply_changes(i);
+    if (i->barrier_kind & BARRIER_CHANGE) make_changes(i);
     i->forward_epoch = i->barrier_epoch;
     begin_forward(i, EVENT_BARRIER);
     answer_epoch(i->worker->rt, i->node->component, &i->answer, i->barrier_epoch);
@@ -450,16 +491,15 @@ static void close_inputs(struct inst *i)
 /* Gives END once; afterwards the instance is finished: what still comes in is let go. */
 static bool end_due(struct inst *i)
 {
-    if (i->ended) return false;
-    if (i->done && !i->end_due) {
-        i->end_due = true;
-        i->forward_kind = i->cut ? END_CUT : END_FLUSH;
-    }
-    if (!i->end_due) return false;
+    if (i->ended || (!i->done && !i->end_due)) return false;
+    i->forward_kind = i->cut ? END_CUT : i->held && !i->done ? END_HOLD : END_FLUSH;
     i->ended = i->finished = true;
+    make_changes(i); /* no barrier comes any more: new consumers get the end as well */
     begin_forward(i, EVENT_END);
     return true;
 }
+
+#define MORE_CALLS 32 /* of `more` in one step; then others have their turn */
 
 /* One instance and, through busy_child, what it called. true: nothing in hand. */
 static bool run(struct inst *i)
@@ -475,8 +515,9 @@ static bool run(struct inst *i)
         }
         if (take_output(i)) continue;
         if (i->more) {
+            if (++i->worker->calls > MORE_CALLS) return false;
             i->more = false;
-            if (!i->cut) after_call(i, i->op->class->more(i->op));
+            if (!i->cut && !i->done) after_call(i, i->op->class->more(i->op));
             continue;
         }
         batch_unref(i->input);
@@ -494,6 +535,7 @@ static bool run(struct inst *i)
         if (watermark_due(i)) continue;
         if (say_watermark(i)) continue;
         if (say_idle(i)) continue;
+        if (i->barrier_due && (i->barrier_kind & BARRIER_CHANGE) && !flush_leaving(i)) return false;
         if (barrier_due(i)) continue;
         if (end_due(i)) continue;
         return true;
@@ -607,6 +649,19 @@ static bool take_next(struct inst *i)
     return false;
 }
 
+/* An end that no event brought: all consumers are done, or one came after the end. */
+static bool has_end_to_give(const struct inst *i)
+{
+    return i->ended ? i->forward == EVENT_END : i->done;
+}
+
+static bool has_new_consumers(const struct inst *i)
+{
+    const struct link_change *c = i->changes;
+    while (c && !c->add) c = c->next;
+    return c;
+}
+
 /* Gives out what waited for room and notes consumers that want no more, along the chain. */
 static void look_after_links(struct inst *i)
 {
@@ -614,6 +669,7 @@ static void look_after_links(struct inst *i)
     for (struct link *l = i->links; l; l = l->next) {
         if (l->child) {
             look_after_links(l->child);
+            if (has_end_to_give(l->child) && i->busy_child != l->child) run(l->child);
             if (l->child->finished && !l->child->busy_child && l->child->forward == EVENT_NONE) l->closed = true;
         } else if (!l->closed) {
             bool closed = true;
@@ -625,7 +681,7 @@ static void look_after_links(struct inst *i)
         }
         all_closed &= l->closed;
     }
-    if (all_closed && !i->finished) i->done = true;
+    if (all_closed && !i->finished && !has_new_consumers(i)) i->done = true;
 }
 
 static void drain_finished(struct inst *i)
@@ -636,8 +692,9 @@ static void drain_finished(struct inst *i)
 
 bool inst_step(struct inst *i)
 {
+    i->worker->calls = 0;
     look_after_links(i);
-    if (!run(i)) return false;
+    if (!run(i)) return i->worker->calls > MORE_CALLS;
     if (i->finished) {
         drain_finished(i);
         return false;
@@ -645,6 +702,58 @@ bool inst_step(struct inst *i)
     if (!take_next(i)) return false;
     run(i);
     return true;
+}
+
+/* ---- what control does while workers are paused ------------------------------------------------------------------- */
+
+bool inst_is_linked(const struct inst *i, const struct link *l)
+{
+    const struct link *x = i->links;
+    while (x && x != l) x = x->next;
+    return x;
+}
+
+void inst_change(struct inst *i, struct link *add, struct link *remove)
+{
+    if (!i->ended) {
+        struct link_change *c = mem_zalloc(sizeof *c), **last = &i->changes;
+        *c = (struct link_change){NULL, add, remove};
+        while (*last) last = &(*last)->next;
+        *last = c;
+    } else if (add) {
+        add_link(i, add);
+        if (i->forward == EVENT_NONE) {
+            i->forward = EVENT_END;
+            i->forward_link = add;
+            i->forward_edge = 0;
+        }
+        struct waker w = worker_waker(i->worker, i->head->slot);
+        waker_wake(&w);
+    }
+}
+
+void inst_withdraw(struct inst *i, struct link *l)
+{
+    bool pending = false;
+    for (struct link_change **at = &i->changes, *c; (c = *at);) {
+        if (c->add != l && c->remove != l) {
+            at = &c->next;
+            continue;
+        }
+        pending |= c->add == l;
+        *at = c->next;
+        mem_free(c);
+    }
+    if (pending) {
+        end_link(l, END_CUT);
+    } else {
+        if (i->forward_link == l) {
+            i->forward_link = l->next;
+            i->forward_edge = 0;
+        }
+        take_link(i, l);
+    }
+    link_free(l);
 }
 
 void inst_flush_builders(struct inst *i)

@@ -77,7 +77,7 @@ static void take(struct outlet *o, struct edge *e, struct msg m)
         break;
     case MSG_BARRIER:
         if (m.ts != TS_MIN) e->wm = m.ts;
-        e->idle = msg_kind(m) & BARRIER_IDLE;
+        if (msg_kind(m) & BARRIER_IDLE) e->idle = true;
         note_watermark(o);
         e->barrier = msg_epoch(m);
         align(o);

@@ -32,6 +32,7 @@ struct split {
 
 struct part {
     struct task task;
+    struct lock lock;    /* of source against cancel, and of last_error */
     struct reader *reader;
     int index;
     struct pool *pool;
@@ -41,10 +42,10 @@ struct part {
     struct split *splits;
     struct batch *batch; /* at hand */
     struct split *from;  /* its split */
+    struct batch **rest; /* of a push: to be taken in hand after it */
+    int at_rest, nrest;
     uint32_t row;        /* the next one */
     struct batch *piece; /* cut, found no room yet */
-    struct batch **queue; /* pushed together with the one at hand, in order */
-    int nqueue, queue_at;
     bool fast;           /* the batch needs no cut */
     uint32_t *sel;
     int64_t said;        /* the last watermark */
@@ -58,6 +59,7 @@ struct part {
     _Atomic uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
     _Atomic int64_t position, watermark;
     _Atomic bool idle_now;
+    _Atomic bool idle_armed; /* the task will be stepped to look for idle splits */
     struct note last_error;
 };
 
@@ -70,7 +72,7 @@ struct reader {
     const struct schema *schema;
     struct arena *arena;
     struct component *component;
-    struct host *own_host;
+    struct host *host, *own_host;
     bool blocking;
     int nparts;
     struct part *parts;
@@ -82,13 +84,13 @@ struct reader {
     bool late_row;
     enum on_error on_error;
     uint32_t batch_rows;
-    _Atomic bool stop;
+    _Atomic bool started, stop;
     /* pushed */
     struct lock lock;
     struct bell room;
     struct push_wait *queue; /* callers in the order they came */
     bool pushed_end;
-    _Atomic int holds; /* pushes under way */
+    _Atomic int pins;
 };
 
 static void add(_Atomic uint64_t *c, uint64_t n)
@@ -230,32 +232,34 @@ static struct batch *next_piece(struct part *p)
     return rows_dense(p->pool, p->reader->schema, &rows);
 }
 
-/* Hands on the batch at hand as far as there is room; true when all of it has gone. */
-static bool hand_on_one(struct part *p)
+/* Hands on the batch at hand, and the rest of its push, as far as there is room; true when all of it has gone. */
+static bool hand_on(struct part *p)
 {
     struct edge *e = p->edges[p->index % p->reader->rt->nworkers];
     for (;;) {
         if (!p->piece) p->piece = next_piece(p);
-        if (!p->piece) break;
-        if (!edge_push(e, p->piece)) return false;
-        p->piece = NULL;
+        if (p->piece) {
+            if (!edge_push(e, p->piece)) return false;
+            p->piece = NULL;
+            say_watermark(p);
+            continue;
+        }
+        struct split *s = p->from;
+        if (s && p->reader->class) s->at = s->payload;
+        batch_unref(p->batch);
+        p->batch = NULL;
         say_watermark(p);
+        if (p->at_rest == p->nrest) return true;
+        take_batch(p, s, p->rest[p->at_rest++]);
     }
-    if (p->reader->class) p->from->at = p->from->payload;
-    batch_unref(p->batch);
-    p->batch = NULL;
-    say_watermark(p);
-    return true;
 }
 
-/* The same with what was pushed together with it. */
-static bool hand_on(struct part *p)
+static void drop_rest(struct part *p)
 {
-    while (hand_on_one(p)) {
-        if (p->queue_at == p->nqueue) return true;
-        take_batch(p, p->from, p->queue[p->queue_at++]);
-    }
-    return false;
+    while (p->at_rest < p->nrest) batch_unref(p->rest[p->at_rest++]);
+    mem_free(p->rest);
+    p->rest = NULL;
+    p->at_rest = p->nrest = 0;
 }
 
 /* ---- fetching ------------------------------------------------------------------------------------------------------ */
@@ -429,21 +433,24 @@ static void inject(struct part *p)
     answer_epoch(r->rt, r->component, &p->answer, epoch);
 }
 
-static void drop_rows(struct part *p)
+static void close_source(struct part *p)
 {
-    batch_unref(p->piece);
-    batch_unref(p->batch);
-    while (p->queue_at < p->nqueue) batch_unref(p->queue[p->queue_at++]);
-    p->piece = p->batch = NULL;
+    lock_take(&p->lock);
+    struct source *s = TAKE(p->source);
+    lock_give(&p->lock);
+    if (!s) return;
+    s->class->close(s);
+    source_free(s);
 }
 
 static enum step finish(struct part *p, int kind)
 {
-    drop_rows(p);
+    batch_unref(p->piece);
+    batch_unref(p->batch);
+    p->piece = p->batch = NULL;
+    drop_rest(p);
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
-    if (p->source) p->source->class->close(p->source);
-    source_free(p->source);
-    p->source = NULL;
+    close_source(p);
     p->over = true;
     answer_end(p->reader->rt, p->reader->component, &p->answer);
     return STEP_DONE;
@@ -456,12 +463,14 @@ static bool all_closed(struct part *p)
     return true;
 }
 
+/* Idleness and the CHANGE barrier come before the first row. */
 static void begin(struct part *p)
 {
     if (p->began) return;
     p->began = true;
     for (int w = 0; w < p->reader->rt->nworkers; w++)
         if (w != p->index % p->reader->rt->nworkers) edge_idle(p->edges[w]);
+    inject(p);
 }
 
 static enum status seek_split(struct part *p, struct split *s, bool fresh, struct err *err);
@@ -486,6 +495,7 @@ static void look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
 {
     struct reader *r = p->reader;
     bool all = r->idle_us > 0;
+    atomic_store(&p->idle_armed, false);
     for (int i = 0; i < p->nsplits; i++) {
         struct split *s = &p->splits[i];
         if (s->ended || s->idle || !r->idle_us) continue;
@@ -495,6 +505,7 @@ static void look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
         } else {
             all = false;
             if (due < *wake_us) *wake_us = due;
+            atomic_store(&p->idle_armed, true);
         }
     }
     if (all && !p->idle_said) {
@@ -663,17 +674,17 @@ static enum status closed(struct reader *r, struct err *err)
     return err_set(err, E_NO_READER, "nothing reads source \"%s\"", r->object->name);
 }
 
-/* Keeps the batches behind the first for hand_on. */
-static void enqueue(struct part *p, struct batch *const *batches, int n)
+/* The batches of a push after its first stay in the caller's order, and no other's come between. */
+static void keep_rest_of(struct part *p, struct batch **b, int n)
 {
-    mem_free(p->queue);
-    p->queue = n ? mem_alloc(sizeof *p->queue * (size_t)n) : NULL;
-    if (n) memcpy(p->queue, batches, sizeof *p->queue * (size_t)n);
-    p->nqueue = n;
-    p->queue_at = 0;
+    drop_rest(p);
+    if (n == 1) return;
+    p->rest = mem_alloc(sizeof *p->rest * (size_t)(n - 1));
+    memcpy(p->rest, b + 1, sizeof *p->rest * (size_t)(n - 1));
+    p->nrest = n - 1;
 }
 
-enum status reader_push(struct reader *r, struct batch *const *batches, int n, int64_t timeout_us, struct err *err)
+enum status reader_push(struct reader *r, struct batch **b, int n, int64_t timeout_us, struct err *err)
 {
     struct part *p = &r->parts[0];
     lock_take(&r->lock);
@@ -684,13 +695,13 @@ enum status reader_push(struct reader *r, struct batch *const *batches, int n, i
         st = closed(r, err);
     } else {
         begin(p);
-        enqueue(p, batches + 1, n - 1);
-        take_batch(p, &p->splits[0], batches[0]);
+        keep_rest_of(p, b, n);
+        take_batch(p, &p->splits[0], b[0]);
         hand_on(p); /* what finds no room is accepted all the same and goes on from the reader's task */
     }
     lock_give(&r->lock);
     bell_ring(&r->room);
-    if (p->idle_said == false && r->idle_us) task_wake(&p->task); /* arms the idle timer */
+    if (!st && r->idle_us && !atomic_load(&p->idle_armed)) task_wake(&p->task); /* arms the idle timer */
     return st;
 }
 
@@ -715,15 +726,18 @@ enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err)
     return st;
 }
 
-enum status reader_push_end(struct reader *r, struct err *err)
+void reader_push_end(struct reader *r)
 {
-    (void)err;
     lock_take(&r->lock);
     r->pushed_end = true;
     lock_give(&r->lock);
     task_wake(&r->parts[0].task);
-    return ST_OK;
 }
+
+void reader_pin(struct reader *r) { atomic_fetch_add(&r->pins, 1); }
+bool reader_pinned(struct reader *r) { return atomic_load(&r->pins); }
+
+void reader_unpin(struct reader *r) { atomic_fetch_sub(&r->pins, 1); }
 
 /* ---- making and freeing ------------------------------------------------------------------------------------------------- */
 
@@ -804,6 +818,7 @@ static void make_part(struct reader *r, int index)
 {
     struct part *p = &r->parts[index];
     struct runtime *rt = r->rt;
+    lock_init(&p->lock);
     p->reader = r;
     p->index = index;
     p->pool = pool_new(rt->account);
@@ -864,6 +879,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     memset(r->parts, 0, sizeof *r->parts * (size_t)r->nparts);
     for (int i = 0; i < r->nparts; i++) make_part(r, i);
     for (int i = 0; r->class && !st && i < r->nparts; i++) st = open_part(&r->parts[i], i ? NULL : first, err);
+    if (!st) st = runtime_host(rt, "lam-source", r->blocking, &r->own_host, &r->host, err);
     if (st) {
         name_error(r, err);
         if (first && !r->parts[0].source) r->parts[0].source = first;
@@ -875,10 +891,11 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
 
 static void free_part(struct part *p)
 {
-    if (p->source) p->source->class->close(p->source);
-    source_free(p->source);
-    drop_rows(p);
-    mem_free(p->queue);
+    close_source(p);
+    lock_done(&p->lock);
+    batch_unref(p->piece);
+    batch_unref(p->batch);
+    drop_rest(p);
     for (int i = 0; i < p->nsplits; i++) {
         decoder_free(p->splits[i].decoder);
         mem_free(p->splits[i].buf);
@@ -894,9 +911,9 @@ static void free_part(struct part *p)
 void reader_free(struct reader *r)
 {
     if (!r) return;
+    host_free(r->own_host);
     for (int i = 0; i < r->nparts; i++) free_part(&r->parts[i]);
     mem_free(r->parts);
-    host_free(r->own_host);
     lock_done(&r->lock);
     arena_free(r->arena);
     mem_free(r);
@@ -911,13 +928,13 @@ const struct object *reader_object(struct reader *r) { return r->object; }
 const struct schema *reader_schema(struct reader *r) { return r->schema; }
 bool reader_pushed(struct reader *r) { return r->pushed; }
 
-enum status reader_start(struct reader *r, struct err *err)
+void reader_start(struct reader *r)
 {
-    struct host *host;
-    TRY(runtime_host(r->rt, "lam-source", r->blocking, &r->own_host, &host, err));
-    for (int i = 0; i < r->nparts; i++) host_add(host, &r->parts[i].task);
-    return ST_OK;
+    for (int i = 0; i < r->nparts; i++) host_add(r->host, &r->parts[i].task);
+    atomic_store(&r->started, true);
 }
+
+bool reader_runs(struct reader *r) { return atomic_load(&r->started); }
 
 static void wake_all(struct reader *r)
 {
@@ -928,14 +945,14 @@ static void wake_all(struct reader *r)
 void reader_stop(struct reader *r)
 {
     atomic_store(&r->stop, true);
-    for (int i = 0; i < r->nparts; i++)
-        if (r->class && !atomic_load(&r->parts[i].task.done)) r->class->cancel(r->parts[i].source);
+    for (int i = 0; i < r->nparts; i++) {
+        struct part *p = &r->parts[i];
+        lock_take(&p->lock);
+        if (p->source) r->class->cancel(p->source);
+        lock_give(&p->lock);
+    }
     wake_all(r);
 }
-
-void reader_hold(struct reader *r) { atomic_fetch_add(&r->holds, 1); }
-void reader_release(struct reader *r) { atomic_fetch_sub(&r->holds, 1); }
-bool reader_held(struct reader *r) { return atomic_load(&r->holds) > 0; }
 
 bool reader_done(struct reader *r)
 {

@@ -41,6 +41,7 @@ struct edge {
     _Alignas(64) struct waker reader;
     int64_t wm_pending; /* a watermark that found no room; the next one replaces it (TS_MIN: none) */
     bool idle_pending;
+    bool no_barriers;   /* to a subscription, which answers none, so they would pile up before one that sleeps */
     bool end_sent;
     int64_t wm_said;    /* the last watermark given to edge_watermark */
     bool flush_wanted;  /* the builder found no room */
@@ -79,11 +80,11 @@ void edge_drain(struct edge *e); /* after close: lets go of what is inside; sets
 /* ---- answers to epochs ------------------------------------------------------------------------------------ */
 
 /* Whoever takes part in an epoch answers it once: at its barrier or, having ended before, by having ended. Control counts
- * participants, publishes the epoch, then answers for those that ended; a participant that ends stores `ended`, then
- * looks at the epoch. Each stores, then loads what the other stored (seq_cst), so one of them answers; the exchange on
- * `acked` makes it one only. */
+ * participants, asks each, then answers for those that ended; a participant that ends stores `ended`, then looks at what
+ * was asked. Each stores, then loads what the other stored (seq_cst), so one of them answers; the exchange on `acked`
+ * makes it one only. Who was not counted is not asked. */
 struct answer {
-    _Atomic uint64_t acked;
+    _Atomic uint64_t asked, acked;
     _Atomic bool ended;
 };
 void answer_epoch(struct runtime *rt, struct component *c, struct answer *a, uint64_t epoch);
@@ -103,7 +104,8 @@ struct link {
     int nedges;         /* ... or rings: one, or one per target worker */
     struct edge **edges;
     struct scatter *scatter; /* nedges > 1 */
-    bool closed;
+    bool closed;  /* its consumer wants no more */
+    bool leaving; /* to be cut at the next CHANGE barrier */
 };
 
 struct scatter *scatter_new(struct inst *from, const struct plan_input *in, struct err *err);
@@ -146,20 +148,21 @@ struct inst {
     bool cut;           /* ends without giving out what it holds */
     struct batch *input; /* kept until the operator has taken it in full */
     uint32_t wm_ports;   /* ports whose new watermark the operator has not been told */
-    bool barrier_due, end_due, idle_sent, ended;
+    bool barrier_due, end_due, held, idle_sent, ended; /* held: a port ended with HOLD */
     int64_t wm_out;      /* without an operator: its output watermark */
     uint64_t barrier_epoch;
     int barrier_kind;
     int64_t wm_sent;
     _Atomic int64_t wm_shown; /* the same, for display */
-    struct link_change *changes; /* to be made at the next CHANGE barrier */
+    struct link_change *changes; /* to be made at the next CHANGE barrier; control writes it while workers are paused */
+    struct link_change *made;    /* to be freed by control */
     struct answer answer;
     struct text image;      /* state frozen at the last FREEZE barrier */
     struct inst *next_dirty;
     bool dirty;             /* has rows in builders */
 };
 
-/* To be applied by the instance when the CHANGE barrier passes. */
+/* Made by the instance when the CHANGE barrier passes, or before it gives its end. */
 struct link_change {
     struct link_change *next;
     struct link *add, *remove;
@@ -173,6 +176,14 @@ enum status inst_open(struct inst *i, const struct text *images, int nimages, st
 bool inst_step(struct inst *i);
 struct pool *inst_pool(struct inst *i);
 void inst_flush_builders(struct inst *i);
+/* Control, workers paused. A change for the next CHANGE barrier; an instance that has ended gives new consumers its end at
+ * once. */
+void inst_change(struct inst *i, struct link *add, struct link *remove);
+/* A link that is not wanted any more, made or not: its consumer is cut off, or has ended before. */
+void inst_withdraw(struct inst *i, struct link *l);
+void inst_forget_changes(struct inst *i); /* frees those that were made */
+bool inst_is_linked(const struct inst *i, const struct link *l);
+void link_free(struct link *l);
 
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
 
@@ -190,6 +201,7 @@ struct worker {
     int chunk;                   /* where the round stands */
     _Atomic int chunks;          /* in use */
     struct inst *dirty;          /* instances with rows in builders */
+    int calls;                   /* of `more` in this step of an instance */
     _Atomic bool paused; /* has seen runtime->pause and stands between steps */
 };
 
@@ -225,19 +237,20 @@ struct node {
     uint64_t stream_id;    /* the named stream this is the output of; 0: none */
     struct keep *keep;     /* or NULL: the plan belongs to a catalog object */
     enum on_error on_error;
+    uint64_t owner;        /* the stream or sink whose plan this is part of; 0: see keep */
     struct node *next;     /* of the runtime's list */
-    bool gone;             /* taken out of the graph, not freed yet */
+    bool gone;             /* nobody reads it any more; not freed yet */
     bool fresh;            /* of the change being prepared */
 };
 
 /* What shares a reader or an operator: one watermark-and-barrier domain. Joined as the graph changes. */
 struct component {
-    struct component *joined; /* into this one; follow with component_of */
+    struct component *_Atomic joined; /* into this one; follow with component_of */
     _Atomic bool cancel;      /* readers stop, everything is cut */
     _Atomic bool failed;
     struct err err;           /* valid once failed is set */
-    _Atomic uint64_t epoch;   /* under way, or the last */
-    _Atomic int64_t waiting;  /* answers to it still missing */
+    _Atomic int64_t waiting;  /* answers to the epoch under way that are still missing */
+    bool busy, kept; /* control's notes */
     struct component *next;
 };
 struct component *component_of(struct component *c);
@@ -254,12 +267,14 @@ struct answer *reader_answer(struct reader *r, int part);
 const struct object *reader_object(struct reader *r); /* NULL: VALUES */
 const struct schema *reader_schema(struct reader *r);
 bool reader_pushed(struct reader *r);
-enum status reader_start(struct reader *r, struct err *err);
+void reader_start(struct reader *r);
+bool reader_runs(struct reader *r); /* it was started */
+/* While pinned, by callers that push, it is not freed. */
+void reader_pin(struct reader *r);
+void reader_unpin(struct reader *r);
+bool reader_pinned(struct reader *r);
 void reader_stop(struct reader *r); /* no more rows: END(CUT) */
 bool reader_done(struct reader *r);
-void reader_hold(struct reader *r);    /* a push is under way: it is not freed before reader_release */
-void reader_release(struct reader *r);
-bool reader_held(struct reader *r);
 /* Puts a barrier into every part as soon as each stands between two decoded batches; each part answers the epoch. */
 void reader_barrier(struct reader *r, uint64_t epoch, int kind);
 /* After a HOLD barrier: goes on; seek: from the positions kept at it. */
@@ -267,10 +282,9 @@ void reader_resume(struct reader *r, bool seek);
 void reader_stats(struct reader *r, struct source_stats *out);
 
 /* The pushed kind; caller threads. */
-/* All n batches are taken together, with their references, or none is. */
-enum status reader_push(struct reader *r, struct batch *const *batches, int n, int64_t timeout_us, struct err *err);
+enum status reader_push(struct reader *r, struct batch **b, int n, int64_t timeout_us, struct err *err);
 enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err);
-enum status reader_push_end(struct reader *r, struct err *err);
+void reader_push_end(struct reader *r);
 
 /* ---- outlets and deliver tasks ------------------------------------------------------------------------------------------ */
 
@@ -287,7 +301,7 @@ bool outlet_done(struct outlet *o);
 struct log;
 struct deliver *deliver_new(struct runtime *rt, const struct object *sink, struct log *log, struct component *c, struct err *err);
 void deliver_free(struct deliver *d);
-enum status deliver_start(struct runtime *rt, struct deliver *d, struct err *err);
+void deliver_start(struct deliver *d);
 bool deliver_done(struct deliver *d);
 void deliver_cancel(struct deliver *d); /* give up now */
 const struct object *deliver_object(struct deliver *d);
@@ -334,9 +348,13 @@ struct runtime {
     int nworkers;
     struct worker **workers;
     struct host *driver; /* threads = 0 or simulation */
-    struct host *io;     /* non-blocking I/O tasks share one thread */
+    struct host *_Atomic io; /* non-blocking I/O tasks share one thread; set when all threads run */
     struct bell control; /* rung when something control may wait for has happened */
-    struct lock lock;     /* of the graph: control only */
+    /* Who changes the graph, or sends a barrier through it, has the turn, also while waiting; who walks the lists without it
+     * takes the lock, as does the turn's holder to change them. Nobody waits with the lock held. */
+    _Atomic bool turn;
+    _Atomic bool closing;  /* waiting calls give up */
+    struct lock lock;
     struct node *nodes;
     struct component *components;
     struct run_reader *readers;
@@ -344,7 +362,7 @@ struct runtime {
     struct run_sub *subs;
     struct past *past;
     uint64_t next_epoch;
-    _Atomic bool pause;   /* workers step nothing while it is set; see runtime_pause */
+    _Atomic int pauses;   /* workers step nothing while there are some; see runtime_pause */
 };
 
 /* What runs, as control keeps it. */
@@ -359,10 +377,12 @@ struct run_sink {
     struct outlet *outlet;
     struct deliver *deliver;
     uint64_t sink_id;
+    bool detached; /* taken off its node; freed when both tasks are done, at once or by a later sweep */
 };
 struct run_sub {
     struct run_sub *next;
     struct sub *sub;
+    bool detached;
 };
 
 /* A plan's memory that running nodes need; the last of them frees it. */
@@ -372,19 +392,29 @@ struct keep {
 };
 void keep_unref(struct keep *k);
 
-/* With the workers stopped between steps, control may free or replace instances. */
+/* With the workers stopped between steps, control may look into instances, free or replace them. */
 void runtime_pause(struct runtime *rt);
 void runtime_resume(struct runtime *rt);
 
-/* Control, lock held. An epoch through all of a component; the one before must have been answered (epoch_wait), for a ring
- * keeps room for one barrier. */
+/* false: not within the time. */
+bool turn_take(struct runtime *rt, int64_t timeout_us);
+void turn_give(struct runtime *rt);
+
+/* Control, with the turn. An epoch through all of a component; the one before must have been answered (epoch_wait), for a
+ * ring keeps room for one barrier. */
 void epoch_begin(struct runtime *rt, struct component *c, int kind);
 bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us);
-bool component_ended(struct runtime *rt, struct component *c); /* instances, readers, outlets and sinks */
-bool node_ended(const struct node *n);
-void node_free(struct runtime *rt, struct node *n); /* workers paused */
-/* Takes a consumer (an outlet or a subscription; whichever is not NULL) off node n, and with it all that fed only it. */
-enum status graph_detach(struct runtime *rt, struct node *n, struct outlet *o, struct sub *s, int64_t timeout_us, struct err *err);
+bool node_ended(const struct node *n); /* all instances */
+/* What follows: control with the turn and the lock, workers paused. */
+void node_free(struct node *n);
+/* Node n loses a consumer (an outlet or a subscription, whichever is not NULL), and with it goes all that fed only it.
+ * at_barrier: the links that fall away are cut when the next CHANGE barrier passes; else the consumer has closed its rings,
+ * and all before it ends by itself. Returns how many links a barrier is to cut. */
+int graph_detach(struct node *n, struct outlet *o, struct sub *s, bool at_barrier);
+/* Takes the links to such a consumer out for good. */
+void graph_unlink(struct node *n, struct outlet *o, struct sub *s);
+/* Frees nodes that are gone and that nothing leads to. */
+void graph_sweep(struct runtime *rt);
 
 /* Where tasks of a kind live. blocking: a host of its own (*own), which the caller frees. */
 enum status runtime_host(struct runtime *rt, const char *name, bool blocking, struct host **own, struct host **out,

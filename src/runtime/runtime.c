@@ -7,6 +7,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define DRIVE_US 1000     /* of a driver's steps between looks at what is waited for */
+#define CANCEL_US 1000000 /* a connector that was canceled comes back in that time */
+
 void runtime_log(struct runtime *rt, int level, const char *fmt, ...)
 {
     if (!rt->cfg.log) return;
@@ -38,18 +41,30 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
     return st;
 }
 
+static void stop_threads(struct runtime *rt)
+{
+    for (int i = 0; i < rt->nworkers; i++) {
+        host_free(rt->workers[i]->host);
+        rt->workers[i]->host = NULL;
+    }
+    host_free(atomic_exchange(&rt->io, NULL));
+}
+
 /* Threads start with the first task that needs one: opening a database starts none. */
 static enum status start_threads(struct runtime *rt, struct err *err)
 {
-    if (rt->driver || rt->io) return ST_OK;
-    TRY(host_thread(rt->env, "lam-io", true, &rt->control, &rt->io, err));
-    for (int i = 0; i < rt->nworkers; i++) {
+    if (rt->driver || atomic_load(&rt->io)) return ST_OK;
+    struct host *io = NULL;
+    enum status st = host_thread(rt->env, "lam-io", true, &rt->control, &io, err);
+    for (int i = 0; !st && i < rt->nworkers; i++) {
         char name[24];
         snprintf(name, sizeof name, "lam-worker-%hu", (unsigned short)i);
-        TRY(host_thread(rt->env, name, false, &rt->control, &rt->workers[i]->host, err));
-        host_add(rt->workers[i]->host, &rt->workers[i]->task);
+        st = host_thread(rt->env, name, false, &rt->control, &rt->workers[i]->host, err);
+        if (!st) host_add(rt->workers[i]->host, &rt->workers[i]->task);
     }
-    return ST_OK;
+    atomic_store(&rt->io, io);
+    if (st) stop_threads(rt);
+    return st;
 }
 
 enum status runtime_host(struct runtime *rt, const char *name, bool blocking, struct host **own, struct host **out,
@@ -64,23 +79,63 @@ enum status runtime_host(struct runtime *rt, const char *name, bool blocking, st
     return ST_OK;
 }
 
-bool runtime_wait(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
+static bool wait_driving(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t until, bool to_the_end)
+{
+    for (;;) {
+        int64_t wake_us;
+        if (fact(ctx)) return true;
+        if (!to_the_end && atomic_load(&rt->closing)) return false;
+        if (driver_run(rt->driver, DRIVE_US, &wake_us)) {
+            if (env_now_us(rt->env) >= until) return fact(ctx);
+            continue;
+        }
+        if (fact(ctx)) return true;
+        if (!driver_park(rt->driver, until)) return false;
+    }
+}
+
+/* to_the_end: closing does not interrupt it. */
+static bool wait_until(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us, bool to_the_end)
 {
     int64_t until = timeout_us < 0 ? INT64_MAX : env_now_us(rt->env) + timeout_us;
+    if (rt->driver) return wait_driving(rt, fact, ctx, until, to_the_end);
     for (;;) {
         uint32_t seen = bell_count(&rt->control);
         if (fact(ctx)) return true;
-        if (rt->driver) {
-            int64_t wake_us;
-            if (driver_run(rt->driver, 1000, &wake_us)) continue;
-            if (fact(ctx)) return true;
-            if (!driver_park(rt->driver, wake_us, until)) return false;
-            continue;
-        }
+        if (!to_the_end && atomic_load(&rt->closing)) return false;
         int64_t now = env_now_us(rt->env);
         if (now >= until) return false;
         bell_wait(&rt->control, seen, timeout_us < 0 ? -1 : until - now);
     }
+}
+
+bool runtime_wait(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
+{
+    return wait_until(rt, fact, ctx, timeout_us, false);
+}
+
+static bool turn_is_mine(void *ctx) { return !atomic_exchange(&((struct runtime *)ctx)->turn, true); }
+
+bool turn_take(struct runtime *rt, int64_t timeout_us) { return runtime_wait(rt, turn_is_mine, rt, timeout_us); }
+
+static void sweep(struct runtime *rt);
+
+void turn_give(struct runtime *rt)
+{
+    sweep(rt);
+    atomic_store(&rt->turn, false);
+    bell_ring(&rt->control);
+}
+
+static enum status no_turn(struct err *err)
+{
+    return err_set(err, E_TIMEOUT, "another change of the graph, or a barrier, is still under way");
+}
+
+static int64_t left(struct runtime *rt, int64_t until)
+{
+    int64_t now = env_now_us(rt->env);
+    return until > now ? until - now : 0;
 }
 
 /* ---- epochs ---------------------------------------------------------------------------------------------------------- */
@@ -113,25 +168,25 @@ static void count(void *ctx, struct answer *a)
     ((struct beginning *)ctx)->n++;
 }
 
-static void answer_if_ended(void *ctx, struct answer *a)
+static void ask(void *ctx, struct answer *a)
 {
     struct beginning *b = ctx;
+    atomic_store(&a->asked, b->epoch);
     if (atomic_load(&a->ended)) answer_epoch(b->rt, b->c, a, b->epoch);
 }
 
 void epoch_begin(struct runtime *rt, struct component *c, int kind)
 {
     struct beginning b = {rt, c, ++rt->next_epoch, 0};
-    INVARIANT(atomic_load(&c->waiting) <= 0);
+    INVARIANT(!atomic_load(&c->waiting));
     each_answer(rt, c, count, &b);
     atomic_store(&c->waiting, b.n);
-    atomic_store(&c->epoch, b.epoch);
-    each_answer(rt, c, answer_if_ended, &b);
+    each_answer(rt, c, ask, &b);
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (in_component(r->scan->component, c) && !reader_done(r->reader)) reader_barrier(r->reader, b.epoch, kind);
 }
 
-static bool epoch_answered(void *ctx) { return atomic_load(&((struct component *)ctx)->waiting) <= 0; }
+static bool epoch_answered(void *ctx) { return !atomic_load(&((struct component *)ctx)->waiting); }
 
 bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us)
 {
@@ -141,7 +196,7 @@ bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us)
 static enum status wait_all(struct runtime *rt, int64_t timeout_us, struct err *err)
 {
     for (struct component *c = rt->components; c; c = c->next)
-        if (!c->joined && !epoch_wait(rt, c, timeout_us))
+        if (!atomic_load(&c->joined) && !epoch_wait(rt, c, timeout_us))
             return err_set(err, E_TIMEOUT, "a sink or subscriber takes nothing, so a barrier cannot pass");
     return ST_OK;
 }
@@ -150,15 +205,15 @@ static enum status epoch_all(struct runtime *rt, int kind, int64_t timeout_us, s
 {
     TRY(wait_all(rt, timeout_us, err));
     for (struct component *c = rt->components; c; c = c->next)
-        if (!c->joined) epoch_begin(rt, c, kind);
+        if (!atomic_load(&c->joined)) epoch_begin(rt, c, kind);
     return wait_all(rt, timeout_us, err);
 }
 
 enum status runtime_drain(struct runtime *rt, int64_t timeout_us, struct err *err)
 {
-    lock_take(&rt->lock);
+    if (!turn_take(rt, timeout_us)) return no_turn(err);
     enum status st = epoch_all(rt, BARRIER_DRAIN, timeout_us, err);
-    lock_give(&rt->lock);
+    turn_give(rt);
     return st;
 }
 
@@ -174,17 +229,18 @@ static bool all_paused(void *ctx)
 
 void runtime_pause(struct runtime *rt)
 {
-    if (rt->driver || !rt->io) return; /* nobody steps but us */
+    if (rt->driver) driver_hold(rt->driver);
+    atomic_fetch_add(&rt->pauses, 1);
+    if (!atomic_load(&rt->io)) return; /* workers that start now pause at once */
     for (int i = 0; i < rt->nworkers; i++) atomic_store(&rt->workers[i]->paused, false);
-    atomic_store(&rt->pause, true);
     for (int i = 0; i < rt->nworkers; i++) task_wake(&rt->workers[i]->task);
-    runtime_wait(rt, all_paused, rt, -1);
+    wait_until(rt, all_paused, rt, -1, true);
 }
 
 void runtime_resume(struct runtime *rt)
 {
-    if (rt->driver || !rt->io) return;
-    atomic_store(&rt->pause, false);
+    if (rt->driver) driver_let(rt->driver);
+    if (atomic_fetch_sub(&rt->pauses, 1) != 1 || !atomic_load(&rt->io)) return;
     for (int i = 0; i < rt->nworkers; i++) task_wake(&rt->workers[i]->task);
 }
 
@@ -209,57 +265,49 @@ static enum status reload_node(struct runtime *rt, struct node *n, struct err *e
 
 enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *err)
 {
-    lock_take(&rt->lock);
+    if (!turn_take(rt, timeout_us)) return no_turn(err);
     enum status st = epoch_all(rt, BARRIER_FREEZE | BARRIER_HOLD, timeout_us, err);
-    if (!st) {
+    bool passed = !st;
+    if (passed) {
         runtime_pause(rt);
         for (struct node *n = rt->nodes; n && !st; n = n->next)
             if (n->class && !n->gone) st = reload_node(rt, n, err);
         runtime_resume(rt);
     }
     for (struct run_reader *r = rt->readers; r; r = r->next)
-        if (!reader_done(r->reader)) reader_resume(r->reader, true);
-    lock_give(&rt->lock);
+        if (!reader_done(r->reader)) reader_resume(r->reader, passed);
+    turn_give(rt);
     return st;
 }
 
 /* ---- ends ---------------------------------------------------------------------------------------------------------------- */
 
-static void all_ended(void *ctx, struct answer *a)
-{
-    if (!atomic_load(&a->ended)) *(bool *)ctx = false;
-}
+static bool sink_done(struct run_sink *s) { return deliver_done(s->deliver) && outlet_done(s->outlet); }
 
-bool component_ended(struct runtime *rt, struct component *c)
+/* With the lock: of each component, whether something in it has still to end, and whether it is kept all the same. */
+static void take_stock(struct runtime *rt)
 {
-    bool ended = true;
-    each_answer(rt, c, all_ended, &ended);
-    for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (in_component(outlet_node(s->outlet)->component, c))
-            ended &= deliver_done(s->deliver) && outlet_done(s->outlet);
+    for (struct component *c = rt->components; c; c = c->next) c->busy = c->kept = false;
+    for (struct node *n = rt->nodes; n; n = n->next)
+        if (!node_ended(n)) component_of(n->component)->busy = true;
     for (struct run_reader *r = rt->readers; r; r = r->next)
-        if (in_component(r->scan->component, c)) ended &= reader_done(r->reader);
-    return ended;
-}
-
-static bool has_open_sub(struct runtime *rt, struct component *c)
-{
+        if (!reader_done(r->reader) || reader_pinned(r->reader)) component_of(r->scan->component)->busy = true;
+    for (struct run_sink *s = rt->sinks; s; s = s->next) {
+        struct component *c = component_of(outlet_node(s->outlet)->component);
+        if (s->detached ? !atomic_load(&outlet_answer(s->outlet)->ended) : !sink_done(s)) c->busy = true;
+        c->kept = true;
+    }
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (in_component(sub_node(s->sub)->component, c) && !sub_closed(s->sub)) return true;
-    return false;
+        if (!sub_closed(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
 }
 
-static bool has_sink(struct runtime *rt, struct component *c)
-{
-    for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (in_component(outlet_node(s->outlet)->component, c)) return true;
-    return false;
-}
+/* After take_stock. */
+static bool can_free(const struct component *c) { return !atomic_load(&c->joined) && !c->busy && !c->kept; }
 
-static bool has_push(struct runtime *rt, struct component *c)
+static bool any_busy(struct runtime *rt)
 {
-    for (struct run_reader *r = rt->readers; r; r = r->next)
-        if (in_component(r->scan->component, c) && reader_held(r->reader)) return true;
+    for (struct component *c = rt->components; c; c = c->next)
+        if (c->busy) return true;
     return false;
 }
 
@@ -276,6 +324,7 @@ static bool has_push(struct runtime *rt, struct component *c)
 
 static void free_sink(struct run_sink *s)
 {
+    graph_unlink(outlet_node(s->outlet), s->outlet, NULL);
     deliver_free(s->deliver);
     outlet_free(s->outlet);
     mem_free(s);
@@ -284,6 +333,7 @@ static void free_sink(struct run_sink *s)
 static void free_sub(struct runtime *rt, struct run_sub *s)
 {
     past_query(rt, s);
+    graph_unlink(sub_node(s->sub), NULL, s->sub);
     sub_free(s->sub);
     mem_free(s);
 }
@@ -291,6 +341,7 @@ static void free_sub(struct runtime *rt, struct run_sub *s)
 static void free_reader(struct runtime *rt, struct run_reader *r)
 {
     past_reader(rt, r);
+    r->scan->reader = NULL;
     reader_free(r->reader);
     mem_free(r);
 }
@@ -299,11 +350,11 @@ static void free_reader(struct runtime *rt, struct run_reader *r)
 static void free_component(struct runtime *rt, struct component *c)
 {
     REMOVE_IF(rt->sinks, struct run_sink, s, in_component(outlet_node(s->outlet)->component, c), free_sink(s))
-    for (struct node *n = rt->nodes; n; n = n->next)
-        if (in_component(n->component, c)) past_stream(rt, n);
     REMOVE_IF(rt->subs, struct run_sub, s, in_component(sub_node(s->sub)->component, c), free_sub(rt, s))
     REMOVE_IF(rt->readers, struct run_reader, r, in_component(r->scan->component, c), free_reader(rt, r))
-    REMOVE_IF(rt->nodes, struct node, n, in_component(n->component, c), node_free(rt, n))
+    for (struct node *n = rt->nodes; n; n = n->next)
+        if (in_component(n->component, c)) past_stream(rt, n);
+    REMOVE_IF(rt->nodes, struct node, n, in_component(n->component, c), node_free(n))
 }
 
 static void free_joined(struct runtime *rt, struct component *c)
@@ -311,53 +362,82 @@ static void free_joined(struct runtime *rt, struct component *c)
     bool again = true;
     while (again) {
         again = false;
-        REMOVE_IF(rt->components, struct component, x, x->joined == c, (again = true, mem_free(x)))
+        REMOVE_IF(rt->components, struct component, x, atomic_load(&x->joined) == c, (again = true, mem_free(x)))
         for (struct component *x = rt->components; x && !again; x = x->next)
-            if (x->joined && component_of(x) == c) x->joined = c, again = true;
+            if (atomic_load(&x->joined) && component_of(x) == c) atomic_store(&x->joined, c), again = true;
     }
     REMOVE_IF(rt->components, struct component, x, x == c, mem_free(x))
 }
 
-static bool is_input(struct runtime *rt, const struct node *of)
+/* A subscription that was let go: its rings are closed. Its node, if others read it, goes on without it at once; else the
+ * node ends by itself. */
+static void detach_subs(struct runtime *rt)
 {
-    for (struct node *n = rt->nodes; n; n = n->next)
-        for (int p = 0; p < n->nin; p++)
-            if (n->in[p].from == of) return true;
-    return false;
-}
-
-/* Nodes taken out of a component that lives on; what reads before what is read, for counts are taken along. */
-static void free_gone(struct runtime *rt)
-{
-    REMOVE_IF(rt->subs, struct run_sub, s, sub_closed(s->sub) && sub_node(s->sub)->gone && node_ended(sub_node(s->sub)),
-              free_sub(rt, s))
-    REMOVE_IF(rt->readers, struct run_reader, r,
-              r->scan->gone && reader_done(r->reader) && !reader_held(r->reader) && node_ended(r->scan),
-              (r->scan->reader = NULL, free_reader(rt, r)))
-    for (bool again = true; again;) {
-        again = false;
-        REMOVE_IF(rt->nodes, struct node, n,
-                  n->gone && !n->reader && node_ended(n) && n->users <= 0 && !is_input(rt, n),
-                  (again = true, past_stream(rt, n), node_free(rt, n)))
+    for (struct run_sub *s = rt->subs; s; s = s->next) {
+        if (!sub_closed(s->sub)) continue;
+        if (!s->detached) graph_detach(sub_node(s->sub), NULL, s->sub, false);
+        s->detached = true;
+        sub_drain(s->sub);
     }
 }
 
-void runtime_sweep(struct runtime *rt)
+static bool sub_can_go(const struct run_sub *s)
 {
-    lock_take(&rt->lock);
-    runtime_pause(rt);
+    struct node *n = sub_node(s->sub);
+    return s->detached && (!n->gone || node_ended(n));
+}
+
+/* What was taken out of components that live on. */
+static void free_gone(struct runtime *rt)
+{
+    detach_subs(rt);
+    REMOVE_IF(rt->subs, struct run_sub, s, sub_can_go(s), free_sub(rt, s))
+    REMOVE_IF(rt->sinks, struct run_sink, s, s->detached && sink_done(s), free_sink(s))
+    REMOVE_IF(rt->readers, struct run_reader, r,
+              r->scan->gone && reader_done(r->reader) && !reader_pinned(r->reader) && node_ended(r->scan),
+              free_reader(rt, r))
+    graph_sweep(rt);
+}
+
+static bool anything_to_free(struct runtime *rt)
+{
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (sub_closed(s->sub)) sub_drain(s->sub);
+        if (sub_closed(s->sub)) return true;
+    for (struct run_sink *s = rt->sinks; s; s = s->next)
+        if (s->detached) return true;
+    for (struct node *n = rt->nodes; n; n = n->next)
+        if (n->gone) return true;
+    take_stock(rt);
+    for (struct component *c = rt->components; c; c = c->next)
+        if (can_free(c)) return true;
+    return false;
+}
+
+static void free_all(struct runtime *rt)
+{
+    runtime_pause(rt);
     free_gone(rt);
+    take_stock(rt);
     for (struct component *c = rt->components, *next; c; c = next) {
         next = c->next;
-        if (c->joined || has_sink(rt, c) || has_open_sub(rt, c) || has_push(rt, c) || !component_ended(rt, c)) continue;
+        if (!can_free(c)) continue;
         free_component(rt, c);
         free_joined(rt, c);
         next = rt->components; /* the list changed */
     }
     runtime_resume(rt);
+}
+
+static void sweep(struct runtime *rt)
+{
+    lock_take(&rt->lock);
+    if (anything_to_free(rt)) free_all(rt);
     lock_give(&rt->lock);
+}
+
+void runtime_sweep(struct runtime *rt)
+{
+    if (turn_is_mine(rt)) turn_give(rt); /* else who has it sweeps */
 }
 
 struct waiting {
@@ -373,16 +453,15 @@ static bool done_locked(struct waiting *w)
     struct runtime *rt = w->rt;
     w->st = ST_OK;
     if (w->cancel && atomic_load(w->cancel)) return w->st = err_set(w->err, E_CANCELED, "canceled"), true;
+    take_stock(rt);
     for (struct component *c = rt->components; c; c = c->next)
-        if (atomic_load(&c->failed) && component_ended(rt, component_of(c))) {
+        if (atomic_load(&c->failed) && !component_of(c)->busy) {
             if (w->err) *w->err = c->err;
             return w->st = c->err.code, true;
         }
     for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (deliver_failed(s->deliver, w->err)) return w->st = w->err ? w->err->code : E_WRITE, true;
-    for (struct component *c = rt->components; c; c = c->next)
-        if (!c->joined && !component_ended(rt, c)) return false;
-    return true;
+        if (!s->detached && deliver_failed(s->deliver, w->err)) return w->st = w->err ? w->err->code : E_WRITE, true;
+    return !any_busy(rt);
 }
 
 static bool done_fact(void *ctx)
@@ -402,81 +481,77 @@ enum status runtime_wait_done(struct runtime *rt, int64_t timeout_us, _Atomic bo
     return w.st;
 }
 
+static struct run_sink *find_sink(struct runtime *rt, uint64_t id)
+{
+    struct run_sink *s = rt->sinks;
+    while (s && (s->sink_id != id || s->detached)) s = s->next;
+    return s;
+}
+
+/* Takes the sink off at a CHANGE barrier: it gets whole what came before. */
+static void detach_sink(struct runtime *rt, struct run_sink *s, int64_t until)
+{
+    struct node *n = outlet_node(s->outlet);
+    lock_take(&rt->lock);
+    runtime_pause(rt);
+    s->detached = true;
+    bool cut = graph_detach(n, s->outlet, NULL, true);
+    runtime_resume(rt);
+    lock_give(&rt->lock);
+    struct component *c = component_of(n->component);
+    if (!cut || !epoch_wait(rt, c, left(rt, until))) return;
+    epoch_begin(rt, c, BARRIER_CHANGE);
+    epoch_wait(rt, c, left(rt, until));
+}
+
+static bool sink_done_fact(void *ctx) { return sink_done(ctx); }
+
 enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t timeout_us, struct err *err)
 {
-    lock_take(&rt->lock);
-    enum status st = ST_OK;
-    for (struct run_sink **at = &rt->sinks; *at; at = &(*at)->next) {
-        struct run_sink *s = *at;
-        if (s->sink_id != object_id) continue;
-        struct node *n = outlet_node(s->outlet);
-        if (!outlet_done(s->outlet)) st = graph_detach(rt, n, s->outlet, NULL, timeout_us, err);
-        if (st) break;
-        if (!runtime_wait(rt, (bool (*)(void *))outlet_done, s->outlet, timeout_us) ||
-            !runtime_wait(rt, (bool (*)(void *))deliver_done, s->deliver, timeout_us)) {
+    if (!turn_take(rt, timeout_us)) return no_turn(err);
+    int64_t until = env_now_us(rt->env) + timeout_us;
+    struct run_sink *s = find_sink(rt, object_id);
+    if (s) {
+        detach_sink(rt, s, until);
+        if (!runtime_wait(rt, sink_done_fact, s, left(rt, until))) {
             deliver_cancel(s->deliver);
             outlet_close(s->outlet);
-            if (!runtime_wait(rt, (bool (*)(void *))deliver_done, s->deliver, timeout_us) ||
-                !runtime_wait(rt, (bool (*)(void *))outlet_done, s->outlet, timeout_us)) {
-                st = err_set(err, E_TIMEOUT, "the sink does not come back from its system");
-                break;
-            }
         }
-        *at = s->next;
-        runtime_pause(rt);
-        free_sink(s);
-        runtime_resume(rt);
-        break;
+        /* What does not come back even now is freed by a later sweep. */
+        if (!runtime_wait(rt, sink_done_fact, s, CANCEL_US))
+            runtime_log(rt, 1, "sink \"%s\" was dropped and has not come back from its system yet",
+                        deliver_object(s->deliver)->name);
     }
-    lock_give(&rt->lock);
-    if (!st) runtime_sweep(rt);
-    return st;
-}
-
-/* What was taken out of the graph runs on until its end has passed through it. */
-static bool gone_have_ended(void *ctx)
-{
-    struct runtime *rt = ctx;
-    for (struct node *n = rt->nodes; n; n = n->next)
-        if (n->gone && !node_ended(n)) return false;
-    for (struct run_reader *r = rt->readers; r; r = r->next)
-        if (r->scan->gone && !reader_done(r->reader)) return false;
-    return true;
-}
-
-bool runtime_settle(struct runtime *rt, int64_t timeout_us)
-{
-    lock_take(&rt->lock);
-    for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (sub_closed(s->sub)) sub_drain(s->sub);
-    bool settled = runtime_wait(rt, gone_have_ended, rt, timeout_us);
-    lock_give(&rt->lock);
-    runtime_sweep(rt);
-    return settled;
+    turn_give(rt);
+    return ST_OK;
 }
 
 bool runtime_uses(struct runtime *rt, uint64_t id)
 {
     bool used = false;
     lock_take(&rt->lock);
-    for (struct node *n = rt->nodes; n; n = n->next) used |= n->stream_id == id;
-    for (struct run_reader *r = rt->readers; r; r = r->next) used |= r->source_id == id;
-    for (struct run_sink *s = rt->sinks; s; s = s->next) used |= s->sink_id == id;
+    for (struct node *n = rt->nodes; n; n = n->next) used |= n->stream_id == id && !n->gone;
+    for (struct run_reader *r = rt->readers; r; r = r->next) used |= r->source_id == id && !r->scan->gone;
     lock_give(&rt->lock);
     return used;
+}
+
+bool runtime_holds(struct runtime *rt, uint64_t id)
+{
+    bool held = false;
+    lock_take(&rt->lock);
+    for (struct node *n = rt->nodes; n; n = n->next) held |= n->owner == id || n->stream_id == id;
+    for (struct run_reader *r = rt->readers; r; r = r->next) held |= r->source_id == id;
+    for (struct run_sink *s = rt->sinks; s; s = s->next) held |= s->sink_id == id;
+    lock_give(&rt->lock);
+    return held;
 }
 
 void sub_close(struct sub *s)
 {
     if (!s) return;
     struct runtime *rt = sub_runtime(s);
-    lock_take(&rt->lock);
-    struct err ignored;
-    bool live = !sub_ended(s);
     sub_let_go(s);
-    /* Without the barrier's help the closed ring only stays a little longer. */
-    if (live) graph_detach(rt, sub_node(s), NULL, s, 100000, &ignored);
-    lock_give(&rt->lock);
     runtime_sweep(rt);
 }
 
@@ -486,41 +561,59 @@ static bool everything_ended(void *ctx)
 {
     struct runtime *rt = ctx;
     for (struct run_sub *s = rt->subs; s; s = s->next) sub_drain(s->sub);
-    for (struct component *c = rt->components; c; c = c->next)
-        if (!c->joined && !component_ended(rt, c)) return false;
-    return true;
+    for (struct run_sink *s = rt->sinks; s; s = s->next)
+        if (!sink_done(s)) return false;
+    lock_take(&rt->lock);
+    take_stock(rt);
+    bool ended = !any_busy(rt);
+    lock_give(&rt->lock);
+    return ended;
+}
+
+void runtime_interrupt(struct runtime *rt)
+{
+    atomic_store(&rt->closing, true);
+    lock_take(&rt->lock);
+    for (struct component *c = rt->components; c; c = c->next) atomic_store(&c->cancel, true);
+    for (struct run_reader *r = rt->readers; r; r = r->next) reader_stop(r->reader);
+    for (struct run_sub *s = rt->subs; s; s = s->next) sub_cancel(s->sub);
+    lock_give(&rt->lock);
+    bell_ring(&rt->control);
+}
+
+static void give_up(struct runtime *rt)
+{
+    for (struct run_sink *s = rt->sinks; s; s = s->next)
+        if (!deliver_done(s->deliver))
+            runtime_log(rt, 0, "sink \"%s\" did not come back in time and was left behind", deliver_object(s->deliver)->name);
+    turn_give(rt);
 }
 
 bool runtime_free(struct runtime *rt, int64_t timeout_us)
 {
     if (!rt) return true;
-    lock_take(&rt->lock);
-    for (struct component *c = rt->components; c; c = c->next) atomic_store(&c->cancel, true);
-    for (struct run_reader *r = rt->readers; r; r = r->next) reader_stop(r->reader);
-    for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (!sub_closed(s->sub)) sub_let_go(s->sub);
+    runtime_interrupt(rt);
     int64_t half = timeout_us < 0 ? 1000000 : timeout_us / 2;
-    bool ok = runtime_wait(rt, everything_ended, rt, half);
+    if (!wait_until(rt, turn_is_mine, rt, half, true)) return false;
+    for (struct run_sub *s = rt->subs; s; s = s->next) sub_let_go(s->sub);
+    bool ok = wait_until(rt, everything_ended, rt, half, true);
     if (!ok) {
         for (struct run_sink *s = rt->sinks; s; s = s->next) {
             deliver_cancel(s->deliver);
             outlet_close(s->outlet);
         }
-        ok = runtime_wait(rt, everything_ended, rt, half);
+        ok = wait_until(rt, everything_ended, rt, timeout_us < 0 ? -1 : half, true);
     }
     if (!ok) {
-        for (struct run_sink *s = rt->sinks; s; s = s->next)
-            if (!deliver_done(s->deliver))
-                runtime_log(rt, 0, "sink \"%s\" did not come back in time and was left behind",
-                            deliver_object(s->deliver)->name);
-        lock_give(&rt->lock);
+        give_up(rt);
         return false; /* what hangs keeps its memory */
     }
-    for (int i = 0; i < rt->nworkers; i++) host_free(rt->workers[i]->host);
-    host_free(rt->io);
-    rt->io = NULL;
+    runtime_pause(rt);
     for (struct component *c = rt->components; c; c = c->next)
-        if (!c->joined) free_component(rt, c);
+        if (!atomic_load(&c->joined)) free_component(rt, c);
+    past_drop(rt, 0);
+    runtime_resume(rt);
+    stop_threads(rt);
     for (struct component *c = rt->components, *next; c; c = next) {
         next = c->next;
         mem_free(c);
@@ -528,8 +621,6 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     host_free(rt->driver);
     for (int i = 0; i < rt->nworkers; i++) worker_free(rt->workers[i]);
     mem_free(rt->workers);
-    past_drop(rt, 0);
-    lock_give(&rt->lock);
     lock_done(&rt->lock);
     mem_free(rt);
     return true;
@@ -538,7 +629,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
 bool runtime_step(struct runtime *rt, int64_t max_us, int64_t *wake_us)
 {
     if (!rt->driver) return *wake_us = INT64_MAX, false;
-    return driver_run(rt->driver, max_us, wake_us);
+    return max_us > 0 ? driver_run(rt->driver, max_us, wake_us) : driver_due(rt->driver, wake_us);
 }
 
 void runtime_poke(struct runtime *rt) { bell_ring(&rt->control); }
@@ -547,14 +638,15 @@ int runtime_fd(struct runtime *rt) { return rt->driver ? driver_fd(rt->driver) :
 
 /* ---- pushing ------------------------------------------------------------------------------------------------------------------ */
 
-/* Held until reader_release: a DROP while a push waits for room must not free what it waits on. */
-static struct reader *pushed_reader(struct runtime *rt, uint64_t source_id)
+/* Stays until it is unpinned. */
+static struct reader *pin_reader(struct runtime *rt, uint64_t source_id)
 {
     struct reader *found = NULL;
     lock_take(&rt->lock);
     for (struct run_reader *r = rt->readers; r && !found; r = r->next)
-        if (r->source_id == source_id && reader_pushed(r->reader) && !r->scan->gone) found = r->reader;
-    if (found) reader_hold(found);
+        if (r->source_id == source_id && reader_runs(r->reader) && reader_pushed(r->reader) && !r->scan->gone)
+            found = r->reader;
+    if (found) reader_pin(found);
     lock_give(&rt->lock);
     return found;
 }
@@ -566,32 +658,31 @@ static enum status no_reader(struct err *err)
     return E_NO_READER;
 }
 
-enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch *const *batches, int n, int64_t timeout_us,
-                         struct err *err)
+enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch **b, int n, int64_t timeout_us, struct err *err)
 {
-    struct reader *r = pushed_reader(rt, source_id);
+    struct reader *r = pin_reader(rt, source_id);
     if (!r) return no_reader(err);
-    enum status st = reader_push(r, batches, n, timeout_us, err);
-    reader_release(r);
+    enum status st = reader_push(r, b, n, timeout_us, err);
+    reader_unpin(r);
     return st;
 }
 
 enum status runtime_push_watermark(struct runtime *rt, uint64_t source_id, int64_t us, struct err *err)
 {
-    struct reader *r = pushed_reader(rt, source_id);
+    struct reader *r = pin_reader(rt, source_id);
     if (!r) return no_reader(err);
     enum status st = reader_push_watermark(r, us, err);
-    reader_release(r);
+    reader_unpin(r);
     return st;
 }
 
 enum status runtime_push_end(struct runtime *rt, uint64_t source_id, struct err *err)
 {
-    struct reader *r = pushed_reader(rt, source_id);
+    struct reader *r = pin_reader(rt, source_id);
     if (!r) return no_reader(err);
-    enum status st = reader_push_end(r, err);
-    reader_release(r);
-    return st;
+    reader_push_end(r);
+    reader_unpin(r);
+    return ST_OK;
 }
 
 /* ---- display ------------------------------------------------------------------------------------------------------------------- */
@@ -664,6 +755,7 @@ bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_
     bool found = p != NULL;
     *out = (struct stream_stats){.watermark = TS_MIN};
     if (p) stream_stats_add(out, past_stream_stats(p));
+    runtime_pause(rt); /* instances are looked into */
     for (struct node *n = rt->nodes; n; n = n->next) {
         if (n->stream_id != stream_id) continue;
         struct stream_stats s = {.watermark = TS_MAX};
@@ -673,6 +765,7 @@ bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_
         out->ended = (!out->running || out->ended) && node_ended(n);
         out->running = found = true;
     }
+    runtime_resume(rt);
     lock_give(&rt->lock);
     return found;
 }
@@ -682,4 +775,16 @@ void runtime_forget(struct runtime *rt, uint64_t id)
     lock_take(&rt->lock);
     past_drop(rt, id);
     lock_give(&rt->lock);
+}
+
+int runtime_parts(struct runtime *rt)
+{
+    int n = 0;
+    lock_take(&rt->lock);
+    for (struct node *x = rt->nodes; x; x = x->next) n++;
+    for (struct run_reader *x = rt->readers; x; x = x->next) n++;
+    for (struct run_sink *x = rt->sinks; x; x = x->next) n++;
+    for (struct run_sub *x = rt->subs; x; x = x->next) n++;
+    lock_give(&rt->lock);
+    return n;
 }

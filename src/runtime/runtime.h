@@ -27,6 +27,8 @@ struct run_config {
 
 struct runtime;
 enum status runtime_new(const struct run_config *cfg, struct runtime **out, struct err *err);
+/* Waiting calls of other threads give up, readers stop. What remains is runtime_free. */
+void runtime_interrupt(struct runtime *rt);
 /* Stops everything; false when a connector did not come back within the time and was left behind. */
 bool runtime_free(struct runtime *rt, int64_t timeout_us);
 
@@ -48,10 +50,10 @@ enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err)
 
 /* Ends a sink's delivery after what its outlet holds was given out, and lets go of what only it used. */
 enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t timeout_us, struct err *err);
-/* Is the stream, source or sink object part of the running graph? */
+/* Is the stream or source part of the running graph? */
 bool runtime_uses(struct runtime *rt, uint64_t object_id);
-/* Waits until what was taken out of the graph has ended, and frees it; only then may the objects it ran from go. */
-bool runtime_settle(struct runtime *rt, int64_t timeout_us);
+/* May something that has not been freed yet still look at the object? */
+bool runtime_holds(struct runtime *rt, uint64_t object_id);
 /* Frees what has ended. */
 void runtime_sweep(struct runtime *rt);
 
@@ -71,9 +73,8 @@ void runtime_poke(struct runtime *rt); /* any thread: waiting control calls look
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------- */
 
-/* All n > 0 batches are taken together, with their references, or none is: E_NO_READER, E_TIMEOUT. */
-enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch *const *batches, int n, int64_t timeout_us,
-                         struct err *err);
+/* Takes all n batches, and their references, or none. E_NO_READER, E_TIMEOUT. */
+enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch **b, int n, int64_t timeout_us, struct err *err);
 enum status runtime_push_watermark(struct runtime *rt, uint64_t source_id, int64_t us, struct err *err);
 enum status runtime_push_end(struct runtime *rt, uint64_t source_id, struct err *err);
 
@@ -111,6 +112,8 @@ struct stream_stats {
 /* Of all readers and instances of the object since it was created, those that have ended too. false: nothing has run. */
 bool runtime_source_stats(struct runtime *rt, uint64_t source_id, struct source_stats *out);
 bool runtime_sink_stats(struct runtime *rt, uint64_t sink_id, struct sink_stats *out);
+/* How many readers, operators, sinks and subscriptions there are, ended ones that are not freed yet too. */
+int runtime_parts(struct runtime *rt);
 bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_stats *out);
 void runtime_forget(struct runtime *rt, uint64_t object_id); /* the object is dropped */
 

@@ -1,4 +1,4 @@
-/* Subscriptions in the process: rings straight from the workers, merged and aligned by the caller of sub_recv, so a row
+/* Subscriptions in the process: rings straight from the workers, merged by the caller of sub_recv, so a row
  * passes two sleeping hops at most (pusher, worker, subscriber). SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/run_int.h"
 
@@ -39,6 +39,7 @@ struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *pl
     for (int i = 0; i < s->nedges; i++) {
         s->edges[i] = edge_new(rt);
         s->edges[i]->reader = (struct waker){.gate = &s->gate};
+        s->edges[i]->no_barriers = true;
     }
     return s;
 }
@@ -51,13 +52,6 @@ void sub_free(struct sub *s)
     gate_done(&s->gate);
     arena_free(s->arena);
     mem_free(s);
-}
-
-static void align(struct sub *s)
-{
-    for (int i = 0; i < s->nedges; i++)
-        if (!s->edges[i]->ended && !s->edges[i]->barrier) return;
-    for (int i = 0; i < s->nedges; i++) s->edges[i]->barrier = 0;
 }
 
 static void note_watermark(struct sub *s)
@@ -79,7 +73,7 @@ static struct batch *next_batch(struct sub *s)
     for (int idle = 0; idle < s->nedges;) {
         struct edge *e = s->edges[s->turn];
         struct msg m;
-        if (e->barrier || e->ended || !edge_pop(e, &m)) {
+        if (e->ended || !edge_pop(e, &m)) {
             s->turn = (s->turn + 1) % s->nedges;
             idle++;
             continue;
@@ -89,15 +83,13 @@ static struct batch *next_batch(struct sub *s)
             e->idle = false;
             return m.batch;
         }
-        if (msg_tag(m) != MSG_IDLE && m.ts != TS_MIN) e->wm = m.ts;
-        e->idle = msg_tag(m) == MSG_IDLE || (msg_tag(m) == MSG_BARRIER && (msg_kind(m) & BARRIER_IDLE));
-        if (msg_tag(m) == MSG_BARRIER) e->barrier = msg_epoch(m);
+        e->idle = msg_tag(m) == MSG_IDLE;
+        if (!e->idle && m.ts != TS_MIN) e->wm = m.ts;
         if (msg_tag(m) == MSG_END) {
             e->ended = true;
             e->end_kind = msg_kind(m);
         }
         note_watermark(s);
-        if (e->barrier || e->ended) align(s);
     }
     return NULL;
 }

@@ -36,7 +36,7 @@ static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
     (void)wake_us;
     struct worker *w = container_of(t, struct worker, task);
     struct env *env = w->rt->env;
-    if (atomic_load(&w->rt->pause)) {
+    if (atomic_load(&w->rt->pauses)) {
         flush_dirty(w); /* whoever pauses us may free an instance that has ended: it must be on no list */
         atomic_store(&w->paused, true);
         bell_ring(&w->rt->control);
