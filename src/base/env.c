@@ -41,7 +41,7 @@ static enum status failed(struct err *err, enum status code, const char *what, c
 {
     int e = errno;
     if (e == ENOENT) code = E_NOT_FOUND;
-    err_set(err, code, "cannot %s %s%s%s: %s", what, path ? "\"" : "", path ? path : "file", path ? "\"" : "",
+    err_set(err, code, "cannot %s %s%.280s%s: %s", what, path ? "\"" : "", path ? path : "file", path ? "\"" : "",
             strerror(e));
     if (e == ENOSPC) err_hint(err, "the disk is full: free space, then start again");
     if (e == EACCES) err_hint(err, "check the permissions of the file and of the folders above it");

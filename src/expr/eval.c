@@ -186,6 +186,15 @@ static bool is_lazy(const struct expr *e)
     return e->can_fail || costly(e);
 }
 
+/* Registers are dealt out in the order of running; run_case_eager takes ELSE, then the arms from the last to the first. */
+static int eager_order(int nargs, int k)
+{
+    int has_else = nargs & 1, arms = nargs / 2;
+    if (has_else && !k) return nargs - 1;
+    k -= has_else;
+    return 2 * (arms - 1 - k / 2) + k % 2;
+}
+
 /* CASE and COALESCE: parts after the first condition in scopes of their own, unless all are cheap and safe. */
 static void compile_lazy(struct eval *ev, struct node *x)
 {
@@ -195,7 +204,8 @@ static void compile_lazy(struct eval *ev, struct node *x)
         if (is_lazy(e->args[i])) x->eager = false;
     for (int i = 0; i < 4; i++) x->lists[i] = reg_take(ev, 4);
     x->reg = reg_take(ev, type_width(e->type));
-    for (int i = 0; i < e->nargs; i++) {
+    for (int k = 0; k < e->nargs; k++) {
+        int i = x->eager && e->kind == EXPR_CASE ? eager_order(e->nargs, k) : k;
         x->args[i] = compile(ev, e->args[i], i == 0 || x->eager ? x->scope : ++ev->scopes);
         if (i == 0 || x->eager) continue;
         release(ev, x->args[i]);
@@ -574,6 +584,7 @@ static struct vec run_coalesce(struct eval *ev, struct node *x, const struct sco
 {
     struct vec v = run(ev, x->args[0], s);
     uint32_t n = s->rows.n, left_n = 0;
+    for (int k = 1; k < x->nargs && x->eager; k++) run(ev, x->args[k], s); /* who shares them counts on it */
     if (!v.valid && (x->args[0]->held || !v.mask)) return v;
     if (!v.valid) /* the argument's register may be another's before the result is read */
         return (struct vec){memcpy(result_data(ev, x), v.data, type_width(x->e->type) * n), NULL, UINT32_MAX};
@@ -729,7 +740,7 @@ static struct vec run_logic(struct eval *ev, struct node *x, const struct scope 
         }
         uint32_t *open = reg_data(ev, x->lists[0]);
         uint32_t nopen = undecided(is_and, acc, valid, n, open);
-        if (!nopen) break;
+        if (!nopen) continue; /* later parts of this scope run: who shares them counts on it */
         struct scope sub = sub_scope(ev, s, to_rows(s, open, nopen, reg_data(ev, x->lists[1])), nopen);
         v = run(ev, arg, &sub);
         if (nopen < n)

@@ -328,6 +328,8 @@ enum status expr_call(struct arena *a, const char *name, struct expr **args, int
     const struct form *form = find_form(name);
     if (form) {
         if (nargs >= form->least && nargs <= form->most) return form->build(a, name, args, nargs, pos, out, err);
+        if (nargs > form->most && form->most > form->least)
+            return err_at(err, E_LIMIT, pos, "%s takes at most %d arguments, not %d", name, form->most, nargs);
         if (!overload_exists(name))
             return err_at(err, E_FUNCTION, pos, "%s takes %s%d argument%s, not %d", name,
                           form->most > form->least ? "at least " : "", form->least, form->least == 1 ? "" : "s", nargs);

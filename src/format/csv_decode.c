@@ -159,7 +159,7 @@ static void tell(struct csv *c, const struct window *w)
                    c->dialect.header ? "header has" : "columns are", c->nfields);
         break;
     case FAULT_UNCLOSED: report_put(&c->d.report, &at, "a quoted field is not closed"); break;
-    default: report_put(&c->d.report, &at, "the record is longer than %zu bytes", c->d.record_max);
+    default: report_put(&c->d.report, &at, "the record is longer than %zu bytes (record.max)", c->d.record_max);
     }
 }
 
@@ -488,7 +488,7 @@ static enum status read_header(struct csv *c, struct err *err)
         bool whole = find(c, &w, 1);
         for (end = 0; whole && !ends_record(c, &w, end);) end++;
         if ((whole ? c->index.ends[end] : w.n) > c->d.record_max)
-            return err_set(err, E_DECODE, "the header line is longer than %zu bytes", c->d.record_max);
+            return err_set(err, E_DECODE, "the header line is longer than %zu bytes (record.max)", c->d.record_max);
         if (!whole) return decoder_none(&c->d);
         if (!is_blank(c, &w, 0, end)) break;
         consume(c, w.base, after(c, &w, end), 1);

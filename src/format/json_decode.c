@@ -422,7 +422,7 @@ static void tell(struct json *j)
     _Alignas(16) char data[16];
     struct err err = {0};
     if (f->why == too_long) {
-        report_put(&j->d.report, &at, "the record is longer than %zu bytes", j->d.record_max);
+        report_put(&j->d.report, &at, "the record is longer than %zu bytes (record.max)", j->d.record_max);
         return;
     }
     if (f->why) {

@@ -27,7 +27,13 @@ static void bad_byte(struct lexer *lx, struct token *t, size_t pos)
 static void unexpected(struct lexer *lx, struct token *t)
 {
     int n = (int)(t->at.end - t->at.pos);
-    err_at(lx->err, E_SYNTAX, t->at.pos, "unexpected character \"%.*s\"", n, lx->text + t->at.pos);
+    const char *p = lx->text + t->at.pos;
+    if (*p == '$' && p[1] == '{')
+        err_at(lx->err, E_SYNTAX, t->at.pos, "a variable is written ${NAME} or ${NAME:-default}");
+    else if ((unsigned char)*p < ' ' || *p == 127)
+        err_at(lx->err, E_SYNTAX, t->at.pos, "unexpected character U+%04X", (unsigned)*p);
+    else
+        err_at(lx->err, E_SYNTAX, t->at.pos, "unexpected character \"%.*s\"", n, p);
     t->kind = TK_BAD;
 }
 

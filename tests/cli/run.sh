@@ -48,7 +48,7 @@ check directory 2 '*directories are not supported*' "$L" run t.sql DIR
 check no_file 1 '*cannot read nowhere.sql*' "$L" run nowhere.sql
 check unknown_stream 1 '--print nothing: \[LAM-1101\]*' "$L" run t.sql --print nothing
 check syntax 1 'command:1:10: \[LAM-1000\]*' "$L" -c 'SELECT 1+;'
-check run_error 1 '\[LAM-1203\]*' "$L" -c 'SELECT 1 / 0'
+check run_error 1 'command:1:1: \[LAM-1203\]*' "$L" -c 'SELECT 1 / 0'
 check csv 0 'k,v
 a,1
 b,
@@ -74,11 +74,13 @@ check hold 0 'window_start	n
 2024-01-01 00:00:00	2' "$L" run t.sql --print w --eof hold
 check on_error_skip 0 'k	q
 a	-5
-b	' "$L" run t.sql --print q
+b	
+warning: stream "q": row errors: 1*' "$L" run t.sql --print q
 check on_error_null 0 'k	q
 a	-5
 b	
-c, d	' "$L" run t.sql --print q --on-error null
+c, d	
+warning: stream "q": row errors: 1*' "$L" run t.sql --print q --on-error null
 check on_error_fail 1 '*\[LAM-1203\]*division by zero*' "$L" run t.sql --print q --on-error fail
 cp t.csv other.csv
 check set 0 'k	v*' "$L" run t.sql --print s --set FILE=other.csv

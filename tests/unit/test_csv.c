@@ -81,9 +81,9 @@ static const struct sample samples[] = {
     {THREE, "a,b,c\n1,x,2\n2,\"y,3\n4,z,5\n", "1|x|2|\n", NULL, 0, 1, 0, "line 3: a quoted field is not closed"},
     {THREE, "1,x\n", "", OPTIONS("header", "false"), 0, 1, 0, "line 1: 2 fields where the columns are 3"},
     {THREE, "a,b,c\n1,0123456789012345678901234567890123456789,2\n2,y,3\n", "2|y|3|\n", NULL, 0, 1, 0,
-     "line 2: the record is longer than 40 bytes"},
+     "line 2: the record is longer than 40 bytes (record.max)"},
     {THREE, "a,b,c\n1,\"0123456789\n0123456789\n012345678901234567\"\"89\",2\n2,y,3\n3,z,012345678901234567890123456789012345678901234567890",
-     "2|y|3|\n", NULL, 0, 2, 0, "line 6: the record is longer than 40 bytes"},
+     "2|y|3|\n", NULL, 0, 2, 0, "line 6: the record is longer than 40 bytes (record.max)"},
 };
 /* clang-format on */
 

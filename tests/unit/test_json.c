@@ -72,7 +72,7 @@ static const struct sample samples[] = {
     /* a lost line costs itself only */
     {THREE, "{\"a\":1}\n{\"b\":\"un\n{\"a\":2}\n{\"b\":\"\xff\"}\n{\"a\":3}\n", "1|~|~|\n2|~|~|\n3|~|~|\n", 0, 2, 0, "line 4: invalid UTF-8: {\"b\":\"?\"}", NULL},
     {THREE, "{\"a\":1}\n{\"b\":\"0123456789012345678901234567890123456789\"}\n{\"a\":2}\n", "1|~|~|\n2|~|~|\n", 0, 1, 0,
-     "line 2: the record is longer than 40 bytes", NULL},
+     "line 2: the record is longer than 40 bytes (record.max)", NULL},
 };
 /* clang-format on */
 
