@@ -143,9 +143,10 @@ check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_
 demo: $(if $(NODEPS),,deps) program
 	@build/laminar run examples/market/market.sql --live bars,wash_score
 
-# Worked examples with known answers from a folder outside the tree: make acceptance ACCEPTANCE=folder
+# Worked examples with known answers from a folder beside the tree, or make acceptance ACCEPTANCE=folder
+ACCEPTANCE ?= ../shared/acceptance
 acceptance: program
-	@tests/acceptance/run.py $(or $(ACCEPTANCE),$(error say where the material is: make acceptance ACCEPTANCE=folder))
+	@tests/acceptance/run.py $(ACCEPTANCE)
 
 # Every fuzz target over its seeds, then N mutations of them: make fuzz MODE=asan N=1000000 SEED=7
 fuzz: $(if $(NODEPS),,deps) $(FUZZ)

@@ -42,6 +42,7 @@ static enum status read_config(const struct lam_config *user, struct lam_config 
 static void free_db(struct lam_db *db)
 {
     while (db->objects) catalog_remove(db, db->objects->object);
+    catalog_sweep(db);
     pool_close(db->push_pool);
     arena_free(db->arena);
     account_unref(db->account);

@@ -487,7 +487,8 @@ static void link_out(struct change *ch, struct inst *from, struct edge *e)
 
 /* ---- applying ------------------------------------------------------------------------------------------------------------- */
 
-static enum status prepare(struct change *ch, struct err *err)
+/* Nodes, readers and sinks; connectors may take their time to open. */
+static enum status make_parts(struct change *ch, struct err *err)
 {
     struct runtime *rt = ch->rt;
     for (struct root *r = ch->roots; r; r = r->next) collect(ch, r->plan);
@@ -505,15 +506,20 @@ static enum status prepare(struct change *ch, struct err *err)
             return err->code;
         }
     }
-    for (struct node *n = ch->nodes; n; n = n->next) {
-        TRY(n->reader ? link_reader(n, err) : link_inputs(ch, n, err));
-        for (int i = 0; i < n->ninst; i++) TRY(inst_open(n->inst[i], NULL, 0, err));
-    }
+    return ST_OK;
+}
+
+/* Links and operators; workers are paused, for these take memory from their pools. */
+static enum status connect_parts(struct change *ch, struct err *err)
+{
+    for (struct node *n = ch->nodes; n; n = n->next) TRY(n->reader ? link_reader(n, err) : link_inputs(ch, n, err));
     for (struct root *r = ch->roots; r; r = r->next) {
         struct node *top = r->sink ? outlet_node(r->run_sink->outlet) : sub_node(r->made);
         for (int i = 0; i < top->ninst; i++)
             link_out(ch, top->inst[i], r->sink ? outlet_edge(r->run_sink->outlet, i) : sub_edge(r->made, i));
     }
+    for (struct node *n = ch->nodes; n; n = n->next)
+        for (int i = 0; i < n->ninst; i++) TRY(inst_open(n->inst[i], NULL, 0, err));
     return ST_OK;
 }
 
@@ -527,6 +533,15 @@ static void put_off(struct root *r)
         mem_free(r->run_sink);
     }
     sub_free(r->made);
+}
+
+static enum status prepare(struct change *ch, struct err *err)
+{
+    TRY(make_parts(ch, err));
+    runtime_pause(ch->rt);
+    enum status st = connect_parts(ch, err);
+    runtime_resume(ch->rt);
+    return st;
 }
 
 /* Frees what was prepared and never ran. */
