@@ -440,6 +440,18 @@ static void add_link(struct inst *i, struct link *l)
     *p = l;
 }
 
+/* A new consumer is to know where the stream stands: it may be long until the next watermark, and who is idle says so once. */
+static void tell_new(struct inst *i, struct link *l)
+{
+    for (int k = 0; k < l->nedges; k++) {
+        edge_watermark(l->edges[k], i->wm_sent);
+        if (i->idle_sent) edge_idle(l->edges[k]);
+    }
+    if (!l->child) return;
+    accept_watermark(l->child, l->port, i->wm_sent);
+    if (i->idle_sent) accept_idle(l->child, l->port);
+}
+
 /* Makes the link changes as the CHANGE barrier passes: what came before it went to the old consumers, what follows goes to
  * the new ones, whose first message is this barrier. When the end comes before that barrier, old and new get it alike. */
 static void make_changes(struct inst *i)
@@ -454,7 +466,10 @@ static void make_changes(struct inst *i)
             take_link(i, c->remove);
             end_link(c->remove, END_CUT);
         }
-        if (c->add) add_link(i, c->add);
+        if (c->add) {
+            add_link(i, c->add);
+            if (!i->ended) tell_new(i, c->add);
+        }
     }
 }
 

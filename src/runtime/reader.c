@@ -674,6 +674,11 @@ static enum status closed(struct reader *r, struct err *err)
     return err_set(err, E_NO_READER, "nothing reads source \"%s\"", r->object->name);
 }
 
+static enum status no_room(struct reader *r, struct err *err)
+{
+    return err_set(err, E_TIMEOUT, "source \"%s\" has no room", r->object->name);
+}
+
 /* The batches of a push after its first stay in the caller's order, and no other's come between. */
 static void keep_rest_of(struct part *p, struct batch **b, int n)
 {
@@ -690,7 +695,7 @@ enum status reader_push(struct reader *r, struct batch **b, int n, int64_t timeo
     lock_take(&r->lock);
     enum status st = ST_OK;
     if (!take_turn(r, timeout_us)) {
-        st = err_set(err, E_TIMEOUT, "source \"%s\" has no room", r->object->name);
+        st = no_room(r, err);
     } else if (p->over || r->pushed_end || all_closed(p)) {
         st = closed(r, err);
     } else {
@@ -710,7 +715,9 @@ enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err)
     struct part *p = &r->parts[0];
     lock_take(&r->lock);
     enum status st = ST_OK;
-    if (!take_turn(r, -1) || p->over) {
+    if (!take_turn(r, -1)) {
+        st = no_room(r, err); /* under a driver: whoever is to make some is this caller */
+    } else if (p->over) {
         st = closed(r, err);
     } else {
         begin(p);
