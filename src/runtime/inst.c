@@ -464,7 +464,7 @@ static void make_changes(struct inst *i)
         if (i->ended) c->remove = NULL;
         if (c->remove) {
             take_link(i, c->remove);
-            end_link(c->remove, END_CUT);
+            end_link(c->remove, END_HOLD);
         }
         if (c->add) {
             add_link(i, c->add);
