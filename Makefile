@@ -168,6 +168,12 @@ models: $(if $(NODEPS),,deps-models)
 deps-models:
 	@tools/deps.sh $(MODEL_DEPS)
 
+# Random scripts on a simulated machine against a model; the ledger is tests/sim.md. SEED=n runs one of them, and tells it.
+SEEDS ?= 200
+sim: $(if $(NODEPS),,deps)
+	@$(MAKE) --no-print-directory NODEPS=1 MODE=check build/check/tests/sim
+	@SEEDS=$(SEEDS) build/check/tests/sim
+
 # The include graph between rooms; fails on an edge that points up.
 rooms:
 	@tools/rooms.sh
