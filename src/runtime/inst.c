@@ -390,10 +390,11 @@ static bool watermark_due(struct inst *i)
     return true;
 }
 
+/* The last watermark is the END itself: sent before it, a consumer whose other channels are idle would close what they hold. */
 static bool say_watermark(struct inst *i)
 {
     int64_t wm = i->op ? i->op->ctx.wm_out : i->wm_out;
-    if (wm <= i->wm_sent || i->cut) return false;
+    if (wm <= i->wm_sent || wm == TS_MAX || i->cut) return false;
     i->wm_sent = i->forward_ts = wm;
     atomic_store_explicit(&i->wm_shown, wm, memory_order_relaxed);
     begin_forward(i, EVENT_WATERMARK);
