@@ -253,6 +253,18 @@ static enum status scan_node(struct change *ch, struct use *u, struct node **out
     return ST_OK;
 }
 
+/* An exchange brings every instance the watermarks of all; without one it hears what its like hears. */
+static bool hear_alike(const struct node *n)
+{
+    bool alike = true;
+    for (int p = 0; p < n->nin && n->ninst > 1; p++) {
+        const struct node *from = n->in[p].from;
+        bool exchange = n->in[p].plan && n->in[p].plan->dist != DIST_SAME;
+        alike &= exchange || (from->alike && from->ninst == n->ninst);
+    }
+    return alike;
+}
+
 /* A view of the reader's columns that a plan names. */
 static enum status pick_node(struct change *ch, const struct plan *p, const struct root *root, struct node *scan,
                              struct node **out, struct err *err)
@@ -274,6 +286,7 @@ static enum status pick_node(struct change *ch, const struct plan *p, const stru
     n->component = scan->component;
     n->nin = 1;
     n->in[0] = (struct node_input){.from = scan};
+    n->alike = hear_alike(n);
     scan->users++;
     snprintf(n->name, sizeof n->name, "pick");
     TRY(make_instances(ch, n, err));
@@ -339,6 +352,7 @@ static enum status build(struct change *ch, const struct plan *p, const struct r
         n->in[i] = (struct node_input){in[i], OUT_MAIN, &p->in[i]};
         in[i]->users++;
     }
+    n->alike = hear_alike(n);
     TRY(make_instances(ch, n, err));
     *out = n;
     return ST_OK;
@@ -381,6 +395,7 @@ static enum status add_channel(struct inst *to, int port, struct edge *e, struct
 {
     TRY(make_head(to, err));
     e->port = port;
+    e->alike = to->node->nin && to->node->in[port].from->alike;
     e->reader = worker_waker(to->worker, to->slot);
     e->next = to->in;
     to->in = e;

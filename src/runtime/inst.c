@@ -561,17 +561,19 @@ static bool run(struct inst *i)
 /* ---- the head of a chain -------------------------------------------------------------------------------------------- */
 
 /* Port watermark and idleness from its channels: the minimum of those that are not idle; a channel that ended with
- * FLUSH is left out, one that ended otherwise keeps its watermark. */
+ * FLUSH is left out, one that ended otherwise keeps its watermark. An idle channel whose siblings hear the same as its
+ * producer is late rather than idle while one of them is awake: what ended its silence is still on its way to it, and it may
+ * hold rows older than the others' watermark. */
 static void channels_to_port(struct inst *i, int port)
 {
     int64_t low = TS_MAX;
-    bool any = false;
+    bool awake = false;
     for (struct edge *e = i->in; e; e = e->next) {
-        if (e->port != port || e->idle || (e->ended && e->end_kind == END_FLUSH)) continue;
-        any = true;
-        if (e->wm < low) low = e->wm;
+        if (e->port != port || (e->ended && e->end_kind == END_FLUSH)) continue;
+        awake |= !e->idle;
+        if ((!e->idle || e->alike) && e->wm < low) low = e->wm;
     }
-    if (any)
+    if (awake)
         accept_watermark(i, port, low);
     else if (!i->port_idle[port])
         accept_idle(i, port);

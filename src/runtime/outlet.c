@@ -52,9 +52,14 @@ static void align(struct outlet *o)
 static void note_watermark(struct outlet *o)
 {
     int64_t low = TS_MAX;
-    for (int i = 0; i < o->nedges; i++)
-        if (!o->edges[i]->idle && !o->edges[i]->ended && o->edges[i]->wm < low) low = o->edges[i]->wm;
-    if (low <= atomic_load_explicit(&o->watermark, memory_order_relaxed) || low == TS_MAX) return;
+    bool awake = false;
+    for (int i = 0; i < o->nedges; i++) {
+        struct edge *e = o->edges[i];
+        if (e->ended) continue;
+        awake |= !e->idle;
+        if ((!e->idle || e->alike) && e->wm < low) low = e->wm;
+    }
+    if (!awake || low <= atomic_load_explicit(&o->watermark, memory_order_relaxed) || low == TS_MAX) return;
     atomic_store_explicit(&o->watermark, low, memory_order_relaxed);
     log_append(o->log, (struct log_entry){.kind = LOG_WATERMARK, .ts = low});
 }
@@ -152,6 +157,7 @@ struct outlet *outlet_new(struct runtime *rt, struct node *from, struct componen
     for (int i = 0; i < o->nedges; i++) {
         o->edges[i] = edge_new(rt);
         o->edges[i]->reader = (struct waker){.task = &o->task};
+        o->edges[i]->alike = from->alike;
     }
     return o;
 }

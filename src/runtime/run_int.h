@@ -54,6 +54,7 @@ struct edge {
     uint64_t barrier;       /* the epoch it delivered and that has not passed yet; 0: none */
     int barrier_kind;
     int port;
+    bool alike;             /* its siblings hear what its producer hears: idle only together */
     struct edge *next;      /* of the consumer's list */
 };
 #define EXCHANGE_ROWS 1024
@@ -240,6 +241,7 @@ struct node {
     uint64_t owner;        /* the stream or sink whose plan this is part of; 0: see keep */
     struct node *next;     /* of the runtime's list */
     bool gone;             /* nobody reads it any more; not freed yet */
+    bool alike;            /* all instances hear the same watermarks and idleness, sooner or later */
     bool fresh;            /* of the change being prepared */
 };
 
