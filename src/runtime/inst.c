@@ -74,6 +74,7 @@ void inst_free(struct inst *i)
     if (!i) return;
     if (i->dirty) leave_dirty(i);
     batch_unref(i->input);
+    batch_unref(i->arrived);
     batch_unref(i->forward_rows.b);
     for (struct edge *e = i->in, *next; e; e = next) {
         next = e->next;
@@ -193,17 +194,34 @@ static void accept_batch(struct inst *i, int port, const struct rows *r)
     after_call(i, i->op->class->batch(i->op, port, r));
 }
 
-static void accept_watermark(struct inst *i, int port, int64_t wm)
+static void raise_watermark(struct inst *i, int port, int64_t wm)
 {
-    i->port_idle[port] = false;
-    i->idle_sent = false;
     if (wm <= i->port_wm[port]) return;
     i->port_wm[port] = wm;
     i->wm_ports |= 1u << port;
 }
 
+static bool batch_arrived(struct inst *i)
+{
+    if (!i->arrived) return false;
+    struct batch *b = TAKE(i->arrived);
+    struct rows r = rows_all(b);
+    accept_batch(i, i->arrived_port, &r);
+    batch_unref(b);
+    return true;
+}
+
+static void accept_watermark(struct inst *i, int port, int64_t wm)
+{
+    if (i->port_idle[port]) i->wm_ports |= 1u << port; /* among idle ones the minimum may be its own now */
+    i->port_idle[port] = false;
+    i->idle_sent = false;
+    raise_watermark(i, port, wm);
+}
+
 static void accept_idle(struct inst *i, int port)
 {
+    if (i->port_idle[port]) return;
     i->port_idle[port] = true;
     i->wm_ports |= 1u << port; /* the minimum may rise without it */
 }
@@ -354,20 +372,21 @@ static bool take_output(struct inst *i)
 
 /* ---- what is due --------------------------------------------------------------------------------------------------- */
 
-/* The minimum over ports that are not idle; TS_MIN before all have spoken. */
+/* The minimum over ports that are not idle, or over all when all are: what each has said holds. */
 static int64_t ports_minimum(const struct inst *i, bool *all_idle)
 {
-    int64_t low = TS_MAX;
-    bool any_idle = false, any = false;
+    int64_t low = TS_MAX, low_of_all = TS_MAX;
+    bool any_idle = false, awake = false;
     int n = i->node->nin ? i->node->nin : 1;
     for (int p = 0; p < n; p++) {
         any_idle |= i->port_idle[p];
+        if (i->port_wm[p] < low_of_all) low_of_all = i->port_wm[p];
         if (i->port_idle[p] || (i->port_ended[p] && i->port_wm[p] == TS_MAX)) continue;
-        any = true;
+        awake = true;
         if (i->port_wm[p] < low) low = i->port_wm[p];
     }
-    *all_idle = !any && any_idle;
-    return any || !any_idle ? low : TS_MIN;
+    *all_idle = !awake && any_idle;
+    return awake ? low : low_of_all;
 }
 
 static bool watermark_due(struct inst *i)
@@ -545,12 +564,14 @@ static bool run(struct inst *i)
                 answer_end(i->worker->rt, i->node->component, &i->answer);
             }
             if (i->barrier_due) i->barrier_due = false;
+            batch_unref(TAKE(i->arrived));
             i->wm_ports = 0;
             return true;
         }
         if (watermark_due(i)) continue;
         if (say_watermark(i)) continue;
         if (say_idle(i)) continue;
+        if (batch_arrived(i)) continue; /* after the watermark of a channel that wakes with it */
         if (i->barrier_due && (i->barrier_kind & BARRIER_CHANGE) && !flush_leaving(i)) return false;
         if (barrier_due(i)) continue;
         if (end_due(i)) continue;
@@ -566,17 +587,20 @@ static bool run(struct inst *i)
  * hold rows older than the others' watermark. */
 static void channels_to_port(struct inst *i, int port)
 {
-    int64_t low = TS_MAX;
+    int64_t low = TS_MAX, low_of_all = TS_MAX;
     bool awake = false;
     for (struct edge *e = i->in; e; e = e->next) {
         if (e->port != port || (e->ended && e->end_kind == END_FLUSH)) continue;
         awake |= !e->idle;
+        if (e->wm < low_of_all) low_of_all = e->wm;
         if ((!e->idle || e->alike) && e->wm < low) low = e->wm;
     }
-    if (awake)
+    if (awake) {
         accept_watermark(i, port, low);
-    else if (!i->port_idle[port])
+    } else {
+        raise_watermark(i, port, low_of_all);
         accept_idle(i, port);
+    }
 }
 
 static void end_channel(struct inst *i, struct edge *e, int kind)
@@ -617,12 +641,11 @@ static void take_message(struct inst *i, struct edge *e, struct msg m)
 {
     switch (msg_tag(m)) {
     case MSG_BATCH: {
-        struct rows r = rows_all(m.batch);
         bool was_idle = e->idle;
         e->idle = false;
         if (was_idle) channels_to_port(i, e->port);
-        accept_batch(i, e->port, &r);
-        batch_unref(m.batch);
+        i->arrived = m.batch;
+        i->arrived_port = e->port;
         break;
     }
     case MSG_WATERMARK:

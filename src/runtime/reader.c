@@ -519,18 +519,19 @@ static void look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
 
 /* ---- the step --------------------------------------------------------------------------------------------------------- */
 
-/* Barriers, stopping, waiting for room: true when the step is over. */
+/* Barriers, stopping, waiting for room: true when the step is over. A reader that nobody reads any more still gives out what
+ * it has accepted. */
 static bool before_rows(struct part *p, enum step *out)
 {
     struct reader *r = p->reader;
-    if (atomic_load(&r->stop) || atomic_load(&component_of(r->component)->cancel))
-        return *out = finish(p, END_CUT), true;
+    if (atomic_load(&component_of(r->component)->cancel)) return *out = finish(p, END_CUT), true;
     begin(p);
     for (int w = 0; w < r->rt->nworkers; w++) edge_retry(p->edges[w]);
     if (all_closed(p)) return *out = finish(p, END_FLUSH), true;
     resume(p);
     if (p->batch && !hand_on(p)) return *out = STEP_WAIT, true;
     if (!r->pushed_end) inject(p); /* an end that was pushed goes first, and answers for the barrier */
+    if (atomic_load(&r->stop)) return *out = finish(p, END_HOLD), true;
     if (p->holding) return *out = STEP_WAIT, true;
     return false;
 }

@@ -147,6 +147,8 @@ struct inst {
     bool done;          /* the operator is finished for ever */
     bool finished;      /* gave END, or nobody wants its rows: inputs are closed */
     bool cut;           /* ends without giving out what it holds */
+    struct batch *arrived; /* from a ring, to be taken when what it woke is said */
+    int arrived_port;
     struct batch *input; /* kept until the operator has taken it in full */
     uint32_t wm_ports;   /* ports whose new watermark the operator has not been told */
     bool barrier_due, end_due, held, idle_sent, ended; /* held: a port ended with HOLD */

@@ -98,7 +98,7 @@ struct model_stream {
     uint64_t id;
     int sinks, subs;     /* that read it */
     bool running;
-    bool may_end;        /* a sink on it closes by itself, when the schedule has it */
+    bool may_end;        /* a sink on it closes or fails, when the schedule has it */
     int64_t size;        /* of windows */
     int64_t late, left;  /* left: of a LIMIT */
     struct group groups[2000], outer[500];
@@ -357,7 +357,7 @@ static struct model_stream *new_stream(void)
     return s;
 }
 
-/* Whether what a new sink of the stream gets is known: LIMIT gives to its first only; a stream whose only open sink closed
+/* Whether what a new sink of the stream gets is known: LIMIT gives to its first only; a stream whose only open sink closed or failed
  * has ended, and begins anew, without its windows, for the next. */
 static bool may_share(const struct model_stream *s)
 {
@@ -379,7 +379,7 @@ static void add_sink(enum fault fault)
     snprintf(k->name, sizeof k->name, "z%d", w.nsinks);
     k->stream = s;
     k->fault = fault;
-    if (fault == CLOSES) s->may_end = true;
+    if (fault == CLOSES || fault == FAILS) s->may_end = true;
     run_sql("%s CREATE SINK %s FROM %s INTO MOCK (name = '%s', script = '%s');", create, k->name, s->name, k->name, script_of(fault));
     k->alive = true;
     k->id = catalog_find(w.u.db, k->name)->id;
