@@ -168,11 +168,11 @@ models: $(if $(NODEPS),,deps-models)
 deps-models:
 	@tools/deps.sh $(MODEL_DEPS)
 
-# Random scripts on a simulated machine against a model; the ledger is tests/sim.md. SEED=n runs one of them, and tells it.
-SEEDS ?= 200
+# Random scripts on a simulated machine against a model: more of what test_sim does in check; the ledger is tests/sim.md.
+SEEDS ?= 20000
 sim: $(if $(NODEPS),,deps)
-	@$(MAKE) --no-print-directory NODEPS=1 MODE=check build/check/tests/sim
-	@SEEDS=$(SEEDS) build/check/tests/sim
+	@$(MAKE) --no-print-directory NODEPS=1 MODE=release build/release/tests/test_sim
+	@SEEDS=$(SEEDS) build/release/tests/test_sim
 
 # The include graph between rooms; fails on an edge that points up.
 rooms:

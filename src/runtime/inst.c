@@ -615,10 +615,8 @@ static void end_channel(struct inst *i, struct edge *e, int kind)
         all &= x->ended;
         all_flush &= x->end_kind == END_FLUSH;
     }
-    if (!all)
-        channels_to_port(i, e->port);
-    else
-        accept_end(i, e->port, i->cut ? END_CUT : all_flush ? END_FLUSH : END_HOLD);
+    if (!all || !all_flush) channels_to_port(i, e->port); /* an END may bring the last watermark with it */
+    if (all) accept_end(i, e->port, i->cut ? END_CUT : all_flush ? END_FLUSH : END_HOLD);
 }
 
 static void align(struct inst *i)

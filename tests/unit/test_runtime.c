@@ -36,6 +36,15 @@ static int take(struct lam_sub *sub, int col, int64_t timeout_us, int64_t *n, in
     return r;
 }
 
+static int lines_of(const char *mock)
+{
+    char *rows = mock_rows(mock);
+    int n = 0;
+    for (char *p = rows; (p = strchr(p, '\n')); p++) n++;
+    mem_free(rows);
+    return n;
+}
+
 static struct env_sim *sim;
 
 static void open_sim(struct under_test *u, int workers, uint32_t batch_rows, uint64_t seed)
@@ -370,6 +379,81 @@ static void test_subscriptions_come_and_go(void **state)
     close_sim(&u);
 }
 
+/* A sink that is dropped has all that was pushed before, whether it was the last to read the source or not, and no window
+ * that was still open. */
+static void drop_right_after_a_push(bool windows, bool last, uint64_t seed)
+{
+    struct under_test u;
+    open_sim(&u, 3, 7, seed);
+    ut_sql(&u, SOURCE "CREATE STREAM x AS SELECT k, COUNT(*) AS c FROM s GROUP BY k, TUMBLE(ts, INTERVAL '100' MILLISECOND);");
+    ut_sql(&u, windows ? "CREATE SINK z FROM x INTO MOCK (name = 'z', script = '');" : "CREATE SINK z FROM s INTO MOCK (name = 'z', script = '');");
+    if (!last) ut_sql(&u, "CREATE SINK keep FROM s INTO BLACKHOLE;");
+    push(&u, 0, 2000); /* more than the rings hold */
+    ut_sql(&u, "DROP SINK z;");
+    assert_int_equal(lines_of("z"), windows ? 190 : 2000);
+    close_sim(&u);
+}
+
+static void test_drop_right_after_a_push(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        drop_right_after_a_push(seed % 2, true, seed);
+        drop_right_after_a_push(seed % 2, false, seed);
+    }
+}
+
+static void assert_holds(const char *name, const char *expected)
+{
+    char *rows = mock_rows(name);
+    assert_string_equal(rows, expected);
+    mem_free(rows);
+}
+
+/* A stream that begins while its source is silent knows the watermark of before: the row that wakes it may be late. */
+static void test_late_after_a_silence(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        struct under_test u;
+        open_sim(&u, 3, 0, seed);
+        ut_sql(&u, SOURCE "CREATE SINK keep FROM s INTO BLACKHOLE;");
+        push(&u, 0, 1000);
+        env_sim_advance(sim, 100000000);
+        for (int i = 0; i < 200; i++) lam_step(u.db, 1);
+        ut_sql(&u, "CREATE STREAM x AS SELECT k, COUNT(*) AS c FROM s GROUP BY k, TUMBLE(ts, INTERVAL '100' MILLISECOND);"
+                   "CREATE SINK windows FROM x INTO MOCK (name = 'windows', script = '');");
+        push(&u, 880, 10);
+        push(&u, 1000, 1);
+        lam_push_end(u.db, "s");
+        assert_int_equal(lam_wait(u.db, u.s, 10000000), LAM_OK);
+        assert_holds("windows", "0|1\n");
+        close_sim(&u);
+    }
+}
+
+/* Instances that fall silent and wake at different moments do not close each other's windows, nor does one that ends. */
+static void test_windows_of_sleepers(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct under_test u;
+        open_sim(&u, 4, 0, seed);
+        ut_sql(&u, SOURCE "CREATE STREAM x AS SELECT SUM(c) AS c FROM (SELECT k, window_start AS w, COUNT(*) AS c FROM s"
+                          " GROUP BY k, TUMBLE(ts, INTERVAL '100' MILLISECOND)) GROUP BY TUMBLE(w, INTERVAL '1' SECOND);"
+                          "CREATE SINK windows FROM x INTO MOCK (name = 'windows', script = '');");
+        push(&u, 0, 50);
+        env_sim_advance(sim, 100000000);
+        for (int i = 0; i < (int)seed * 5; i++) lam_step(u.db, 1);
+        push(&u, 50, 30);
+        if (seed % 2) push(&u, 1500, 1);
+        lam_push_end(u.db, "s");
+        assert_int_equal(lam_wait(u.db, u.s, 10000000), LAM_OK);
+        assert_holds("windows", seed % 2 ? "80\n1\n" : "80\n");
+        close_sim(&u);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +469,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain_and_close),
         cmocka_unit_test(test_drop_while_pushing),
         cmocka_unit_test(test_subscriptions_come_and_go),
+        cmocka_unit_test(test_drop_right_after_a_push),
+        cmocka_unit_test(test_late_after_a_silence),
+        cmocka_unit_test(test_windows_of_sleepers),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
