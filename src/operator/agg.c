@@ -706,7 +706,6 @@ const struct operator_class agg_operator = {
     .start = op_no_start,
     .batch = agg_batch,
     .watermark = agg_watermark,
-    .timer = op_no_timer,
     .more = agg_more,
     .close = agg_close,
 };

@@ -11,7 +11,7 @@ const struct operator_class *operator_of(enum plan_kind kind)
 {
     const struct operator_class *c = (size_t)kind < countof(classes) ? classes[kind] : NULL;
     if (!c) return NULL;
-    INVARIANT(c->name && c->size >= sizeof(struct op) && c->open && c->start && c->batch && c->watermark && c->timer);
+    INVARIANT(c->name && c->size >= sizeof(struct op) && c->open && c->start && c->batch && c->watermark);
     INVARIANT(c->more && c->close);
     return c;
 }

@@ -45,7 +45,6 @@ const struct operator_class filter_operator = {
     .start = op_no_start,
     .batch = filter_batch,
     .watermark = op_no_watermark,
-    .timer = op_no_timer,
     .more = op_no_more,
     .close = filter_close,
 };

@@ -223,7 +223,6 @@ const struct operator_class join_operator = {
     .start = op_no_start,
     .batch = join_batch,
     .watermark = join_watermark,
-    .timer = op_no_timer,
     .more = join_more,
     .close = join_close,
 };

@@ -80,7 +80,6 @@ const struct operator_class limit_operator = {
     .start = op_no_start,
     .batch = limit_batch,
     .watermark = limit_watermark,
-    .timer = op_no_timer,
     .more = op_no_more,
     .close = limit_close,
 };

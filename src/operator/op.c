@@ -12,11 +12,6 @@ enum status op_no_watermark(struct op *op, int port)
     (void)op, (void)port;
     return ST_OK;
 }
-enum status op_no_timer(struct op *op, int64_t now_us)
-{
-    (void)op, (void)now_us;
-    return ST_OK;
-}
 enum status op_no_more(struct op *op)
 {
     (void)op;

@@ -37,7 +37,6 @@ struct op_ctx {
     struct rows out[OP_OUTS]; /* b NULL: nothing. The runtime takes the reference; sel stays the operator's */
     int64_t wm_out;           /* the output watermark: no later row will be behind it. Monotone. The runtime sets it to the
                                  minimum of wm[] before each call of `watermark`; an operator that holds rows back lowers it */
-    int64_t timer_us;         /* a processing time to be called at; INT64_MAX: none */
     /* counters, read by others for display */
     _Atomic uint64_t rows_in, rows_out, late, errors;
     struct err err;           /* why the last callback failed */
@@ -62,14 +61,12 @@ struct operator_class {
     enum status (*batch)(struct op *op, int port, const struct rows *r);
     /* wm[port] has grown, or a port ended (ended[port]). */
     enum status (*watermark)(struct op *op, int port);
-    enum status (*timer)(struct op *op, int64_t now_us);
     enum status (*more)(struct op *op);
     void (*close)(struct op *op);
 };
 /* Named defaults. */
 enum status op_no_start(struct op *op);
 enum status op_no_watermark(struct op *op, int port);
-enum status op_no_timer(struct op *op, int64_t now_us);
 enum status op_no_more(struct op *op);
 void op_no_close(struct op *op);
 

@@ -46,7 +46,6 @@ const struct operator_class project_operator = {
     .start = op_no_start,
     .batch = project_batch,
     .watermark = op_no_watermark,
-    .timer = op_no_timer,
     .more = op_no_more,
     .close = project_close,
 };

@@ -172,7 +172,6 @@ const struct operator_class sort_operator = {
     .start = op_no_start,
     .batch = sort_batch,
     .watermark = sort_watermark,
-    .timer = op_no_timer,
     .more = sort_more,
     .close = sort_close,
 };

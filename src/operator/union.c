@@ -20,7 +20,6 @@ const struct operator_class union_operator = {
     .start = op_no_start,
     .batch = union_batch,
     .watermark = op_no_watermark,
-    .timer = op_no_timer,
     .more = op_no_more,
     .close = op_no_close,
 };

@@ -26,7 +26,7 @@ struct format_info {
 };
 
 enum stream_kind { STREAM_APPEND, STREAM_UPSERT, STREAM_CHANGELOG };
-enum watermark_kind { WATERMARK_NONE, WATERMARK_BOUNDED, WATERMARK_PROCTIME };
+enum watermark_kind { WATERMARK_NONE, WATERMARK_BOUNDED };
 
 struct plan;
 

@@ -295,11 +295,11 @@ static bool is_column(const struct ast *e, const char *name)
 static enum status bad_watermark(struct maker *m, const struct ast *e, const char *column)
 {
     err_at(m->err, E_WATERMARK, e->pos, "the watermark of '%s' cannot be computed by this expression", column);
-    err_hint(m->err, "write WATERMARK FOR %s AS %s - INTERVAL '5' SECOND, or PROCTIME()", column, column);
+    err_hint(m->err, "write WATERMARK FOR %s AS %s - INTERVAL '5' SECOND", column, column);
     return E_WATERMARK;
 }
 
-/* c, c - INTERVAL ..., c - n (milliseconds), PROCTIME(). */
+/* c, c - INTERVAL ..., c - n (milliseconds). */
 static enum status watermark_rule(struct maker *m, const struct ast *e, const char *column, struct type t)
 {
     struct object *o = m->o;
@@ -307,10 +307,7 @@ static enum status watermark_rule(struct maker *m, const struct ast *e, const ch
     bool is_ms = type_is_integer(t);
     o->watermark = WATERMARK_BOUNDED;
     if (!e || is_column(e, column)) return ST_OK;
-    if (ast_is_call(e, "proctime")) {
-        o->watermark = WATERMARK_PROCTIME;
-        return ST_OK;
-    }
+    if (ast_is_call(e, "proctime")) return err_at(m->err, E_UNSUPPORTED, e->pos, "a watermark that follows the wall clock is not supported");
     bool minus = e->kind == AST_BINARY && !strcmp(e->name, "-") && is_column(e->args.at[0], column);
     if (!minus) return bad_watermark(m, e, column);
     TRY(bind_span(&b, e->args.at[1], "the watermark's delay", is_ms ? 1000 : 0, E_WATERMARK, &o->delay_us));

@@ -111,7 +111,6 @@ enum status inst_open(struct inst *i, const struct text *images, int nimages, st
     c->batch_rows = rt->cfg.batch_rows;
     c->nports = i->node->nin;
     c->wm_out = kept.wm_out;
-    c->timer_us = INT64_MAX;
     atomic_store(&c->rows_in, atomic_load(&kept.rows_in));
     atomic_store(&c->rows_out, atomic_load(&kept.rows_out));
     atomic_store(&c->late, atomic_load(&kept.late));

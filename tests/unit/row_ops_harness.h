@@ -64,7 +64,6 @@ static inline void rig_open(struct rig *r)
     op->ctx.nports = r->plan->nin;
     for (int i = 0; i < OP_PORTS; i++) op->ctx.wm[i] = TS_MIN;
     op->ctx.wm_out = TS_MIN;
-    op->ctx.timer_us = INT64_MAX;
     enum status st = c->open(op);
     if (st) fail_msg("%s", op->ctx.err.text);
     ok(c->start(op));

@@ -128,7 +128,7 @@ static void show_plan(const struct plan *p, struct text *out)
 static void show_source(const struct object *o, struct text *out)
 {
     char type[64];
-    static const char *const kinds[] = {"none", "bounded", "proctime"};
+    static const char *const kinds[] = {"none", "bounded"};
     text_printf(out, "%s\n", o->sql);
     for (int i = 0; i < o->schema->n; i++)
         text_printf(out, "%s%s %s", i ? ", " : "-> ", o->schema->fields[i].name, type_name(o->schema->fields[i].type, type));

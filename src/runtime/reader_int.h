@@ -1,0 +1,115 @@
+/* What a reader is made of; shared by its files. SPDX-License-Identifier: Apache-2.0 */
+#ifndef RUNTIME_READER_INT_H
+#define RUNTIME_READER_INT_H
+
+#include "connector/connector.h"
+#include "runtime/run_int.h"
+
+struct split {
+    int number;
+    struct decoder *decoder;
+    char *buf; /* what the decoder left of a payload, while it is not in front of the next */
+    size_t cap;
+    struct position at;      /* behind the last row handed on */
+    struct position payload; /* COLUMNS: the position after the batch at hand */
+    bool input_ended, ended;
+    int64_t highest, last_row_us;
+    bool idle;
+    struct position kept;    /* at the last FREEZE barrier */
+    int64_t kept_highest;
+    bool kept_ended;
+};
+
+struct part {
+    struct task task;
+    struct lock lock;    /* of source against cancel, and of last_error */
+    struct reader *reader;
+    int index;
+    struct pool *pool;
+    struct edge **edges; /* producer ends, one per worker */
+    struct source *source;
+    int nsplits, turn;
+    struct split *splits;
+    struct batch *batch; /* at hand */
+    struct split *from;  /* its split */
+    struct batch **rest; /* of a push: to be taken in hand after it */
+    int at_rest, nrest;
+    uint32_t row;        /* the next one */
+    struct batch *piece; /* cut, found no room yet */
+    bool fast;           /* the batch needs no cut */
+    uint32_t *sel;
+    int64_t said;        /* the last watermark */
+    bool began, idle_said, over;
+    _Atomic uint64_t barrier; /* epoch asked for; 0: none */
+    _Atomic int barrier_kind;
+    bool holding;             /* behind a HOLD barrier */
+    _Atomic bool resume, seek;
+    struct answer answer;
+    /* counters */
+    _Atomic uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
+    _Atomic int64_t position, watermark;
+    _Atomic bool idle_now;
+    _Atomic bool idle_armed; /* the task will be stepped to look for idle splits */
+    struct note last_error;
+};
+
+struct reader {
+    struct runtime *rt;
+    const struct object *object;
+    const struct plan *values;
+    const struct source_class *class; /* NULL: pushed, or VALUES */
+    bool pushed;
+    const struct schema *schema;
+    struct arena *arena;
+    struct component *component;
+    struct host *host, *own_host;
+    bool blocking;
+    int nparts;
+    struct part *parts;
+    int64_t size;
+    int time_column;
+    bool time_is_ms, time_is_32;
+    enum watermark_kind watermark;
+    int64_t delay_us, idle_us, skew_us;
+    bool late_row;
+    enum on_error on_error;
+    uint32_t batch_rows;
+    _Atomic bool started, stop;
+    /* pushed */
+    struct lock lock;
+    struct bell room;
+    struct push_wait *queue; /* callers in the order they came */
+    bool pushed_end;
+    _Atomic int pins;
+};
+
+static inline void count(_Atomic uint64_t *c, uint64_t n)
+{
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+void reader_name_error(const struct reader *r, struct err *err); /* says whose error it is */
+
+/* ---- part.c */
+extern const struct task_class part_class;
+void part_begin(struct part *p);
+void part_take(struct part *p, struct split *s, struct batch *b); /* in hand; there is none */
+bool part_hand_on(struct part *p);
+void part_drop_rest(struct part *p);
+void part_say_watermark(struct part *p);
+void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us);
+bool part_before_rows(struct part *p, enum step *out);
+bool part_all_closed(struct part *p);
+void part_close_source(struct part *p);
+enum step part_finish(struct part *p, int kind); /* an END of that kind is the last it says */
+
+/* ---- fetch.c */
+/* One try to get a batch from a split. ST_OK: in hand. ST_WAIT, ST_DONE, or an error that is fatal. */
+enum status fetch_batch(struct part *p, struct split *s, int64_t now, struct err *err);
+/* To the split's position `at`, or to its start. */
+enum status fetch_seek(struct part *p, struct split *s, bool fresh, struct err *err);
+
+/* ---- pushed.c */
+extern const struct task_class pushed_class;
+
+#endif
