@@ -176,6 +176,7 @@ struct inst {
     struct inst *next_dirty;
     bool dirty;             /* has rows in builders */
     struct inst_counts counts;
+    int64_t chain_us;       /* the survey's note: of a head, what the calls of its chain took */
 };
 
 /* Made by the instance when the CHANGE barrier passes, or before it gives its end. */
