@@ -21,7 +21,7 @@ struct gate {
     _Alignas(64) _Atomic uint32_t parked;
     int fd; /* eventfd, or -1: futex */
     int epoll; /* of gate_watch; -1: none yet */
-    int watched[60], nwatched;
+    int *watched, nwatched, cap;
 };
 enum status gate_init(struct gate *g, bool with_fd, struct err *err);
 void gate_done(struct gate *g);
@@ -33,12 +33,13 @@ void gate_wake(struct gate *g);
 void gate_prepare(struct gate *g);
 void gate_cancel(struct gate *g);
 void gate_park(struct gate *g, int64_t timeout_us);
-/* The same for a gate with an eventfd, watching fds as well (revents are filled). */
+/* The same for a gate with an eventfd, watching fds as well: fds[0] is the gate's own, fds[1] to fds[n - 1] the caller's,
+ * whose revents are filled. */
+void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us);
 void gate_drain(struct gate *g); /* makes its eventfd unreadable */
 /* A descriptor that is readable when the gate is woken or one of fds is ready: for a caller's own poll. Call again when fds
  * have changed. */
 int gate_watch(struct gate *g, const struct pollfd *fds, int n);
-void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us);
 
 /* A bell that any number of threads wait for, on the control side: ring after storing the fact; a waiter reads the
  * count, looks for the fact, then waits for the count to change. */

@@ -125,10 +125,11 @@ static bool batch_full(const struct deliver *d)
 }
 
 /* Encodes what the log has, up to a good size for one write. */
-static void encode(struct deliver *d)
+static enum status encode(struct deliver *d, struct err *err)
 {
     struct log_entry e;
-    while (d->out.n < ENCODE_BYTES && !d->ending && cursor_peek(d->cursor, &e)) {
+    enum status st = ST_OK;
+    while (d->out.n < ENCODE_BYTES && !d->ending && !(st = cursor_peek(d->cursor, &e, err))) {
         if (e.kind == LOG_BATCH) {
             d->encoder->class->put(d->encoder, e.b, 0, e.b->rows, &d->out);
             d->out_rows += e.b->rows;
@@ -138,6 +139,7 @@ static void encode(struct deliver *d)
         }
         cursor_advance(d->cursor);
     }
+    return st == ST_WAIT ? ST_OK : st;
 }
 
 static enum status deliver_bytes(struct deliver *d, struct err *err)
@@ -145,7 +147,7 @@ static enum status deliver_bytes(struct deliver *d, struct err *err)
     for (;;) {
         TRY(write_out(d, err));
         uint64_t before = d->out_rows;
-        encode(d);
+        TRY(encode(d, err));
         if (d->out_rows > before) d->unflushed = true;
         if (!d->out.n && !d->out_rows) return ST_OK;
         if (batch_full(d)) return ST_OK; /* what was encoded goes with the flush */
@@ -155,7 +157,8 @@ static enum status deliver_bytes(struct deliver *d, struct err *err)
 static enum status deliver_rows(struct deliver *d, struct err *err)
 {
     struct log_entry e;
-    while (!d->ending && cursor_peek(d->cursor, &e)) {
+    enum status at = ST_OK;
+    while (!d->ending && !(at = cursor_peek(d->cursor, &e, err))) {
         while (e.kind == LOG_BATCH && d->row < e.b->rows) {
             uint32_t took = 0;
             enum status st = d->class->write_rows(d->sink, e.b, d->row, &took, err);
@@ -179,7 +182,7 @@ static enum status deliver_rows(struct deliver *d, struct err *err)
         cursor_advance(d->cursor);
         if (batch_full(d)) break;
     }
-    return ST_OK;
+    return at == ST_WAIT ? ST_OK : at;
 }
 
 static enum status flush(struct deliver *d, int64_t now, int64_t *wake_us, struct err *err)
@@ -245,7 +248,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
     d->retry_us = d->retry_at = 0;
     atomic_store(&d->state, "RUNNING");
     struct log_entry more;
-    if (!d->ending) return cursor_peek(d->cursor, &more) ? STEP_AGAIN : STEP_WAIT;
+    if (!d->ending) return cursor_peek(d->cursor, &more, NULL) == ST_WAIT ? STEP_WAIT : STEP_AGAIN;
     st = close_sink(d, d->complete, &err);
     if (st) {
         add(&d->errors, 1);
@@ -265,8 +268,9 @@ static int fds(struct task *t, struct pollfd *out, int max)
 /* The rows in hand wait for the system outside, not for rows or for the time of a flush. */
 static bool waits_outside(struct deliver *d)
 {
-    struct log_entry next;
-    return d->out.n > d->sent || cursor_peek(d->cursor, &next);
+    struct cursor_stats at;
+    cursor_stats(d->cursor, &at);
+    return d->out.n > d->sent || at.lag_rows;
 }
 
 static enum step metered_step(struct task *t, int64_t now, int64_t *wake_us)
@@ -325,7 +329,7 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
 
 void deliver_start(struct deliver *d)
 {
-    d->cursor = cursor_new(d->log, &d->task);
+    d->cursor = cursor_new(d->log, CURSOR_BLOCK, (struct log_reader){.task = &d->task});
     host_add(d->host, &d->task);
 }
 
@@ -374,6 +378,9 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->busy_us = meter_busy_us(&d->meter);
     out->blocked_us = meter_blocked_us(&d->meter, env_now_us(d->rt->env));
     out->blocks = atomic_load(&d->meter.blocks);
-    if (d->cursor) cursor_lag(d->cursor, &out->lag_bytes, &out->lag_rows);
+    struct cursor_stats at = {0};
+    if (d->cursor) cursor_stats(d->cursor, &at);
+    out->lag_bytes = at.lag_bytes;
+    out->lag_rows = at.lag_rows;
     note_read(&d->last_error, out->last_error);
 }

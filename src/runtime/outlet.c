@@ -135,7 +135,7 @@ static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
     }
     for (int k = 0; k < STEP_MESSAGES; k++) {
         if (o->ended) return STEP_DONE;
-        if (log_full(o->log)) return STEP_WAIT;
+        if (log_full(o->log, NULL)) return STEP_WAIT;
         if (!take_next(o)) return o->ended ? STEP_DONE : STEP_WAIT;
     }
     return STEP_AGAIN;
@@ -150,7 +150,9 @@ struct outlet *outlet_new(struct runtime *rt, struct node *from, struct componen
     o->rt = rt;
     o->from = from;
     o->component = c;
-    o->log = log_new(LOG_BYTES, &o->task);
+    struct log_config log = {.env = rt->env, .account = rt->account, .schema = from->schema, .memory_bytes = LOG_BYTES};
+    log.changelog = from->plan && from->plan->stream != STREAM_APPEND;
+    o->log = log_new(&log, &o->task);
     o->nedges = from->ninst;
     o->edges = mem_zalloc(sizeof *o->edges * (size_t)o->nedges);
     atomic_store(&o->watermark, TS_MIN);
