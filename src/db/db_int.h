@@ -98,6 +98,11 @@ void session_undo(struct lam_session *s);
 /* SHOW, DESCRIBE, EXPLAIN. */
 enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err);
 
+/* explain.c: the text of EXPLAIN, catalog locked. */
+enum status explain_statement(struct lam_session *s, const struct stmt *st, const char *text, struct text *x, struct err *err);
+/* With the names of streams. */
+struct survey *explain_survey(struct lam_db *db);
+
 /* A SELECT's rows. */
 enum status result_select(struct lam_session *s, const struct ast_select *select, struct ArrowArrayStream *out, struct err *err);
 void result_cancel(struct lam_session *s);    /* results of this session, database lock held */

@@ -39,6 +39,7 @@ struct deliver {
     _Atomic uint64_t rows, bytes, writes, errors, retries;
     struct err err;      /* the latest; read by others once state is FAILED */
     struct note last_error;
+    struct meter meter; /* busy: in the connector's calls and what leads to them; blocked: rows wait for the system outside */
 };
 
 static void add(_Atomic uint64_t *c, uint64_t n) { atomic_fetch_add_explicit(c, n, memory_order_relaxed); }
@@ -264,7 +265,27 @@ static int fds(struct task *t, struct pollfd *out, int max)
     return d->opened && d->out.n > d->sent ? d->class->wait(d->sink, out, max, &at) : 0;
 }
 
-static const struct task_class deliver_class = {.name = "deliver", .step = step, .fds = fds};
+/* The rows in hand wait for the system outside, not for rows or for the time of a flush. */
+static bool waits_outside(struct deliver *d)
+{
+    struct cursor_stats at;
+    cursor_stats(d->cursor, &at);
+    return d->out.n > d->sent || at.lag_rows;
+}
+
+static enum step metered_step(struct task *t, int64_t now, int64_t *wake_us)
+{
+    struct deliver *d = container_of(t, struct deliver, task);
+    int64_t from = env_now_us(d->rt->env);
+    meter_unblock(&d->meter, from);
+    enum step s = step(t, now, wake_us);
+    int64_t to = env_now_us(d->rt->env);
+    meter_busy(&d->meter, from, to);
+    if (s == STEP_WAIT && waits_outside(d)) meter_block(&d->meter, to);
+    return s;
+}
+
+static const struct task_class deliver_class = {.name = "deliver", .step = metered_step, .fds = fds};
 
 struct deliver *deliver_new(struct runtime *rt, const struct object *object, struct log *log, struct component *c, struct err *err)
 {
@@ -358,6 +379,9 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->errors = atomic_load(&d->errors);
     out->retries = atomic_load(&d->retries);
     out->state = atomic_load(&d->state);
+    out->busy_us = meter_busy_us(&d->meter);
+    out->blocked_us = meter_blocked_us(&d->meter, env_now_us(d->rt->env));
+    out->blocks = atomic_load(&d->meter.blocks);
     struct cursor_stats at = {0};
     if (d->cursor) cursor_stats(d->cursor, &at);
     out->lag_bytes = at.lag_bytes;

@@ -4,6 +4,7 @@
 #define RUNTIME_RUN_INT_H
 
 #include "base/gate.h"
+#include "base/meter.h"
 #include "base/ring.h"
 #include "base/text.h"
 #include "operator/op.h"
@@ -119,6 +120,17 @@ bool scatter_rows(struct scatter *s, struct link *l, const struct rows *r);
 struct node;
 struct worker;
 
+/* What an instance's worker counts, for display. Only the head of a chain is stepped, so it alone has a meter that runs; of
+ * some steps each call is timed by itself, from which the share of each instance in the chain's time is known. */
+struct inst_counts {
+    _Atomic uint64_t rows_in, batches_in, rows_out, batches_out;
+    _Atomic uint64_t bytes_in;  /* held by the batches that came in rings */
+    struct meter meter;         /* heads */
+    _Atomic int64_t steps_us;   /* heads: steps whose calls were timed ... */
+    _Atomic int64_t calls_us;   /* ... and what of it were calls of this instance's operator */
+    int64_t born_us;
+};
+
 struct inst {
     struct op *op; /* NULL: passes everything through (the head of a source's rows) */
     struct node *node;
@@ -163,6 +175,8 @@ struct inst {
     struct text image;      /* state frozen at the last FREEZE barrier */
     struct inst *next_dirty;
     bool dirty;             /* has rows in builders */
+    struct inst_counts counts;
+    int64_t chain_us;       /* the survey's note: of a head, what the calls of its chain took */
 };
 
 /* Made by the instance when the CHANGE barrier passes, or before it gives its end. */
@@ -177,6 +191,8 @@ void inst_free(struct inst *i);
 enum status inst_open(struct inst *i, const struct text *images, int nimages, struct err *err);
 /* Goes on until nothing can be done now. Returns true when it is to be called again soon. */
 bool inst_step(struct inst *i);
+/* After a step: something is in hand that finds no room below. */
+bool inst_is_stuck(const struct inst *i);
 struct pool *inst_pool(struct inst *i);
 void inst_flush_builders(struct inst *i);
 /* Control, workers paused. A change for the next CHANGE barrier; an instance that has ended gives new consumers its end at
@@ -191,6 +207,7 @@ void link_free(struct link *l);
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
 
 #define READY_CHUNKS 64 /* of 64 instances each */
+#define TIMED_STEPS  32
 
 struct worker {
     struct task task;
@@ -205,6 +222,8 @@ struct worker {
     _Atomic int chunks;          /* in use */
     struct inst *dirty;          /* instances with rows in builders */
     int calls;                   /* of `more` in this step of an instance */
+    uint32_t steps;              /* of instances */
+    bool timing;                 /* this one's calls are timed one by one */
     _Atomic bool paused; /* has seen runtime->pause and stands between steps */
 };
 
@@ -367,6 +386,7 @@ struct runtime {
     struct past *past;
     uint64_t next_epoch;
     _Atomic int pauses;   /* workers step nothing while there are some; see runtime_pause */
+    _Atomic int watchers; /* while there are some, the calls of every step are timed, else of one in TIMED_STEPS */
 };
 
 /* What runs, as control keeps it. */

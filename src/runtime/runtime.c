@@ -269,10 +269,12 @@ enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *
     enum status st = epoch_all(rt, BARRIER_FREEZE | BARRIER_HOLD, timeout_us, err);
     bool passed = !st;
     if (passed) {
+        lock_take(&rt->lock); /* who shows counters reads those of the operators */
         runtime_pause(rt);
         for (struct node *n = rt->nodes; n && !st; n = n->next)
             if (n->class && !n->gone) st = reload_node(rt, n, err);
         runtime_resume(rt);
+        lock_give(&rt->lock);
     }
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (!reader_done(r->reader)) reader_resume(r->reader, passed);
@@ -715,7 +717,7 @@ static void add_node_stats(struct node *n, struct stream_stats *out, int depth)
 {
     for (int i = 0; i < n->ninst && n->class; i++) {
         struct op_ctx *c = &n->inst[i]->op->ctx;
-        if (!depth) out->rows_out += atomic_load(&c->rows_out);
+        if (!depth) out->rows_out += atomic_load(&n->inst[i]->counts.rows_out);
         out->late += atomic_load(&c->late);
         out->errors += atomic_load(&c->errors);
         if (!out->late_example[0]) note_read(&c->late_example, out->late_example);
@@ -755,7 +757,6 @@ bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_
     bool found = p != NULL;
     *out = (struct stream_stats){.watermark = TS_MIN};
     if (p) stream_stats_add(out, past_stream_stats(p));
-    runtime_pause(rt); /* instances are looked into */
     for (struct node *n = rt->nodes; n; n = n->next) {
         if (n->stream_id != stream_id) continue;
         struct stream_stats s = {.watermark = TS_MAX};
@@ -765,7 +766,6 @@ bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_
         out->ended = (!out->running || out->ended) && node_ended(n);
         out->running = found = true;
     }
-    runtime_resume(rt);
     lock_give(&rt->lock);
     return found;
 }
