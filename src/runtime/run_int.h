@@ -12,6 +12,7 @@
 #include "runtime/runtime.h"
 
 struct component;
+struct deliver;
 
 /* ---- waking ------------------------------------------------------------------------------------------- */
 
@@ -320,11 +321,20 @@ struct node *outlet_node(struct outlet *o);
 void outlet_start(struct runtime *rt, struct outlet *o);
 void outlet_close(struct outlet *o); /* no sink wants its rows any more */
 bool outlet_done(struct outlet *o);
+/* Control, building a change: keeps a running outlet from closing for want of sinks until outlet_join or outlet_let_go.
+ * false: it is too late. */
+bool outlet_hold(struct outlet *o);
+void outlet_let_go(struct outlet *o);
+/* Its cursor begins right behind the next CHANGE mark, or before the end when that comes first. Ends the hold. */
+void outlet_join(struct outlet *o, struct deliver *d);
+void outlet_unjoin(struct outlet *o, struct deliver *d); /* not after all */
 
 struct log;
 struct deliver *deliver_new(struct runtime *rt, const struct object *sink, struct log *log, struct component *c, struct err *err);
 void deliver_free(struct deliver *d);
-void deliver_start(struct deliver *d);
+void deliver_start(struct deliver *d);  /* it waits until attached */
+void deliver_attach(struct deliver *d); /* makes its cursor: it gets what the log is given from now on */
+void deliver_end_at(struct deliver *d, uint64_t epoch); /* that epoch's mark is its end */
 bool deliver_done(struct deliver *d);
 void deliver_cancel(struct deliver *d); /* give up now */
 const struct object *deliver_object(struct deliver *d);
@@ -381,6 +391,7 @@ struct runtime {
     struct node *nodes;
     struct component *components;
     struct run_reader *readers;
+    struct run_outlet *outlets;
     struct run_sink *sinks;
     struct run_sub *subs;
     struct past *past;
@@ -396,12 +407,17 @@ struct run_reader {
     struct node *scan; /* the head of its rows */
     uint64_t source_id;
 };
+struct run_outlet {
+    struct run_outlet *next;
+    struct outlet *outlet;
+    bool detached; /* taken off its node */
+};
 struct run_sink {
     struct run_sink *next;
-    struct outlet *outlet;
+    struct outlet *outlet; /* of the node; sinks share it */
     struct deliver *deliver;
     uint64_t sink_id;
-    bool detached; /* taken off its node; freed when both tasks are done, at once or by a later sweep */
+    bool detached; /* ends or has ended; freed when its task is done, at once or by a later sweep */
 };
 struct run_sub {
     struct run_sub *next;
