@@ -28,15 +28,22 @@ void gate_done(struct gate *g)
     g->fd = g->epoll = -1;
 }
 
+void gate_attach(struct gate *g, int fd) { g->fd = fd; }
+
+void gate_signal(struct gate *g)
+{
+    uint64_t one = 1;
+    ssize_t r = write(g->fd, &one, sizeof one);
+    (void)r; /* EAGAIN: it is readable already */
+}
+
 void gate_wake(struct gate *g)
 {
     atomic_thread_fence(memory_order_seq_cst); /* pairs with gate_prepare's */
     if (!atomic_load_explicit(&g->parked, memory_order_relaxed)) return;
     if (!atomic_exchange_explicit(&g->parked, 0, memory_order_relaxed)) return;
     if (g->fd >= 0) {
-        uint64_t one = 1;
-        ssize_t r = write(g->fd, &one, sizeof one);
-        (void)r; /* EAGAIN: it is readable already */
+        gate_signal(g);
     } else {
         syscall(SYS_futex, &g->parked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     }

@@ -73,7 +73,7 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
     TRY(session_apply(s, err));
     struct change *ch = change_new(db->runtime);
     struct sub *sub;
-    change_sub(ch, plan, TAKE(arena), ON_ERROR_FAIL, &sub);
+    change_sub(ch, plan, TAKE(arena), ON_ERROR_FAIL, NULL, &sub);
     TRY(change_apply(ch, CONTROL_TIMEOUT_US, err));
     struct result *r = mem_zalloc(sizeof *r);
     lock_init(&r->lock);
