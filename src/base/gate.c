@@ -2,6 +2,7 @@
 #include "base/gate.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <string.h>
@@ -28,7 +29,23 @@ void gate_done(struct gate *g)
     g->fd = g->epoll = -1;
 }
 
-void gate_attach(struct gate *g, int fd) { g->fd = fd; }
+enum status gate_share_fd(struct gate *g, int *fd, struct err *err)
+{
+    int own = g->fd >= 0 ? g->fd : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    *fd = own < 0 ? -1 : fcntl(own, F_DUPFD_CLOEXEC, 0);
+    if (*fd < 0) {
+        err_set(err, E_EXEC, "cannot make an eventfd: %s", strerror(errno));
+        if (own >= 0 && own != g->fd) close(own);
+        return E_EXEC;
+    }
+    g->fd = own;
+    return ST_OK;
+}
+
+void gate_close_fd(int fd)
+{
+    if (fd >= 0) close(fd);
+}
 
 void gate_signal(struct gate *g)
 {

@@ -33,8 +33,10 @@ void gate_wake(struct gate *g);
 void gate_prepare(struct gate *g);
 void gate_cancel(struct gate *g);
 void gate_park(struct gate *g, int64_t timeout_us);
-/* From now on it wakes by that eventfd, which it owns; by the waiter, while it does not wait. */
-void gate_attach(struct gate *g, int fd);
+/* By the waiter, while it does not wait: from now on an eventfd wakes it; *fd is a duplicate for whoever polls it elsewhere and
+ * may outlive the gate. */
+enum status gate_share_fd(struct gate *g, int *fd, struct err *err);
+void gate_close_fd(int fd); /* such a duplicate; -1 is allowed */
 void gate_signal(struct gate *g); /* makes its eventfd readable */
 void gate_drain(struct gate *g);  /* makes it unreadable */
 /* By the waiter: nothing has woken it since gate_prepare. */

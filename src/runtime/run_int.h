@@ -374,7 +374,6 @@ void sub_let_go(struct sub *s); /* closes its inputs; the caller uses it no more
 void sub_drain(struct sub *s);  /* control, after that: lets go of what still comes */
 bool sub_closed(struct sub *s);
 bool sub_idle(struct sub *s);   /* no call of sub_call is to come */
-void sub_stop_calls(struct sub *s);
 bool sub_ended(struct sub *s);
 
 /* ---- what ran --------------------------------------------------------------------------------------------------------------------- */

@@ -126,6 +126,11 @@ bool runtime_wait(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_
     return wait_until(rt, fact, ctx, timeout_us, false);
 }
 
+bool runtime_wait_for(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
+{
+    return wait_until(rt, fact, ctx, timeout_us, true);
+}
+
 static bool turn_is_mine(void *ctx) { return !atomic_exchange(&((struct runtime *)ctx)->turn, true); }
 
 bool turn_take(struct runtime *rt, int64_t timeout_us) { return runtime_wait(rt, turn_is_mine, rt, timeout_us); }
@@ -565,15 +570,6 @@ void sub_close(struct sub *s)
     struct runtime *rt = sub_runtime(s);
     sub_let_go(s);
     if (!rt->driver || !runtime_calling(rt)) runtime_sweep(rt); /* nobody steps while something is freed */
-}
-
-static bool call_ended(void *ctx) { return sub_idle(ctx); }
-
-bool sub_call_end(struct sub *s, int64_t timeout_us)
-{
-    struct runtime *rt = sub_runtime(s);
-    sub_stop_calls(s);
-    return runtime_calling(rt) || wait_until(rt, call_ended, s, timeout_us, true);
 }
 
 /* ---- closing ----------------------------------------------------------------------------------------------------------------- */

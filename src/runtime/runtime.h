@@ -79,6 +79,8 @@ enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *
 /* threads = 0. Returns whether there is more to do now. */
 bool runtime_step(struct runtime *rt, int64_t max_us, int64_t *wake_us);
 int runtime_fd(struct runtime *rt);
+/* Waits until fact(ctx), stepping the driver when there is one; also while the database closes. false: not within the time. */
+bool runtime_wait_for(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us);
 void runtime_poke(struct runtime *rt); /* any thread: waiting control calls look again */
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------- */
@@ -92,18 +94,17 @@ enum status runtime_push_end(struct runtime *rt, uint64_t source_id, struct err 
  * comes with the next call. ST_WAIT: nothing in time; ST_DONE: ended; E_CANCELED; or the error of its component. */
 enum status sub_recv(struct sub *s, int64_t timeout_us, struct batch **out, struct err *err);
 void sub_gap(struct sub *s, uint64_t *rows, uint64_t *batches); /* the last one that sub_recv met */
-/* An eventfd that becomes the subscription's: readable whenever there may be something to take, unreadable after a sub_recv
- * that found nothing. */
-void sub_watch(struct sub *s, int fd);
+/* *fd, for gate_close_fd, is readable whenever there may be something to take, and unreadable after a sub_recv that found nothing. */
+enum status sub_watch(struct sub *s, int *fd, struct err *err);
 /* From now on fn(ctx, false) is called on the callback thread (without threads: by the driver) when there may be something to take:
  * it calls sub_recv without waiting, and returns STEP_AGAIN, STEP_WAIT or, to be called no more, STEP_DONE. stop: it is the
  * last call, and it returns STEP_DONE. */
 void sub_call(struct sub *s, enum step (*fn)(void *ctx, bool stop), void *ctx);
-/* Waits until no call runs and none is to come; false: not in time. From inside a call: does not wait. */
-bool sub_call_end(struct sub *s, int64_t timeout_us);
+void sub_stop_calls(struct sub *s); /* the next call is the last; any thread */
 /* Is this thread inside a call of sub_call? Then it must not wait for what tasks do. */
 bool runtime_calling(const struct runtime *rt);
 int64_t sub_watermark(struct sub *s);
+uint64_t sub_epoch(struct sub *s); /* everything before that barrier was taken; 0: none yet */
 const struct schema *sub_schema(struct sub *s);
 bool sub_changelog(struct sub *s);
 /* Any thread. Exact while nothing moves: rows = delivered + dropped + what waits. */

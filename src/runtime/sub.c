@@ -235,12 +235,13 @@ enum status sub_recv(struct sub *s, int64_t timeout_us, struct batch **out, stru
     return l.st;
 }
 
-void sub_watch(struct sub *s, int fd)
+enum status sub_watch(struct sub *s, int *fd, struct err *err)
 {
-    gate_attach(&s->gate, fd);
+    TRY(gate_share_fd(&s->gate, fd, err));
     s->watched = true;
-    gate_signal(&s->gate);
+    gate_cancel(&s->gate);
     arm(s);
+    return ST_OK;
 }
 
 /* ---- being called ------------------------------------------------------------------------------------------------------ */
@@ -302,6 +303,7 @@ void sub_stats(struct sub *s, struct sub_stats *out)
 }
 
 int64_t sub_watermark(struct sub *s) { return s->watermark; }
+uint64_t sub_epoch(struct sub *s) { return s->epoch; }
 const struct schema *sub_schema(struct sub *s) { return s->schema; }
 bool sub_changelog(struct sub *s) { return s->changelog; }
 struct edge *sub_edge(struct sub *s, int i) { return s->edges[i]; }
