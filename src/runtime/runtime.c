@@ -43,6 +43,8 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
 
 static void stop_threads(struct runtime *rt)
 {
+    host_free(rt->callbacks);
+    rt->callbacks = NULL;
     for (int i = 0; i < rt->nworkers; i++) {
         host_free(rt->workers[i]->host);
         rt->workers[i]->host = NULL;
@@ -79,8 +81,18 @@ enum status runtime_host(struct runtime *rt, const char *name, bool blocking, st
     return ST_OK;
 }
 
+/* Subscribers' code may take its time, so it has a thread of its own. With the turn. */
+enum status runtime_callback_host(struct runtime *rt, struct host **out, struct err *err)
+{
+    if (rt->driver) return *out = rt->driver, ST_OK;
+    if (!rt->callbacks) TRY(host_thread(rt->env, "lam-callback", false, &rt->control, &rt->callbacks, err));
+    *out = rt->callbacks;
+    return ST_OK;
+}
+
 static bool wait_driving(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t until, bool to_the_end)
 {
+    if (runtime_calling(rt)) return fact(ctx); /* a step cannot wait for another */
     for (;;) {
         int64_t wake_us;
         if (fact(ctx)) return true;
@@ -112,6 +124,11 @@ static bool wait_until(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, i
 bool runtime_wait(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
 {
     return wait_until(rt, fact, ctx, timeout_us, false);
+}
+
+bool runtime_wait_for(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
+{
+    return wait_until(rt, fact, ctx, timeout_us, true);
 }
 
 static bool turn_is_mine(void *ctx) { return !atomic_exchange(&((struct runtime *)ctx)->turn, true); }
@@ -300,7 +317,7 @@ static void take_stock(struct runtime *rt)
     for (struct run_sink *s = rt->sinks; s; s = s->next)
         if (!s->detached && !deliver_done(s->deliver)) component_of(outlet_node(s->outlet)->component)->busy = true;
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (!sub_closed(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
+        if (!sub_closed(s->sub) || !sub_idle(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
 }
 
 /* After take_stock. */
@@ -399,7 +416,7 @@ static void detach_subs(struct runtime *rt)
 static bool sub_can_go(const struct run_sub *s)
 {
     struct node *n = sub_node(s->sub);
-    return s->detached && (!n->gone || node_ended(n));
+    return s->detached && sub_idle(s->sub) && (!n->gone || node_ended(n));
 }
 
 /* What was taken out of components that live on. */
@@ -597,7 +614,7 @@ void sub_close(struct sub *s)
     if (!s) return;
     struct runtime *rt = sub_runtime(s);
     sub_let_go(s);
-    runtime_sweep(rt);
+    if (!rt->driver || !runtime_calling(rt)) runtime_sweep(rt); /* nobody steps while something is freed */
 }
 
 /* ---- closing ----------------------------------------------------------------------------------------------------------------- */
@@ -605,7 +622,11 @@ void sub_close(struct sub *s)
 static bool everything_ended(void *ctx)
 {
     struct runtime *rt = ctx;
-    for (struct run_sub *s = rt->subs; s; s = s->next) sub_drain(s->sub);
+    for (struct run_sub *s = rt->subs; s; s = s->next) {
+        if (!sub_idle(s->sub)) return false;
+        if (!sub_closed(s->sub)) sub_let_go(s->sub);
+        sub_drain(s->sub);
+    }
     for (struct run_sink *s = rt->sinks; s; s = s->next)
         if (!deliver_done(s->deliver)) return false;
     for (struct run_outlet *o = rt->outlets; o; o = o->next)
@@ -642,7 +663,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     runtime_interrupt(rt);
     int64_t half = timeout_us < 0 ? 1000000 : timeout_us / 2;
     if (!wait_until(rt, turn_is_mine, rt, half, true)) return false;
-    for (struct run_sub *s = rt->subs; s; s = s->next) sub_let_go(s->sub);
+    for (struct run_sub *s = rt->subs; s; s = s->next) sub_stop_calls(s->sub);
     bool ok = wait_until(rt, everything_ended, rt, half, true);
     if (!ok) {
         for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_cancel(s->deliver);
