@@ -20,6 +20,7 @@ struct lam_db {
     struct runtime *runtime;
     struct lam_config cfg;
     uint32_t batch_rows;
+    int64_t opened_us;
     pid_t pid;            /* that opened it: a child of fork may not use it */
     struct lock change;   /* one statement is planned and applied at a time, so that what it found stays */
     struct lock lock;     /* of the catalog, sessions, results, subscriptions */

@@ -5,6 +5,7 @@
 #define RUNTIME_SURVEY_H
 
 #include "base/mem.h"
+#include "log/log.h"
 #include "operator/op.h"
 #include "runtime/runtime.h"
 
@@ -31,6 +32,7 @@ struct survey_sink {
     const void *deliver; /* to know it again */
     struct survey_node *on;
     struct sink_stats stats;
+    struct log_stats log;
     uint32_t queued, queue_size; /* messages between its stream and its outlet */
 };
 
