@@ -310,7 +310,9 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
                                 .schema = object->schema,
                                 .declared = object->schema,
                                 .name = object->name,
-                                .seed = rt->cfg.seed};
+                                .seed = rt->cfg.seed,
+                                .log = rt->cfg.log,
+                                .log_ctx = rt->cfg.log_ctx};
     d->sink = sink_new(d->class, &ctx);
     enum status st = ST_OK;
     if (d->class->payload == PAYLOAD_BYTES) {
@@ -331,11 +333,13 @@ void deliver_start(struct deliver *d)
 {
     d->cursor = cursor_new(d->log, CURSOR_BLOCK, (struct log_reader){.task = &d->task});
     host_add(d->host, &d->task);
+    wake_task(&d->sink->wake, &d->task);
 }
 
 void deliver_free(struct deliver *d)
 {
     if (!d) return;
+    if (d->sink) wake_task(&d->sink->wake, NULL);
     host_free(d->own_host);
     cursor_free(d->cursor);
     encoder_free(d->encoder);
