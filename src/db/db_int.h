@@ -103,9 +103,25 @@ enum status show_statement(struct lam_session *s, const struct stmt *st, const c
 enum status explain_statement(struct lam_session *s, const struct stmt *st, const char *text, struct text *x, struct err *err);
 /* With the names of streams. */
 struct survey *explain_survey(struct lam_db *db);
+/* What EXPLAIN names. */
+enum status explain_find(struct lam_db *db, const struct stmt *st, const struct object **out, struct err *err);
+
+/* analyze.c: EXPLAIN ANALYZE, a result whose rows are its lines. */
+struct analysis;
+enum status analysis_time(const struct stmt *st, int64_t *out, struct err *err); /* of FOR */
+struct analysis *analysis_of_stream(struct lam_db *db, const struct object *stream, int64_t for_us); /* catalog locked */
+struct analysis *analysis_of_select(struct lam_db *db); /* before it runs; then what it reads */
+void analysis_reads(struct analysis *a, struct sub *sub);
+void analysis_free(struct analysis *a); /* before the sub; NULL is allowed */
+const struct schema *analysis_schema(const struct analysis *a);
+enum status analysis_next(struct analysis *a, struct batch **out, struct err *err);
+void analysis_cancel(struct analysis *a); /* any thread; that of a SELECT is canceled with its sub */
 
 /* A SELECT's rows. */
-enum status result_select(struct lam_session *s, const struct ast_select *select, struct ArrowArrayStream *out, struct err *err);
+enum status result_select(struct lam_session *s, const struct ast_select *select, bool analyze, struct ArrowArrayStream *out,
+                          struct err *err);
+/* EXPLAIN ANALYZE STREAM. */
+enum status result_analyze(struct lam_session *s, const struct stmt *st, struct ArrowArrayStream *out, struct err *err);
 void result_cancel(struct lam_session *s);    /* results of this session, database lock held */
 void result_forget(struct lam_session *s);    /* the session goes, its results stay */
 void result_orphan_all(struct lam_db *db);    /* lam_close: what is still out ends with an error */

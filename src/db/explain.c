@@ -205,7 +205,7 @@ static void explain_stream(struct lam_db *db, const struct object *o, struct tex
     text_done(&why);
 }
 
-static enum status find_stream(struct lam_db *db, const struct stmt *st, const struct object **out, struct err *err)
+enum status explain_find(struct lam_db *db, const struct stmt *st, const struct object **out, struct err *err)
 {
     *out = catalog_find(db, st->name);
     if (*out && (*out)->plan) return ST_OK;
@@ -219,7 +219,7 @@ static enum status find_stream(struct lam_db *db, const struct stmt *st, const s
 static enum status explain_named(struct lam_db *db, const struct stmt *st, struct text *x, struct err *err)
 {
     const struct object *o;
-    TRY(find_stream(db, st, &o, err));
+    TRY(explain_find(db, st, &o, err));
     if (o->kind == OBJECT_STREAM)
         explain_stream(db, o, x);
     else
@@ -230,7 +230,8 @@ static enum status explain_named(struct lam_db *db, const struct stmt *st, struc
 enum status explain_statement(struct lam_session *s, const struct stmt *st, const char *text, struct text *x, struct err *err)
 {
     struct catalog view = catalog_view(s);
-    if (st->analyze) return err_at(err, E_UNSUPPORTED, st->pos, "EXPLAIN ANALYZE is not supported; use EXPLAIN");
+    if (st->analyze) return err_at(err, E_UNSUPPORTED, st->pos, "EXPLAIN ANALYZE takes a SELECT or STREAM name");
+    if (st->value) return err_at(err, E_SYNTAX, st->pos, "FOR goes with EXPLAIN ANALYZE STREAM");
     if (st->name) return explain_named(s->db, st, x, err);
     const struct stmt *of = st->explained ? st->explained : st;
     if (of->select && (of->kind == STMT_SELECT || of->kind == STMT_EXPLAIN)) {

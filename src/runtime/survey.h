@@ -39,6 +39,7 @@ struct survey_sink {
 /* In process. */
 struct survey_sub {
     struct survey_sub *next;
+    const struct sub *sub; /* to know it again */
     struct survey_node *on;
     uint32_t queued, queue_size; /* messages that wait for the caller */
 };
@@ -93,5 +94,7 @@ const struct survey_source *survey_source_then(const struct survey *then, const 
 const struct survey_sink *survey_sink_then(const struct survey *then, const struct survey_sink *s);
 /* While something watches, each operator's share of the time is measured at every step, not at some. */
 void runtime_watch(struct runtime *rt, bool on);
+/* Waits that long, stepping the driver when there is one; true: until fact(ctx). runtime_poke lets it look again. */
+bool runtime_wait_us(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us);
 
 #endif

@@ -270,6 +270,11 @@ explain:
         $$ = stmt__named(p, STMT_EXPLAIN, $4, @4, @$);
         $$->analyze = $2, $$->what = $3;
     }
+  | "EXPLAIN" opt_analyze kind name "FOR" NUMBER colid
+    {
+        $$ = stmt__named(p, STMT_EXPLAIN, $4, @4, @$);
+        $$->analyze = $2, $$->what = $3, $$->value = arena_printf(p->arena, "%s %s", $6.p, $7);
+    }
   ;
 opt_analyze: %empty { $$ = false; } | "ANALYZE" { $$ = true; };
 explainable:

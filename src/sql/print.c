@@ -421,6 +421,7 @@ static void put_explain(const struct stmt *s, struct text *out)
     put_upper(s->what, out);
     text_putc(out, ' ');
     sql_print_name(s->name, out);
+    if (s->value) text_puts(out, " FOR "), put_upper(s->value, out);
 }
 
 static void put_insert(const struct stmt *s, struct text *out)
