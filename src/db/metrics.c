@@ -11,12 +11,12 @@
 
 /* name, type, labels, help; in the order in which they are shown. */
 #define METRICS(X)                                                                                                             \
-    X(EVENTS_INGESTED, "events_ingested_total", COUNTER, "", "Rows that all sources have given.")                              \
-    X(EVENTS_EMITTED, "events_emitted_total", COUNTER, "", "Rows that all sinks have taken.")                                  \
+    X(EVENTS_INGESTED, "events_ingested_total", COUNTER, "", "Rows that the sources have given.")                              \
+    X(EVENTS_EMITTED, "events_emitted_total", COUNTER, "", "Rows that the sinks have taken.")                                  \
     X(EVENTS_DROPPED, "events_dropped_total", COUNTER, "",                                                                     \
       "Rows left out anywhere: records that cannot be read, rows without event time, late rows, rows that failed.")            \
     X(EVENTS_NULL_TIMESTAMP, "events_null_timestamp_total", COUNTER, "", "Rows without event time.")                           \
-    X(BATCHES, "batches_total", COUNTER, "", "Batches that all sources have given.")                                           \
+    X(BATCHES, "batches_total", COUNTER, "", "Batches that the sources have given.")                                           \
     X(CYCLES_BACKPRESSURED, "cycles_backpressured_total", COUNTER, "",                                                         \
       "How often something with rows in hand had to wait for room below, once per wait.")                                      \
     X(UPTIME, "uptime_seconds", GAUGE, "", "Since the database was opened.")                                                   \
