@@ -122,7 +122,7 @@ static enum status run_select(struct analysis *a, struct text *out, struct err *
     struct batch *b;
     enum status st;
     while (!(st = sub_recv(a->sub, -1, &b, err))) {
-        rows += b->rows;
+        rows += b ? b->rows : 0;
         batch_unref(b);
     }
     if (st != ST_DONE) return st;

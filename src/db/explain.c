@@ -164,8 +164,16 @@ static void put_consumers(const struct view *v, const struct survey_node *n)
         if (x->stats.last_error[0]) text_printf(out, "; %s", x->stats.last_error);
         text_putc(out, '\n');
     }
-    for (const struct survey_sub *x = v->now->subs; x; x = x->next)
-        if (x->on == n) text_printf(out, "subscription: queue %d %% full\n", percent(x->queued, x->queue_size));
+    for (const struct survey_sub *x = v->now->subs; x; x = x->next) {
+        if (x->on != n) continue;
+        text_puts(out, "subscription: ");
+        put_count(x->stats.delivered_rows, out);
+        text_puts(out, x->stats.delivered_rows == 1 ? " row, " : " rows, ");
+        put_count(sub_waiting(&x->stats), out);
+        text_puts(out, " to take");
+        if (x->stats.dropped_rows) text_printf(out, ", %llu dropped", (unsigned long long)x->stats.dropped_rows);
+        text_putc(out, '\n');
+    }
     for (const struct survey_node *x = v->now->nodes; x; x = x->next)
         for (int i = 0; i < x->nin; i++)
             if (x->in[i] == n) text_printf(out, "read by %s\n", x->line);

@@ -70,7 +70,10 @@
     X(SINK_BLOCKED, "sink_blocked_seconds_total", COUNTER, "sink", "Time in which rows waited for the outside system.")        \
     X(SINK_STATE, "sink_state_info", GAUGE, "sink, state", "The state of the sink, as a label.")                               \
     X(SINK_ERROR, "sink_last_error_info", GAUGE, "sink, error", "The latest error of the sink, as a label.")                   \
-    X(SUB_QUEUE, "subscription_queue_messages", GAUGE, "stream", "Messages that wait for the subscribers of the stream.")      \
+    X(SUB_COUNT, "subscription_count", GAUGE, "of", "Subscriptions to the stream or source.")                                  \
+    X(SUB_ROWS, "subscription_rows_total", COUNTER, "of", "Rows that its subscribers have taken.")                             \
+    X(SUB_DROPPED, "subscription_dropped_rows_total", COUNTER, "of", "Rows that were dropped for subscribers too slow for them.") \
+    X(SUB_LAG, "subscription_lag_rows", GAUGE, "of", "Rows that its subscribers have still to take.")                          \
     X(LOG_MEMORY, "log_memory_bytes", GAUGE, "sink", "Memory of the log that the sink reads; sinks of one stream share it.")   \
     X(LOG_DISK, "log_disk_bytes", GAUGE, "sink", "Disk that this log takes.")                                                  \
     X(LOG_SPILLED, "log_spilled_bytes_total", COUNTER, "sink", "Bytes that this log has written to disk.")                     \
@@ -271,18 +274,32 @@ static void of_operators(struct lam_db *db, struct metrics *m, const struct surv
     }
 }
 
+/* What a subscription reads, below its own filter; NULL: a query without a name. */
+static const struct object *subscribed(struct lam_db *db, const struct survey_sub *x)
+{
+    const struct survey_node *n = x->on;
+    while (!n->stream_id && !n->source && n->nin == 1) n = n->in[0];
+    return object_of(db, n->source ? n->source->id : n->stream_id);
+}
+
 static void of_subscriptions(struct lam_db *db, struct metrics *m, const struct survey *v, struct totals *t)
 {
     for (const struct survey_sub *x = v->subs; x; x = x->next) t->subs++;
     for (struct entry *e = db->objects; e; e = e->next) {
-        int64_t queued = 0;
-        bool any = false;
+        uint64_t n = 0, rows = 0, dropped = 0, lag = 0;
         for (const struct survey_sub *x = v->subs; x; x = x->next) {
-            if (x->on->stream_id != e->object->id) continue;
-            any = true;
-            queued += x->queued;
+            if (subscribed(db, x) != e->object) continue;
+            n++;
+            rows += x->stats.delivered_rows;
+            dropped += x->stats.dropped_rows;
+            lag += sub_waiting(&x->stats);
         }
-        if (any) put(m, M_SUB_QUEUE, label(m, none, "stream", e->object->name), (double)queued);
+        if (!n) continue;
+        struct labels l = label(m, none, "of", e->object->name);
+        put(m, M_SUB_COUNT, l, (double)n);
+        put(m, M_SUB_ROWS, l, (double)rows);
+        put(m, M_SUB_DROPPED, l, (double)dropped);
+        put(m, M_SUB_LAG, l, (double)lag);
     }
 }
 

@@ -2,12 +2,10 @@
  * database. SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_int.h"
 
-#include <unistd.h>
-
 struct result {
     struct result *next;
     _Atomic int refs;  /* the consumer's, and lam_close's while it is at it */
-    pid_t pid;
+    unsigned forks;
     struct lam_db *db; /* NULL: closed under us */
     struct lam_session *session; /* whose lam_cancel reaches it; NULL: that has closed */
     struct sub *sub; /* taken away under the database's lock too; NULL: an analysis of a stream */
@@ -25,7 +23,7 @@ static void let_go(struct result *r)
 static enum status next(void *ctx, struct batch **out, struct err *err)
 {
     struct result *r = ctx;
-    if (r->pid != getpid()) return err_set(err, E_MISUSE, "a child of fork cannot read what its parent asked for");
+    if (r->forks != env_forks()) return err_set(err, E_MISUSE, "a child of fork cannot read what its parent asked for");
     lock_take(&r->lock);
     enum status st;
     if (!r->db)
@@ -62,7 +60,7 @@ static void detach(struct result *r)
 static void close_result(void *ctx)
 {
     struct result *r = ctx;
-    if (r->pid != getpid()) return;
+    if (r->forks != env_forks()) return;
     detach(r);
     let_go(r);
 }
@@ -73,7 +71,7 @@ static void make(struct lam_session *s, struct sub *sub, struct analysis *analys
     struct result *r = mem_zalloc(sizeof *r);
     lock_init(&r->lock);
     r->refs = 1;
-    r->pid = db->pid;
+    r->forks = db->forks;
     r->db = db;
     r->session = s;
     r->sub = sub;
@@ -106,7 +104,7 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
     struct change *ch = change_new(db->runtime);
     struct sub *sub;
     struct analysis *analysis = analyze ? analysis_of_select(db) : NULL;
-    change_sub(ch, plan, TAKE(arena), ON_ERROR_FAIL, &sub);
+    change_sub(ch, plan, TAKE(arena), ON_ERROR_FAIL, NULL, &sub);
     st = change_apply(ch, CONTROL_TIMEOUT_US, err);
     if (st) {
         analysis_free(analysis);

@@ -21,7 +21,7 @@ struct deliver {
     const struct sink_class *class;
     struct sink *sink;
     struct encoder *encoder;
-    struct cursor *cursor;
+    struct cursor *_Atomic cursor; /* NULL until attached */
     struct log *log;
     struct host *host, *own_host;
     struct pool *pool;
@@ -35,6 +35,7 @@ struct deliver {
     uint64_t rows_flushed, bytes_flushed;
     int64_t flush_us, flush_at, retry_at, retry_us;
     _Atomic bool cancel;
+    _Atomic uint64_t end_at; /* the epoch whose mark is the end for this sink; 0: none */
     _Atomic(const char *) state;
     _Atomic uint64_t rows, bytes, writes, errors, retries;
     struct err err;      /* the latest; read by others once state is FAILED */
@@ -46,7 +47,7 @@ static void add(_Atomic uint64_t *c, uint64_t n) { atomic_fetch_add_explicit(c, 
 
 static enum step finish(struct deliver *d, const char *state)
 {
-    cursor_close(d->cursor);
+    if (d->cursor) cursor_close(d->cursor);
     atomic_store(&d->state, state);
     bell_ring(&d->rt->control);
     return STEP_DONE;
@@ -124,6 +125,16 @@ static bool batch_full(const struct deliver *d)
            (d->batch_bytes && atomic_load(&d->bytes) - d->bytes_flushed >= d->batch_bytes);
 }
 
+/* The log's end, or the mark at which this sink was dropped. */
+static void note_end(struct deliver *d, const struct log_entry *e)
+{
+    uint64_t at = atomic_load(&d->end_at);
+    bool mark = e->kind == LOG_EPOCH && at && e->epoch >= at;
+    if (e->kind != LOG_END && !mark) return;
+    d->ending = true;
+    d->complete = mark || e->complete;
+}
+
 /* Encodes what the log has, up to a good size for one write. */
 static enum status encode(struct deliver *d, struct err *err)
 {
@@ -133,10 +144,8 @@ static enum status encode(struct deliver *d, struct err *err)
         if (e.kind == LOG_BATCH) {
             d->encoder->class->put(d->encoder, e.b, 0, e.b->rows, &d->out);
             d->out_rows += e.b->rows;
-        } else if (e.kind == LOG_END) {
-            d->ending = true;
-            d->complete = e.complete;
         }
+        note_end(d, &e);
         cursor_advance(d->cursor);
     }
     return st == ST_WAIT ? ST_OK : st;
@@ -174,10 +183,7 @@ static enum status deliver_rows(struct deliver *d, struct err *err)
             }
             if (st) return st;
         }
-        if (e.kind == LOG_END) {
-            d->ending = true;
-            d->complete = e.complete;
-        }
+        note_end(d, &e);
         d->row = 0;
         cursor_advance(d->cursor);
         if (batch_full(d)) break;
@@ -224,6 +230,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
         close_sink(d, false, &err);
         return finish(d, "CLOSED");
     }
+    if (!d->cursor) return STEP_WAIT;
     if (now < d->retry_at) {
         *wake_us = d->retry_at;
         return STEP_WAIT;
@@ -268,9 +275,8 @@ static int fds(struct task *t, struct pollfd *out, int max)
 /* The rows in hand wait for the system outside, not for rows or for the time of a flush. */
 static bool waits_outside(struct deliver *d)
 {
-    struct cursor_stats at;
-    cursor_stats(d->cursor, &at);
-    return d->out.n > d->sent || at.lag_rows;
+    struct log_entry e;
+    return d->out.n > d->sent || (d->cursor && !cursor_peek(d->cursor, &e, NULL));
 }
 
 static enum step metered_step(struct task *t, int64_t now, int64_t *wake_us)
@@ -329,12 +335,16 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     return d;
 }
 
-void deliver_start(struct deliver *d)
+void deliver_start(struct deliver *d) { host_add(d->host, &d->task); }
+
+void deliver_attach(struct deliver *d)
 {
     d->cursor = cursor_new(d->log, CURSOR_BLOCK, (struct log_reader){.task = &d->task});
-    host_add(d->host, &d->task);
     wake_task(&d->sink->wake, &d->task);
+    task_wake(&d->task);
 }
+
+void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at, epoch); }
 
 void deliver_free(struct deliver *d)
 {

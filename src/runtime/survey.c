@@ -161,6 +161,8 @@ static void add_sub(struct survey *v, const struct run_sub *r, struct survey_nod
 {
     struct survey_sub *s = arena_alloc(v->arena, sizeof *s);
     s->sub = r->sub;
+    s->ended = node_ended(sub_node(r->sub));
+    sub_stats(r->sub, &s->stats);
     s->on = on;
     for (int i = 0; i < ninst; i++) add_queue(sub_edge(r->sub, i), &s->queued, &s->queue_size);
     s->next = v->subs;

@@ -41,7 +41,9 @@ struct survey_sub {
     struct survey_sub *next;
     const struct sub *sub; /* to know it again */
     struct survey_node *on;
-    uint32_t queued, queue_size; /* messages that wait for the caller */
+    struct sub_stats stats;
+    bool ended;
+    uint32_t queued, queue_size; /* messages that wait for the caller, of one that blocks */
 };
 
 /* One operator, on all its workers. */
@@ -88,6 +90,12 @@ void survey_free(struct survey *s); /* NULL is allowed */
 AUTO_DEFINE(survey_free, struct survey *)
 /* The running node of a stream, or its last; NULL: nothing reads the stream. */
 struct survey_node *survey_stream(const struct survey *s, uint64_t stream_id);
+/* Rows that came and that the subscriber has still to take. */
+static inline uint64_t sub_waiting(const struct sub_stats *s)
+{
+    uint64_t gone = s->delivered_rows + s->dropped_rows;
+    return s->rows > gone ? s->rows - gone : 0;
+}
 /* The same in an earlier survey; NULL: it was not there. */
 const struct survey_node *survey_node_then(const struct survey *then, const struct survey_node *n);
 const struct survey_source *survey_source_then(const struct survey *then, const struct survey_source *s);
