@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 
+struct survey_sub;
 struct result; /* a SELECT's rows that are handed out */
 
 struct lam_db {
@@ -46,6 +47,7 @@ struct entry {
     bool removed;                /* from the list; the last hold frees it */
 };
 const struct object *catalog_find(struct lam_db *db, const char *name);
+const struct object *catalog_by_id(struct lam_db *db, uint64_t id); /* 0: NULL */
 const struct object *catalog_seen(struct lam_session *s, const char *name);
 /* Keeps an object, dropped or not, until the release; these two take the lock themselves. */
 struct entry *catalog_hold(struct lam_db *db, const char *name);
@@ -104,6 +106,8 @@ enum status show_statement(struct lam_session *s, const struct stmt *st, const c
 enum status explain_statement(struct lam_session *s, const struct stmt *st, const char *text, struct text *x, struct err *err);
 /* With the names of streams. */
 struct survey *explain_survey(struct lam_db *db);
+/* What a subscription reads, below its own filter; NULL: it is a query. */
+const struct object *explain_subscribed(struct lam_db *db, const struct survey_sub *x);
 /* What EXPLAIN names. */
 enum status explain_find(struct lam_db *db, const struct stmt *st, const struct object **out, struct err *err);
 

@@ -192,10 +192,18 @@ void explain_running(const struct survey *then, const struct survey *now, const 
 struct survey *explain_survey(struct lam_db *db)
 {
     struct survey *s = survey_take(db->runtime);
-    for (struct survey_node *n = s->nodes; n; n = n->next)
-        for (struct entry *e = db->objects; e && n->stream_id && !n->stream; e = e->next)
-            if (e->object->id == n->stream_id) n->stream = arena_strdup(s->arena, e->object->name);
+    for (struct survey_node *n = s->nodes; n; n = n->next) {
+        const struct object *o = catalog_by_id(db, n->stream_id);
+        if (o) n->stream = arena_strdup(s->arena, o->name);
+    }
     return s;
+}
+
+const struct object *explain_subscribed(struct lam_db *db, const struct survey_sub *x)
+{
+    const struct survey_node *n = x->on;
+    while (!n->stream_id && !n->source && n->nin == 1) n = n->in[0];
+    return catalog_by_id(db, n->source ? n->source->id : n->stream_id);
 }
 
 static void explain_stream(struct lam_db *db, const struct object *o, struct text *x)

@@ -242,18 +242,11 @@ static void of_sink(struct metrics *m, const struct survey_sink *x, struct total
     t->blocks += s->blocks;
 }
 
-static const struct object *object_of(struct lam_db *db, uint64_t id)
-{
-    for (struct entry *e = db->objects; e && id; e = e->next)
-        if (e->object->id == id) return e->object;
-    return NULL;
-}
-
 /* The number tells operators of one stream or sink apart: it counts from its inputs to its output. */
 static void of_operators(struct lam_db *db, struct metrics *m, const struct survey *v, struct totals *t)
 {
     for (const struct survey_node *n = v->nodes; n; n = n->next) {
-        const struct object *o = object_of(db, n->owner);
+        const struct object *o = catalog_by_id(db, n->owner);
         t->state += n->state_bytes;
         t->blocks += n->blocks;
         if (!o || n->narrows || n->source) continue;
@@ -274,21 +267,13 @@ static void of_operators(struct lam_db *db, struct metrics *m, const struct surv
     }
 }
 
-/* What a subscription reads, below its own filter; NULL: a query without a name. */
-static const struct object *subscribed(struct lam_db *db, const struct survey_sub *x)
-{
-    const struct survey_node *n = x->on;
-    while (!n->stream_id && !n->source && n->nin == 1) n = n->in[0];
-    return object_of(db, n->source ? n->source->id : n->stream_id);
-}
-
 static void of_subscriptions(struct lam_db *db, struct metrics *m, const struct survey *v, struct totals *t)
 {
     for (const struct survey_sub *x = v->subs; x; x = x->next) t->subs++;
     for (struct entry *e = db->objects; e; e = e->next) {
         uint64_t n = 0, rows = 0, dropped = 0, lag = 0;
         for (const struct survey_sub *x = v->subs; x; x = x->next) {
-            if (subscribed(db, x) != e->object) continue;
+            if (explain_subscribed(db, x) != e->object) continue;
             n++;
             rows += x->stats.delivered_rows;
             dropped += x->stats.dropped_rows;

@@ -1,6 +1,7 @@
 /* SHOW and DESCRIBE. SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_int.h"
 #include "db/metrics.h"
+#include "runtime/survey.h"
 
 #include <stdio.h>
 
@@ -160,6 +161,24 @@ static void show_metrics(struct lam_db *db, const char *pattern, struct table *t
     }
 }
 
+static void show_subscriptions(struct lam_db *db, struct table *t)
+{
+    static const char *const names[] = {"input", "state", "rows", "delivered_rows", "waiting_rows", "dropped_rows", "watermark"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_INT64, T_INT64, T_INT64, T_INT64, T_TIMESTAMP};
+    columns(t, names, types, countof(names));
+    AUTO(survey_free) struct survey *v = explain_survey(db);
+    for (const struct survey_sub *x = v->subs; x; x = x->next) {
+        const struct object *o = explain_subscribed(db, x);
+        table_text(t, o ? o->name : NULL);
+        table_text(t, x->ended ? "ENDED" : "RUNNING");
+        table_int(t, (int64_t)x->stats.rows);
+        table_int(t, (int64_t)x->stats.delivered_rows);
+        table_int(t, (int64_t)sub_waiting(&x->stats));
+        table_int(t, (int64_t)x->stats.dropped_rows);
+        put_time(t, x->stats.watermark);
+    }
+}
+
 static void show_tables(struct lam_db *db, struct table *t)
 {
     table_column(t, "name", T_VARCHAR);
@@ -201,7 +220,7 @@ static enum status find(struct lam_db *db, const struct stmt *st, const char *na
     return E_TABLE;
 }
 
-static const char *const shows[] = {"sources", "streams", "sinks", "tables", "functions", "connectors", "formats", "metrics", "create"};
+static const char *const shows[] = {"sources", "streams", "sinks", "tables", "functions", "connectors", "formats", "metrics", "subscriptions", "create"};
 
 static const char *show_name(const void *ctx, int i) { return (void)ctx, i < (int)countof(shows) ? shows[i] : NULL; }
 
@@ -216,6 +235,7 @@ static enum status show(struct lam_db *db, const struct stmt *st, struct table *
     if (!strcmp(st->what, "sources")) return show_sources(db, t), ST_OK;
     if (!strcmp(st->what, "streams")) return show_streams(db, t), ST_OK;
     if (!strcmp(st->what, "sinks")) return show_sinks(db, t), ST_OK;
+    if (!strcmp(st->what, "subscriptions")) return show_subscriptions(db, t), ST_OK;
     if (!strcmp(st->what, "tables")) return show_tables(db, t), ST_OK;
     if (!strcmp(st->what, "functions")) return show_functions(t), ST_OK;
     if (!strcmp(st->what, "connectors")) return registry_show(t), ST_OK;
@@ -231,7 +251,7 @@ static enum status show(struct lam_db *db, const struct stmt *st, struct table *
     if (near)
         err_hint(err, "did you mean SHOW %s?", near);
     else
-        err_hint(err, "there are SHOW SOURCES, STREAMS, SINKS, TABLES, FUNCTIONS, CONNECTORS, FORMATS, METRICS and SHOW CREATE ... name");
+        err_hint(err, "there are SHOW SOURCES, STREAMS, SINKS, SUBSCRIPTIONS, TABLES, FUNCTIONS, CONNECTORS, FORMATS, METRICS and SHOW CREATE ... name");
     return E_UNSUPPORTED;
 }
 
