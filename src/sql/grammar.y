@@ -196,6 +196,11 @@ statement:
         $$->what = $2, $$->if_exists = $3.flag, $$->cascade = $4;
     }
   | "SHOW" show_what { $$ = stmt__new(p, STMT_SHOW, @$), $$->what = $2; }
+  | "SHOW" show_what "LIKE" STRING
+    {
+        $$ = stmt__new(p, STMT_SHOW, @$);
+        $$->what = $2, $$->value = $4.p;
+    }
   | "SHOW" "CREATE" kind name
     {
         $$ = stmt__named(p, STMT_SHOW, $4, @4, @$);
@@ -264,6 +269,11 @@ explain:
     {
         $$ = stmt__named(p, STMT_EXPLAIN, $4, @4, @$);
         $$->analyze = $2, $$->what = $3;
+    }
+  | "EXPLAIN" opt_analyze kind name "FOR" NUMBER colid
+    {
+        $$ = stmt__named(p, STMT_EXPLAIN, $4, @4, @$);
+        $$->analyze = $2, $$->what = $3, $$->value = arena_printf(p->arena, "%s %s", $6.p, $7);
     }
   ;
 opt_analyze: %empty { $$ = false; } | "ANALYZE" { $$ = true; };
