@@ -21,7 +21,7 @@ struct gate {
     _Alignas(64) _Atomic uint32_t parked;
     _Atomic int fd; /* eventfd, or -1: futex */
     int epoll; /* of gate_watch; -1: none yet */
-    int watched[60], nwatched;
+    int *watched, nwatched, cap;
 };
 enum status gate_init(struct gate *g, bool with_fd, struct err *err);
 void gate_done(struct gate *g);
@@ -44,7 +44,8 @@ static inline bool gate_armed(struct gate *g) { return atomic_load_explicit(&g->
 /* A descriptor that is readable when the gate is woken or one of fds is ready: for a caller's own poll. Call again when fds
  * have changed. */
 int gate_watch(struct gate *g, const struct pollfd *fds, int n);
-/* gate_park for a gate with an eventfd, watching fds as well (revents are filled). */
+/* gate_park for a gate with an eventfd, watching fds as well: fds[0] is the gate's own, fds[1] to fds[n - 1] the caller's,
+ * whose revents are filled. */
 void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us);
 
 /* A bell that any number of threads wait for, on the control side: ring after storing the fact; a waiter reads the

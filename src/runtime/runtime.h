@@ -125,6 +125,8 @@ void sub_close(struct sub *s); /* lets go; what fed it stops or goes on without 
 
 struct source_stats {
     uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
+    uint64_t batches, blocks; /* blocks: how often it had to wait for room */
+    int64_t busy_us, blocked_us, watermark_at; /* when the watermark last rose, on the env's clock; 0: never */
     int64_t size, position; /* of all splits together, in the connector's unit; size -1: unknown */
     int64_t watermark;      /* TS_MIN: none yet */
     bool running, ended, idle;
@@ -132,6 +134,8 @@ struct source_stats {
 };
 struct sink_stats {
     uint64_t rows, bytes, writes, errors, retries, lag_rows;
+    uint64_t blocks; /* how often rows had to wait for the system outside */
+    int64_t busy_us, blocked_us;
     uint64_t late, row_errors; /* of a query that is the sink's own */
     int64_t lag_bytes;
     const char *state; /* OPENING, RUNNING, RETRYING, PAUSED, BLOCKED, CLOSED, FAILED */
