@@ -256,12 +256,11 @@ static enum status unsupported(const struct stmt *st, struct err *err)
         [STMT_CREATE_VIEW] = "CREATE MATERIALIZED VIEW", [STMT_CREATE_TABLE] = "CREATE TABLE",
         [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",    [STMT_ALTER] = "ALTER",
         [STMT_INSERT] = "INSERT",                        [STMT_SET] = "SET",
-        [STMT_SUBSCRIBE] = "SUBSCRIBE",                  [STMT_CHECKPOINT] = "CHECKPOINT",
+        [STMT_CHECKPOINT] = "CHECKPOINT",
     };
     err_at(err, E_UNSUPPORTED, st->pos, "%s is not supported", what[st->kind]);
     if (st->kind == STMT_CREATE_VIEW) err_hint(err, "use CREATE STREAM");
     if (st->kind == STMT_INSERT) err_hint(err, "push rows with lam_push, or read them with a FILE or GENERATOR source");
-    if (st->kind == STMT_SUBSCRIBE) err_hint(err, "use lam_subscribe, or CREATE SINK ... INTO STDOUT");
     return E_UNSUPPORTED;
 }
 
@@ -273,6 +272,7 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
     case STMT_CREATE_SINK: return create(s, st, text, err);
     case STMT_DROP: return drop(s, st, err);
     case STMT_SELECT: return result_select(s, st->select, false, out, err);
+    case STMT_SUBSCRIBE: return result_subscribe(s, st, out, err);
     case STMT_EXPLAIN:
         if (st->analyze && st->name) return result_analyze(s, st, out, err);
         if (st->analyze && st->explained->kind == STMT_SELECT) return result_select(s, st->explained->select, true, out, err);

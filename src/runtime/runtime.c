@@ -614,7 +614,7 @@ void sub_close(struct sub *s)
     if (!s) return;
     struct runtime *rt = sub_runtime(s);
     sub_let_go(s);
-    if (!rt->driver || !runtime_calling(rt)) runtime_sweep(rt); /* nobody steps while something is freed */
+    runtime_sweep(rt);
 }
 
 /* ---- closing ----------------------------------------------------------------------------------------------------------------- */
