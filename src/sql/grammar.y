@@ -804,6 +804,7 @@ special:
   ;
 extract_field:
     IDENT { $$ = node__text(p, AST_STRING, (struct piece){$1, (uint32_t)strlen($1)}, @$); }
+  | "EPOCH" { $$ = node__text(p, AST_STRING, (struct piece){$1, (uint32_t)strlen($1)}, @$); }
   | STRING { $$ = node__text(p, AST_STRING, $1, @$); }
   ;
 substring_args:
