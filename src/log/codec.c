@@ -28,62 +28,74 @@ _Static_assert(sizeof(struct head) == HEAD, "the head has no holes");
 
 /* ---- out --------------------------------------------------------------------------------------------- */
 
-static void put(struct text *out, const void *p, size_t n)
+/* All parts begin at a multiple of 8, so the whole does. */
+static void pad(struct text *out)
 {
     static const char zeros[8];
-    text_put(out, p, n);
-    text_put(out, zeros, -n & 7);
+    text_put(out, zeros, -out->n & 7);
 }
 
-/* The views of a column with offsets in place of pointers. A text that several rows in a row show is written once. */
-static uint64_t put_views(struct text *out, const struct column *c, uint32_t rows)
+static void put(struct text *out, const void *p, size_t n)
 {
-    struct str *to = (struct str *)text_room(out, sizeof *to * rows);
+    text_put(out, p, n);
+    pad(out);
+}
+
+/* Texts of up to 32 bytes are most: two moves instead of a call. n is above 12. */
+static void copy_long(char *to, const char *from, uint32_t n)
+{
+    if (n > 32) {
+        memcpy(to, from, n);
+    } else if (n > 16) {
+        memcpy(to, from, 16), memcpy(to + n - 16, from + n - 16, 16);
+    } else {
+        memcpy(to, from, 8), memcpy(to + n - 8, from + n - 8, 8);
+    }
+}
+
+/* The views of a column with offsets in place of pointers, and behind them the long text, whose length is returned. A text that
+ * several rows in a row show is written once. */
+static uint64_t put_texts(struct text *out, const struct column *c, uint32_t rows)
+{
+    size_t views = sizeof(struct str) * rows, begin = out->n;
     const struct str *from = c->data, *last = NULL;
-    uint64_t n = 0, at = 0;
+    uint64_t n = 0, at = 0, room = 0;
+    char *p = text_room(out, views);
     for (uint32_t i = 0; i < rows; i++) {
         struct str s = from[i];
-        if (column_null(c, i)) {
-            s = (struct str){0};
-        } else if (s.n > STR_INLINE) {
-            if (!last || last->p != s.p || last->n < s.n) last = &from[i], at = n, n += s.n;
+        if (s.n > STR_INLINE && !column_null(c, i)) {
+            if (!last || last->p != s.p || last->n < s.n) {
+                if (n + s.n > room) {
+                    room = (n + s.n) * 2 + 16 * (uint64_t)rows;
+                    out->n = begin + views + n;
+                    text_room(out, room - n);
+                    p = out->p + begin;
+                }
+                copy_long(p + views + n, s.p, s.n);
+                last = &from[i], at = n, n += s.n;
+            }
             memcpy(s.rest, &at, 8);
+        } else if (column_null(c, i)) {
+            s = (struct str){0};
         }
-        to[i] = s;
+        memcpy(p + sizeof s * i, &s, sizeof s);
     }
-    out->n += sizeof *to * rows;
+    out->n = begin + views + n;
+    pad(out);
     return n;
-}
-
-static void put_long(struct text *out, const struct column *c, uint32_t rows, uint64_t n)
-{
-    char *to = text_room(out, n + 7), *end = to + n;
-    const struct str *from = c->data, *last = NULL;
-    for (uint32_t i = 0; i < rows; i++) {
-        const struct str *s = &from[i];
-        if (column_null(c, i) || s->n <= STR_INLINE || (last && last->p == s->p && last->n >= s->n)) continue;
-        memcpy(to, s->p, s->n);
-        to += s->n;
-        last = s;
-    }
-    INVARIANT(to == end);
-    memset(to, 0, -n & 7);
-    out->n += n + (-n & 7);
 }
 
 static void put_column(struct text *out, const struct column *c, struct type t, uint32_t rows)
 {
     size_t mark = out->n;
-    uint64_t word = c->valid != NULL, n;
+    uint64_t word = c->valid != NULL;
     text_put(out, &word, 8);
     if (c->valid) text_put(out, c->valid, bitmap_words(rows) * 8);
     if (!type_is_text(t)) {
         put(out, c->data, type_width(t) * rows);
         return;
     }
-    n = put_views(out, c, rows);
-    put_long(out, c, rows, n);
-    word |= n << 1;
+    word |= put_texts(out, c, rows) << 1;
     memcpy(out->p + mark, &word, 8);
 }
 

@@ -39,7 +39,7 @@ static void drop_before(struct log *l, uint64_t to, struct sums passed)
 bool log_full(struct log *l, struct err *err)
 {
     bool full = false;
-    if (err) *err = (struct err){.pos = NO_POS};
+    if (err) err->code = ST_OK;
     lock_take(&l->lock);
     if (l->retry_us && memory(l) >= l->cfg.memory_bytes && env_now_us(l->cfg.env) >= l->retry_us) l->retry_us = 0;
     while (!full && l->base < l->next && memory(l) >= l->cfg.memory_bytes) {
