@@ -18,6 +18,7 @@ struct outlet {
     int turn;
     bool cut, ended;
     _Atomic bool closing; /* no sink wants its rows any more */
+    _Atomic bool waits;   /* for room in the log */
     _Atomic int64_t watermark;
     struct answer answer;
 };
@@ -135,7 +136,12 @@ static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
     }
     for (int k = 0; k < STEP_MESSAGES; k++) {
         if (o->ended) return STEP_DONE;
-        if (log_full(o->log)) return STEP_WAIT;
+        bool full = log_full(o->log);
+        if (full != atomic_load_explicit(&o->waits, memory_order_relaxed)) {
+            atomic_store(&o->waits, full);
+            if (full) bell_ring(&o->rt->control);
+        }
+        if (full) return STEP_WAIT;
         if (!take_next(o)) return o->ended ? STEP_DONE : STEP_WAIT;
     }
     return STEP_AGAIN;
@@ -176,6 +182,7 @@ struct log *outlet_log(struct outlet *o) { return o->log; }
 struct answer *outlet_answer(struct outlet *o) { return &o->answer; }
 struct node *outlet_node(struct outlet *o) { return o->from; }
 void outlet_start(struct runtime *rt, struct outlet *o) { host_add(rt->driver ? rt->driver : rt->io, &o->task); }
+bool outlet_waits(struct outlet *o) { return atomic_load(&o->waits); }
 bool outlet_done(struct outlet *o) { return atomic_load(&o->task.done); }
 
 void outlet_close(struct outlet *o)

@@ -98,7 +98,7 @@ struct model_stream {
     uint64_t id;
     int sinks, subs;     /* that read it */
     bool running;
-    bool may_end;        /* a sink on it closes or fails, when the schedule has it */
+    bool may_end;        /* a sink on it closes, when the schedule has it */
     int64_t size;        /* of windows */
     int64_t late, left;  /* left: of a LIMIT */
     struct group groups[2000], outer[500];
@@ -379,8 +379,9 @@ static void add_sink(enum fault fault)
     snprintf(k->name, sizeof k->name, "z%d", w.nsinks);
     k->stream = s;
     k->fault = fault;
-    if (fault == CLOSES || fault == FAILS) s->may_end = true;
-    run_sql("%s CREATE SINK %s FROM %s INTO MOCK (name = '%s', script = '%s');", create, k->name, s->name, k->name, script_of(fault));
+    if (fault == CLOSES) s->may_end = true;
+    run_sql("%s CREATE SINK %s FROM %s INTO MOCK (name = '%s', buffered = 'true', script = '%s');", create, k->name,
+            s->name, k->name, script_of(fault));
     k->alive = true;
     k->id = catalog_find(w.u.db, k->name)->id;
     s->id = catalog_find(w.u.db, s->name)->id;
@@ -436,7 +437,7 @@ static uint64_t errors_of(const struct model_sink *k)
 {
     struct sink_stats st = {0};
     check(runtime_sink_stats(db_runtime(w.u.db), k->id, &st), "no stats of %s", k->name);
-    return st.errors;
+    return st.dropped;
 }
 
 static void stop_stream_if_unread(struct model_stream *s)
