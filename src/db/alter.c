@@ -31,6 +31,8 @@ static enum status read_changes(struct arena *a, const struct object *o, const s
         const struct ast_option *given = st->options.at[i];
         const struct option_spec *spec = spec_of(o, given->key);
         in[i] = (struct option_in){given->key, given->value ? given->value : "", given->pos, given->value_pos};
+        if (spec && strstr(spec->name, ".timeout") && !o->connector->cancels)
+            return err_at(err, E_OPTION, given->pos, "the %s sink cannot be canceled, so it takes no %s", o->connector->name, spec->name);
         if (!spec || spec->flags & OPT_LIVE) continue;
         err_at(err, E_OPTION, given->pos, "option '%s' of a sink can be set only when it is created", spec->name);
         hint_live(err);

@@ -400,6 +400,19 @@ static enum status sink_plan(struct maker *m)
     return make_plan(m, s->select && !s->where ? s->select : &select);
 }
 
+/* A deadline needs a call that can be canceled. */
+static enum status check_deadlines(struct maker *m, const char *what)
+{
+    static const char *const names[] = {"write.timeout", "open.timeout"};
+    for (size_t i = 0; i < countof(names); i++) {
+        const struct ast_option *o = option_given(m->s, names[i]);
+        if (!o || m->o->connector->cancels) continue;
+        err_at(m->err, E_OPTION, o->pos, "%s cannot be canceled, so it takes no %s", what, names[i]);
+        return E_OPTION;
+    }
+    return ST_OK;
+}
+
 static enum status make_sink(struct maker *m)
 {
     struct object *o = m->o;
@@ -412,6 +425,7 @@ static enum status make_sink(struct maker *m)
     TRY(find_connector(m));
     TRY(find_format(m, what));
     TRY(read_options(m, what));
+    TRY(check_deadlines(m, what));
     TRY(sink_plan(m));
     if (o->plan->stream == STREAM_APPEND || o->connector->changelog) return ST_OK;
     err_at(m->err, E_UNSUPPORTED, m->s->connector_pos, "%s takes added rows only, and this stream takes rows back",

@@ -228,6 +228,7 @@ static enum status retry_now(struct deliver *d, struct err *err)
     d->retry_at = 0;
     d->tries = 0;
     atomic_store(&d->broken, false);
+    be(d, d->opened ? SINK_RETRYING : SINK_OPENING);
     return ST_OK;
 }
 
