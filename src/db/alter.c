@@ -65,7 +65,8 @@ enum status alter_statement(struct lam_session *s, const struct stmt *st, struct
     const struct object *o = catalog_seen(s, st->name);
     lock_give(&s->db->lock);
     if (!o) return session_not_found(s->db, st, err);
-    if (o->kind == OBJECT_SINK && !strcmp(st->what, "sink")) return alter_sink(s, o, st, err);
-    if (o->kind == OBJECT_SINK) return err_at(err, E_TYPE, st->name_pos, "\"%s\" is a sink", st->name);
+    if (strcmp(st->what, object_kind_name(o->kind)) != 0)
+        return err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, object_kind_name(o->kind), st->what);
+    if (o->kind == OBJECT_SINK) return alter_sink(s, o, st, err);
     return err_at(err, E_UNSUPPORTED, st->pos, "ALTER %s is not supported", st->what);
 }

@@ -139,7 +139,7 @@ enum status session_apply(struct lam_session *s, struct err *err)
 
 /* ---- DDL ---------------------------------------------------------------------------------------------------------------- */
 
-static const char *kind_name(enum object_kind k)
+const char *object_kind_name(enum object_kind k)
 {
     return k == OBJECT_SOURCE ? "source" : k == OBJECT_STREAM ? "stream" : "sink";
 }
@@ -171,8 +171,8 @@ static enum status drop_object(struct lam_session *s, const struct object *o, bo
         lock_give(&db->lock);
         if (!user) break;
         if (!cascade) {
-            err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": %s \"%s\" depends on it", kind_name(o->kind), o->name,
-                   kind_name(user->kind), user->name);
+            err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": %s \"%s\" depends on it", object_kind_name(o->kind), o->name,
+                   object_kind_name(user->kind), user->name);
             err_hint(err, "drop \"%s\" first, or use DROP ... CASCADE", user->name);
             return E_DEPENDENT;
         }
@@ -181,7 +181,7 @@ static enum status drop_object(struct lam_session *s, const struct object *o, bo
     TRY(stop_object(s, o, discard, err));
     runtime_sweep(db->runtime);
     if (runtime_uses(db->runtime, o->id)) {
-        err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", kind_name(o->kind), o->name);
+        err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", object_kind_name(o->kind), o->name);
         err_hint(err, "close it first");
         return E_DEPENDENT;
     }
@@ -209,7 +209,7 @@ static enum status create(struct lam_session *s, const struct stmt *st, const ch
     if (old && !seen) return being_made(st, err);
     if (old && st->if_not_exists) return ST_OK;
     if (old && !st->or_replace) {
-        err_at(err, E_EXISTS, st->name_pos, "%s \"%s\" already exists", kind_name(old->kind), st->name);
+        err_at(err, E_EXISTS, st->name_pos, "%s \"%s\" already exists", object_kind_name(old->kind), st->name);
         err_hint(err, "use CREATE OR REPLACE, or IF NOT EXISTS");
         return E_EXISTS;
     }
@@ -241,13 +241,13 @@ static enum status drop(struct lam_session *s, const struct stmt *st, struct err
     const struct object *o = catalog_seen(s, st->name);
     lock_give(&s->db->lock);
     if (!o) return st->if_exists ? ST_OK : session_not_found(s->db, st, err);
-    if (strcmp(st->what, kind_name(o->kind)) != 0) {
-        err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, kind_name(o->kind), st->what);
+    if (strcmp(st->what, object_kind_name(o->kind)) != 0) {
+        err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, object_kind_name(o->kind), st->what);
         err_hint(err, "use DROP %s", o->kind == OBJECT_SOURCE ? "SOURCE" : o->kind == OBJECT_STREAM ? "STREAM" : "SINK");
         return E_TYPE;
     }
     if (st->discard && o->kind != OBJECT_SINK)
-        return err_at(err, E_UNSUPPORTED, st->name_pos, "only sinks are dropped with DISCARD; \"%s\" is a %s", st->name, kind_name(o->kind));
+        return err_at(err, E_UNSUPPORTED, st->name_pos, "only sinks are dropped with DISCARD; \"%s\" is a %s", st->name, object_kind_name(o->kind));
     return drop_object(s, o, st->cascade, st->discard, st->name_pos, err);
 }
 

@@ -138,7 +138,7 @@ static enum step block(struct deliver *d, struct err *err)
     break_with(d, err);
     if (atomic_load(&d->leaving)) return give_up(d);
     d->blocked = true;
-    d->stale = d->opened && d->keeps;
+    d->stale = d->sink && d->keeps;
     be(d, SINK_BLOCKED);
     return STEP_WAIT;
 }
@@ -161,7 +161,7 @@ static enum step try_later(struct deliver *d, struct err *err, bool anew, int64_
     add(&d->retries, 1);
     add(&d->write_errors, 1);
     if (err->text[0]) deliver_note(d, err);
-    d->stale = anew && d->opened && d->keeps;
+    d->stale = anew && d->sink && d->keeps;
     *wake_us = d->retry_at = now + pause_of(d);
     be(d, SINK_RETRYING);
     return STEP_WAIT;
