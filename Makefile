@@ -138,6 +138,7 @@ check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_
 	$O/embed | diff -u examples/embed/expected.txt - || { failed=1; echo "FAILED examples/embed"; }; \
 	tests/cli/run.sh $O/laminar || failed=1; \
 	tests/cli/bad_input.sh $O/laminar || failed=1; \
+	tests/cli/terminal.py $O/laminar || failed=1; \
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
 # Ten seconds of made-up trades: bars and a score per account, live.

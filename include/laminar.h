@@ -97,6 +97,7 @@ struct lam_config {
     /* level: 0 error, 1 warning, 2 information, 3 debug. Called on any thread; must not call back into the library. */
     void (*log)(void *ctx, int level, const char *message);
     void *log_ctx;
+    const char *modules;     /* the only folder that modules are loaded from; NULL: what the environment's LAMINAR_MODULES says, or no limit */
 };
 
 /* dir must be NULL: in memory. cfg NULL: defaults. Starts no thread; the first thing that runs does. On an error *out is NULL. */
@@ -138,6 +139,10 @@ LAM_API int lam_apply(struct lam_session *s);
 LAM_API void lam_cancel(struct lam_session *s);
 /* Whether text ends inside a statement: a shell asks for more. */
 LAM_API bool lam_incomplete(const char *sql);
+/* LOAD 'path': adds the connectors of a module (laminar_connector.h) to those of the process, for good; again is no error. A path has a
+ * slash in it; a bare name is looked for in lam_config.modules, else beside the library, in laminar/modules. So is the name of a
+ * connector that nobody knows. */
+LAM_API int lam_load_module(struct lam_db *db, const char *path);
 
 /* Waits until every bounded source has ended and every sink has flushed. LAM_OK: all is done; LAM_TIMEOUT; or the
  * error of a component that failed (its text by lam_errmsg(s), NULL too). Never LAM_OK while an unbounded source lives. */

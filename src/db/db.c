@@ -62,6 +62,7 @@ static enum status open_db(const struct lam_config *user, const struct db_setup 
     db->env = setup->env;
     db->pid = getpid();
     db->arena = arena_new();
+    if (cfg.modules) db->modules = arena_strdup(db->arena, cfg.modules);
     db->batch_rows = cfg.batch_rows ? cfg.batch_rows : BATCH_ROWS;
     lock_init(&db->change);
     lock_init(&db->lock);

@@ -32,6 +32,7 @@ struct lam_db {
     struct pool *push_pool;
     struct arena *arena;   /* of what follows */
     struct description *descriptions; /* of connectors and formats, as the planner sees them */
+    const char *modules;   /* lam_config.modules, a copy */
 };
 
 /* The catalog. */
@@ -61,6 +62,11 @@ const struct connector_info *registry_sink(struct lam_db *db, const char *name);
 const struct format_info *registry_decoder(struct lam_db *db, const char *name);
 const struct format_info *registry_encoder(struct lam_db *db, const char *name);
 const char *registry_connector_name(const void *ctx, int i);
+/* LOAD; and for a connector that st names and nobody knows, the module of that name, if there is one. */
+enum status registry_load(struct lam_db *db, const struct stmt *st, struct err *err);
+enum status registry_find_missing(struct lam_db *db, const struct stmt *st, struct err *err);
+struct table;
+void registry_show(struct table *t); /* SHOW CONNECTORS */
 
 struct variable {
     struct variable *next;
@@ -97,6 +103,11 @@ enum status alter_statement(struct lam_session *s, const struct stmt *st, struct
 
 /* SHOW, DESCRIBE, EXPLAIN. */
 enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err);
+
+/* explain.c: the text of EXPLAIN, catalog locked. */
+enum status explain_statement(struct lam_session *s, const struct stmt *st, const char *text, struct text *x, struct err *err);
+/* With the names of streams. */
+struct survey *explain_survey(struct lam_db *db);
 
 /* A SELECT's rows. */
 enum status result_select(struct lam_session *s, const struct ast_select *select, struct ArrowArrayStream *out, struct err *err);

@@ -290,6 +290,7 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
         s->in_transaction = s->failed = false;
         session_undo(s);
         return ST_OK;
+    case STMT_LOAD: return registry_load(s->db, st, err);
     default: return unsupported(st, err);
     }
 }
@@ -315,6 +316,7 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
     lock_take(&s->db->lock);
     catalog_sweep(s->db);
     lock_give(&s->db->lock);
+    TRY(registry_find_missing(s->db, st->explained ? st->explained : st, err));
     return run(s, st, s->statement.p, out, err);
 }
 

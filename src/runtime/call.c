@@ -35,14 +35,6 @@ static enum status timed_out(struct deliver *d, enum call c, struct err *err)
     return E_TIMEOUT;
 }
 
-static void count_write(struct deliver *d, int64_t took_us)
-{
-    uint64_t us = took_us > 0 ? (uint64_t)took_us : 0;
-    add(&d->writes, 1);
-    add(&d->write_us_sum, us);
-    if (us > atomic_load_explicit(&d->write_us_max, memory_order_relaxed)) atomic_store(&d->write_us_max, us);
-}
-
 enum status call_end(struct deliver *d, enum status st, bool progress, struct err *err)
 {
     bool late = false;
@@ -56,7 +48,10 @@ enum status call_end(struct deliver *d, enum status st, bool progress, struct er
     }
     if (st == ST_WAIT && !late && !progress) return add(&d->waits, 1), st;
     d->call = CALL_NONE;
-    if (c == CALL_WRITE) count_write(d, env_now_us(d->rt->env) - d->since);
+    if (c == CALL_WRITE) {
+        add(&d->writes, 1);
+        histogram_add(&d->write_us, env_now_us(d->rt->env) - d->since);
+    }
     return late ? timed_out(d, c, err) : st;
 }
 

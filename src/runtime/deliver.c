@@ -37,7 +37,9 @@ static void put_instance(struct deliver *d, struct sink *s)
     struct sink *old = d->sink;
     d->sink = s;
     lock_give(&d->lock);
-    if (old) sink_free(old);
+    if (!old) return;
+    wake_task(&old->wake, NULL);
+    sink_free(old);
 }
 
 static enum status close_instance(struct deliver *d, bool complete, struct err *err)
@@ -58,7 +60,9 @@ static struct sink *new_instance(const struct deliver *d)
                                 .schema = d->object->schema,
                                 .declared = d->object->schema,
                                 .name = d->object->name,
-                                .seed = d->rt->cfg.seed};
+                                .seed = d->rt->cfg.seed,
+                                .log = d->rt->cfg.log,
+                                .log_ctx = d->rt->cfg.log_ctx};
     return sink_new(d->class, &ctx);
 }
 
@@ -67,7 +71,10 @@ static enum status open_instance(struct deliver *d, struct err *err)
     if (d->opened) return ST_OK;
     uint64_t marker = 0;
     bool fresh = true;
-    if (!d->sink) put_instance(d, new_instance(d));
+    if (!d->sink) {
+        put_instance(d, new_instance(d));
+        wake_task(&d->sink->wake, &d->task);
+    }
     call_begin(d, CALL_OPEN);
     enum status st = call_end(d, d->class->open(d->sink, 1, &marker, &fresh, err), false, err);
     if (st == ST_WAIT) return st;
@@ -96,13 +103,12 @@ static enum step finish(struct deliver *d)
     uint64_t left = offer_held(d);
     if (left) {
         runtime_log(d->rt, 1, "sink \"%s\": %llu rows were not delivered and are dropped", d->object->name, (unsigned long long)left);
-        int64_t bytes;
-        uint64_t lag;
-        cursor_lag(d->cursor, &bytes, &lag);
-        add(&d->passed, lag);
+        struct cursor_stats at;
+        cursor_stats(d->cursor, &at);
+        add(&d->passed, at.lag_rows);
         add(&d->dropped, left);
     }
-    cursor_close(d->cursor);
+    if (d->cursor) cursor_close(d->cursor);
     command_refuse_all(d);
     offer_done(d);
     d->blocked = false;
@@ -268,6 +274,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
     for (struct command *c; (c = command_take(d)); command_answer(c, d->rt)) c->st = obey(d, c);
     if (atomic_load(&d->leaving)) d->paused = false;
     if (atomic_load(&d->cancel)) return give_up(d);
+    if (!d->cursor) return STEP_WAIT;
     if (d->blocked) return atomic_load(&d->leaving) ? give_up(d) : STEP_WAIT;
     if (now < d->retry_at) return *wake_us = d->retry_at, STEP_WAIT;
     enum status st = go_on(d, now, wake_us, &err);
@@ -282,7 +289,22 @@ static int fds(struct task *t, struct pollfd *out, int max)
     return d->sink && d->call ? d->class->wait(d->sink, out, max, &at) : 0;
 }
 
-static const struct task_class deliver_class = {.name = "deliver", .step = step, .fds = fds};
+/* The rows in hand wait for the system outside, not for rows or for the time of a flush. */
+static bool waits_outside(struct deliver *d) { return !d->paused && d->cursor && (d->out.n > d->sent || offer_more(d)); }
+
+static enum step metered_step(struct task *t, int64_t now, int64_t *wake_us)
+{
+    struct deliver *d = container_of(t, struct deliver, task);
+    int64_t from = env_now_us(d->rt->env);
+    meter_unblock(&d->meter, from);
+    enum step s = step(t, now, wake_us);
+    int64_t to = env_now_us(d->rt->env);
+    meter_busy(&d->meter, from, to);
+    if (s == STEP_WAIT && waits_outside(d)) meter_block(&d->meter, to);
+    return s;
+}
+
+static const struct task_class deliver_class = {.name = "deliver", .step = metered_step, .fds = fds};
 
 /* ---- making and freeing ------------------------------------------------------------------------------------------------------ */
 
@@ -314,10 +336,17 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
 
 void deliver_start(struct deliver *d)
 {
-    d->cursor = cursor_new(d->log, &d->task);
     if (d->has_watch) host_add(atomic_load(&d->rt->io), &d->watch);
     host_add(d->host, &d->task);
 }
+
+void deliver_attach(struct deliver *d)
+{
+    d->cursor = cursor_new(d->log, CURSOR_BLOCK, (struct log_reader){.task = &d->task});
+    task_wake(&d->task);
+}
+
+void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at, epoch); }
 
 void deliver_free(struct deliver *d)
 {
@@ -386,8 +415,12 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->bytes = atomic_load(&d->bytes);
     out->writes = atomic_load(&d->writes);
     out->write_errors = atomic_load(&d->write_errors);
-    out->write_us_sum = atomic_load(&d->write_us_sum);
-    out->write_us_max = atomic_load(&d->write_us_max);
+    out->write_p50_us = histogram_percentile(&d->write_us, 0.5);
+    out->write_p99_us = histogram_percentile(&d->write_us, 0.99);
+    out->write_max_us = histogram_max(&d->write_us);
+    out->busy_us = meter_busy_us(&d->meter);
+    out->blocked_us = meter_blocked_us(&d->meter, env_now_us(d->rt->env));
+    out->blocks = atomic_load(&d->meter.blocks);
     out->retries = atomic_load(&d->retries);
     out->timeouts = atomic_load(&d->timeouts);
     out->dropped = atomic_load(&d->dropped);
@@ -395,14 +428,13 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->flushes = atomic_load(&d->flushes);
     out->backpressure_events = atomic_load(&d->waits);
     out->epoch = atomic_load(&d->epoch);
-    out->state = (enum sink_state)atomic_load(&d->state);
+    out->state = sink_state_name((enum sink_state)atomic_load(&d->state));
     out->since_us = atomic_load(&d->since_us);
     out->last_error_us = atomic_load(&d->last_error_us);
-    if (d->cursor) {
-        uint64_t lag;
-        cursor_lag(d->cursor, &out->lag_bytes, &lag);
-        out->lag_rows = offer_held(d);
-        out->accepted = atomic_load(&d->passed) + lag;
-    }
+    struct cursor_stats at = {0};
+    if (d->cursor) cursor_stats(d->cursor, &at);
+    out->lag_bytes = at.lag_bytes;
+    out->lag_rows = offer_held(d);
+    out->accepted = atomic_load(&d->passed) + at.lag_rows;
     note_read(&d->last_error, out->last_error);
 }

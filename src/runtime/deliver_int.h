@@ -6,6 +6,7 @@
 #ifndef RUNTIME_DELIVER_INT_H
 #define RUNTIME_DELIVER_INT_H
 
+#include "base/histogram.h"
 #include "connector/connector.h"
 #include "log/log.h"
 #include "runtime/run_int.h"
@@ -76,7 +77,8 @@ struct deliver {
     struct task watch;
 
     /* what is offered: offer.c */
-    struct cursor *cursor;
+    struct cursor *_Atomic cursor; /* NULL until attached */
+    _Atomic uint64_t end_at;       /* the epoch whose mark is the end for this sink; 0: none */
     struct encoder *encoder;
     struct text out;  /* encoded, from `sent` on not taken yet */
     size_t sent, head;    /* head: what stands there before rows */
@@ -103,7 +105,8 @@ struct deliver {
     _Atomic int64_t since_us, last_error_us;
     _Atomic uint64_t passed; /* rows the cursor is past */
     _Atomic uint64_t rows, bytes, writes, write_errors, retries, timeouts, dropped, dead_lettered, flushes, waits, epoch;
-    _Atomic uint64_t write_us_sum, write_us_max; /* of whole writes: the place of a histogram */
+    struct histogram write_us; /* of whole writes */
+    struct meter meter; /* busy: in the connector's calls and what leads to them; blocked: rows wait for the system outside */
     _Atomic bool broken; /* err stands: BLOCKED by it, or closed with it */
     struct err err;
     struct note last_error;

@@ -11,21 +11,31 @@
 
 static uint32_t first_row(const struct deliver *d) { return d->again < d->nkept ? d->kept[d->again].from : d->from; }
 
-/* The one to be offered next. Entries of the log that are no batch are passed on the way. */
-static struct batch *batch_at_hand(struct deliver *d)
+/* The log's end, or the mark at which this sink was dropped. */
+static void note_mark(struct deliver *d, const struct log_entry *e)
 {
-    if (d->again < d->nkept) return d->kept[d->again].b;
-    struct log_entry e;
-    while (!d->saw_end && cursor_peek(d->cursor, &e)) {
-        if (e.kind == LOG_BATCH) return e.b;
-        if (e.kind == LOG_EPOCH) d->epoch_seen = e.epoch;
-        if (e.kind == LOG_END) {
-            d->saw_end = true;
-            d->complete = e.complete;
-        }
+    uint64_t end_at = atomic_load(&d->end_at);
+    if (e->kind == LOG_EPOCH) d->epoch_seen = e->epoch;
+    bool dropped = e->kind == LOG_EPOCH && end_at && e->epoch >= end_at;
+    if (e->kind != LOG_END && !dropped) return;
+    d->saw_end = true;
+    d->complete = dropped || e->complete;
+}
+
+/* The one to be offered next; NULL: none now. Entries of the log that are no batch are passed on the way. */
+static enum status batch_at_hand(struct deliver *d, struct batch **out, struct err *err)
+{
+    *out = NULL;
+    if (d->again < d->nkept) return *out = d->kept[d->again].b, ST_OK;
+    while (!d->saw_end) {
+        struct log_entry e;
+        enum status st = cursor_peek(d->cursor, &e, err);
+        if (st) return st == ST_WAIT ? ST_OK : st;
+        if (e.kind == LOG_BATCH) return *out = e.b, ST_OK;
+        note_mark(d, &e);
         cursor_advance(d->cursor);
     }
-    return NULL;
+    return ST_OK;
 }
 
 /* The rows of a batch that were not buried; a reference. */
@@ -81,17 +91,16 @@ static void pass(struct deliver *d, struct batch *b, uint32_t rows)
 bool offer_more(struct deliver *d)
 {
     struct log_entry e;
-    return d->again < d->nkept || (!d->saw_end && cursor_peek(d->cursor, &e));
+    return d->again < d->nkept || (!d->saw_end && cursor_peek(d->cursor, &e, NULL) != ST_WAIT);
 }
 
 bool offer_ended(const struct deliver *d) { return d->saw_end && d->again == d->nkept && d->sent == d->out.n; }
 
 uint64_t offer_held(struct deliver *d)
 {
-    int64_t bytes;
-    uint64_t lag;
-    cursor_lag(d->cursor, &bytes, &lag);
-    uint64_t accepted = atomic_load(&d->passed) + lag;
+    struct cursor_stats at = {0};
+    if (d->cursor) cursor_stats(d->cursor, &at);
+    uint64_t accepted = atomic_load(&d->passed) + at.lag_rows;
     uint64_t gone = atomic_load(&d->rows) + atomic_load(&d->dropped) + atomic_load(&d->dead_lettered);
     return accepted > gone ? accepted - gone : 0;
 }
@@ -177,7 +186,9 @@ static enum status write_batch(struct deliver *d, struct batch *b, struct err *e
 static enum status write_rows(struct deliver *d, struct err *err)
 {
     struct batch *b;
-    for (int n = 0; n < STEP_BATCHES && (b = batch_at_hand(d)); n++) {
+    for (int n = 0; n < STEP_BATCHES; n++) {
+        TRY(batch_at_hand(d, &b, err));
+        if (!b) break;
         TRY(write_batch(d, b, err));
         pass(d, b, b->rows);
         if (is_full(d) || atomic_load(&d->called)) break;
@@ -205,21 +216,24 @@ static enum status write_out(struct deliver *d, struct err *err)
 }
 
 /* Up to a good size for one write. */
-static void encode(struct deliver *d)
+static enum status encode(struct deliver *d, struct err *err)
 {
     struct batch *b;
-    while (d->out.n < ENCODE_BYTES && (b = batch_at_hand(d))) {
+    while (d->out.n < ENCODE_BYTES) {
+        TRY(batch_at_hand(d, &b, err));
+        if (!b) break;
         d->encoder->class->put(d->encoder, b, d->row, b->rows - d->row, &d->out);
         d->pos += b->rows - d->row;
         pass(d, b, b->rows);
     }
+    return ST_OK;
 }
 
 static enum status write_bytes(struct deliver *d, struct err *err)
 {
     for (int n = 0; n < STEP_BATCHES; n++) {
         TRY(write_out(d, err));
-        encode(d);
+        TRY(encode(d, err));
         if (is_full(d) || atomic_load(&d->called)) break; /* what was encoded goes with the flush, or next time */
         if (!d->out.n && d->pos == d->counted) break;
     }
@@ -357,9 +371,8 @@ static void drop_positions(struct deliver *d, uint64_t from, uint64_t n)
 }
 
 /* The rest of the batch at hand. */
-static void skip_rows(struct deliver *d)
+static void skip_rows(struct deliver *d, struct batch *b)
 {
-    struct batch *b = batch_at_hand(d);
     uint32_t n = b->rows - d->row;
     tell_skip(d, place(d), n);
     drop_positions(d, d->pos, n - (d->nburied - buried_before(d, d->row)));
@@ -405,7 +418,9 @@ enum status offer_skip(struct deliver *d, struct err *err)
 {
     if (d->burying) return batch_unref(TAKE(d->letter)), step_over(d, &d->dropped), ST_OK;
     if (d->last == CALL_WRITE && d->encoder && d->out.n) return skip_bytes(d), ST_OK;
-    if (d->last == CALL_WRITE && !d->encoder && batch_at_hand(d)) return skip_rows(d), ST_OK;
+    struct batch *b = NULL;
+    if (d->last == CALL_WRITE && !d->encoder) TRY(batch_at_hand(d, &b, err));
+    if (b) return skip_rows(d, b), ST_OK;
     if (d->last == CALL_FLUSH && d->keeps) return skip_unflushed(d), ST_OK;
     err_set(err, E_MISUSE, "sink \"%s\" does not stand at a row that could be skipped", d->object->name);
     err_hint(err, "ALTER SINK %s RETRY, or DROP SINK %s DISCARD", d->object->name, d->object->name);

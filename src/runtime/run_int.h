@@ -4,6 +4,7 @@
 #define RUNTIME_RUN_INT_H
 
 #include "base/gate.h"
+#include "base/meter.h"
 #include "base/ring.h"
 #include "base/text.h"
 #include "operator/op.h"
@@ -11,6 +12,7 @@
 #include "runtime/runtime.h"
 
 struct component;
+struct deliver;
 
 /* ---- waking ------------------------------------------------------------------------------------------- */
 
@@ -119,6 +121,17 @@ bool scatter_rows(struct scatter *s, struct link *l, const struct rows *r);
 struct node;
 struct worker;
 
+/* What an instance's worker counts, for display. Only the head of a chain is stepped, so it alone has a meter that runs; of
+ * some steps each call is timed by itself, from which the share of each instance in the chain's time is known. */
+struct inst_counts {
+    _Atomic uint64_t rows_in, batches_in, rows_out, batches_out;
+    _Atomic uint64_t bytes_in;  /* held by the batches that came in rings */
+    struct meter meter;         /* heads */
+    _Atomic int64_t steps_us;   /* heads: steps whose calls were timed ... */
+    _Atomic int64_t calls_us;   /* ... and what of it were calls of this instance's operator */
+    int64_t born_us;
+};
+
 struct inst {
     struct op *op; /* NULL: passes everything through (the head of a source's rows) */
     struct node *node;
@@ -163,6 +176,8 @@ struct inst {
     struct text image;      /* state frozen at the last FREEZE barrier */
     struct inst *next_dirty;
     bool dirty;             /* has rows in builders */
+    struct inst_counts counts;
+    int64_t chain_us;       /* the survey's note: of a head, what the calls of its chain took */
 };
 
 /* Made by the instance when the CHANGE barrier passes, or before it gives its end. */
@@ -177,6 +192,8 @@ void inst_free(struct inst *i);
 enum status inst_open(struct inst *i, const struct text *images, int nimages, struct err *err);
 /* Goes on until nothing can be done now. Returns true when it is to be called again soon. */
 bool inst_step(struct inst *i);
+/* After a step: something is in hand that finds no room below. */
+bool inst_is_stuck(const struct inst *i);
 struct pool *inst_pool(struct inst *i);
 void inst_flush_builders(struct inst *i);
 /* Control, workers paused. A change for the next CHANGE barrier; an instance that has ended gives new consumers its end at
@@ -191,6 +208,7 @@ void link_free(struct link *l);
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
 
 #define READY_CHUNKS 64 /* of 64 instances each */
+#define TIMED_STEPS  32
 
 struct worker {
     struct task task;
@@ -205,6 +223,8 @@ struct worker {
     _Atomic int chunks;          /* in use */
     struct inst *dirty;          /* instances with rows in builders */
     int calls;                   /* of `more` in this step of an instance */
+    uint32_t steps;              /* of instances */
+    bool timing;                 /* this one's calls are timed one by one */
     _Atomic bool paused; /* has seen runtime->pause and stands between steps */
 };
 
@@ -302,11 +322,20 @@ void outlet_start(struct runtime *rt, struct outlet *o);
 void outlet_close(struct outlet *o); /* no sink wants its rows any more */
 bool outlet_done(struct outlet *o);
 bool outlet_waits(struct outlet *o); /* its log is full */
+/* Control, building a change: keeps a running outlet from closing for want of sinks until outlet_join or outlet_let_go.
+ * false: it is too late. */
+bool outlet_hold(struct outlet *o);
+void outlet_let_go(struct outlet *o);
+/* Its cursor begins right behind the next CHANGE mark, or before the end when that comes first. Ends the hold. */
+void outlet_join(struct outlet *o, struct deliver *d);
+void outlet_unjoin(struct outlet *o, struct deliver *d); /* not after all */
 
 struct log;
 struct deliver *deliver_new(struct runtime *rt, const struct object *sink, struct log *log, struct component *c, struct err *err);
 void deliver_free(struct deliver *d);
-void deliver_start(struct deliver *d);
+void deliver_start(struct deliver *d);  /* it waits until attached */
+void deliver_attach(struct deliver *d); /* makes its cursor: it gets what the log is given from now on */
+void deliver_end_at(struct deliver *d, uint64_t epoch); /* that epoch's mark is its end */
 bool deliver_done(struct deliver *d);
 void deliver_cancel(struct deliver *d); /* give up now */
 const struct object *deliver_object(struct deliver *d);
@@ -368,11 +397,13 @@ struct runtime {
     struct node *nodes;
     struct component *components;
     struct run_reader *readers;
+    struct run_outlet *outlets;
     struct run_sink *sinks;
     struct run_sub *subs;
     struct past *past;
     uint64_t next_epoch;
     _Atomic int pauses;   /* workers step nothing while there are some; see runtime_pause */
+    _Atomic int watchers; /* while there are some, the calls of every step are timed, else of one in TIMED_STEPS */
 };
 
 /* What runs, as control keeps it. */
@@ -382,12 +413,17 @@ struct run_reader {
     struct node *scan; /* the head of its rows */
     uint64_t source_id;
 };
+struct run_outlet {
+    struct run_outlet *next;
+    struct outlet *outlet;
+    bool detached; /* taken off its node */
+};
 struct run_sink {
     struct run_sink *next;
-    struct outlet *outlet;
+    struct outlet *outlet; /* of the node; sinks share it */
     struct deliver *deliver;
     uint64_t sink_id;
-    bool detached; /* taken off its node; freed when both tasks are done, at once or by a later sweep */
+    bool detached; /* ends or has ended; freed when its task is done, at once or by a later sweep */
 };
 struct run_sub {
     struct run_sub *next;

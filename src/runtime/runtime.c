@@ -151,8 +151,8 @@ static void each_answer(struct runtime *rt, struct component *c, void (*fn)(void
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (in_component(r->scan->component, c))
             for (int p = 0; p < reader_parts(r->reader); p++) fn(ctx, reader_answer(r->reader, p));
-    for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (in_component(outlet_node(s->outlet)->component, c)) fn(ctx, outlet_answer(s->outlet));
+    for (struct run_outlet *o = rt->outlets; o; o = o->next)
+        if (in_component(outlet_node(o->outlet)->component, c)) fn(ctx, outlet_answer(o->outlet));
 }
 
 struct beginning {
@@ -269,10 +269,12 @@ enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *
     enum status st = epoch_all(rt, BARRIER_FREEZE | BARRIER_HOLD, timeout_us, err);
     bool passed = !st;
     if (passed) {
+        lock_take(&rt->lock); /* who shows counters reads those of the operators */
         runtime_pause(rt);
         for (struct node *n = rt->nodes; n && !st; n = n->next)
             if (n->class && !n->gone) st = reload_node(rt, n, err);
         runtime_resume(rt);
+        lock_give(&rt->lock);
     }
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (!reader_done(r->reader)) reader_resume(r->reader, passed);
@@ -281,8 +283,6 @@ enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *
 }
 
 /* ---- ends ---------------------------------------------------------------------------------------------------------------- */
-
-static bool sink_done(struct run_sink *s) { return deliver_done(s->deliver) && outlet_done(s->outlet); }
 
 /* Nothing will come of it by itself any more. */
 static bool is_through(struct run_sink *s) { return deliver_done(s->deliver) || deliver_blocked(s->deliver); }
@@ -295,12 +295,13 @@ static void take_stock(struct runtime *rt)
         if (!node_ended(n)) component_of(n->component)->busy = true;
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (!reader_done(r->reader) || reader_pinned(r->reader)) component_of(r->scan->component)->busy = true;
-    for (struct run_sink *s = rt->sinks; s; s = s->next) {
-        struct component *c = component_of(outlet_node(s->outlet)->component);
-        bool ended = s->detached ? atomic_load(&outlet_answer(s->outlet)->ended) : outlet_done(s->outlet) && is_through(s);
-        if (!ended) c->busy = true;
+    for (struct run_outlet *o = rt->outlets; o; o = o->next) {
+        struct component *c = component_of(outlet_node(o->outlet)->component);
+        if (o->detached ? !atomic_load(&outlet_answer(o->outlet)->ended) : !outlet_done(o->outlet)) c->busy = true;
         c->kept = true;
     }
+    for (struct run_sink *s = rt->sinks; s; s = s->next)
+        if (!s->detached && !is_through(s)) component_of(outlet_node(s->outlet)->component)->busy = true;
     for (struct run_sub *s = rt->subs; s; s = s->next)
         if (!sub_closed(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
 }
@@ -328,10 +329,22 @@ static bool any_busy(struct runtime *rt)
 
 static void free_sink(struct run_sink *s)
 {
-    graph_unlink(outlet_node(s->outlet), s->outlet, NULL);
     deliver_free(s->deliver);
-    outlet_free(s->outlet);
     mem_free(s);
+}
+
+static void free_outlet(struct run_outlet *o)
+{
+    graph_unlink(outlet_node(o->outlet), o->outlet, NULL);
+    outlet_free(o->outlet);
+    mem_free(o);
+}
+
+static bool has_sinks(struct runtime *rt, const struct run_outlet *o)
+{
+    struct run_sink *s = rt->sinks;
+    while (s && s->outlet != o->outlet) s = s->next;
+    return s;
 }
 
 static void free_sub(struct runtime *rt, struct run_sub *s)
@@ -354,6 +367,7 @@ static void free_reader(struct runtime *rt, struct run_reader *r)
 static void free_component(struct runtime *rt, struct component *c)
 {
     REMOVE_IF(rt->sinks, struct run_sink, s, in_component(outlet_node(s->outlet)->component, c), free_sink(s))
+    REMOVE_IF(rt->outlets, struct run_outlet, o, in_component(outlet_node(o->outlet)->component, c), free_outlet(o))
     REMOVE_IF(rt->subs, struct run_sub, s, in_component(sub_node(s->sub)->component, c), free_sub(rt, s))
     REMOVE_IF(rt->readers, struct run_reader, r, in_component(r->scan->component, c), free_reader(rt, r))
     for (struct node *n = rt->nodes; n; n = n->next)
@@ -396,7 +410,8 @@ static void free_gone(struct runtime *rt)
 {
     detach_subs(rt);
     REMOVE_IF(rt->subs, struct run_sub, s, sub_can_go(s), free_sub(rt, s))
-    REMOVE_IF(rt->sinks, struct run_sink, s, s->detached && sink_done(s), free_sink(s))
+    REMOVE_IF(rt->sinks, struct run_sink, s, s->detached && deliver_done(s->deliver), free_sink(s))
+    REMOVE_IF(rt->outlets, struct run_outlet, o, o->detached && outlet_done(o->outlet) && !has_sinks(rt, o), free_outlet(o))
     REMOVE_IF(rt->readers, struct run_reader, r,
               r->scan->gone && reader_done(r->reader) && !reader_pinned(r->reader) && node_ended(r->scan),
               free_reader(rt, r))
@@ -409,6 +424,8 @@ static bool anything_to_free(struct runtime *rt)
         if (sub_closed(s->sub)) return true;
     for (struct run_sink *s = rt->sinks; s; s = s->next)
         if (s->detached) return true;
+    for (struct run_outlet *o = rt->outlets; o; o = o->next)
+        if (o->detached) return true;
     for (struct node *n = rt->nodes; n; n = n->next)
         if (n->gone) return true;
     take_stock(rt);
@@ -517,23 +534,50 @@ static struct run_sink *find_sink(struct runtime *rt, uint64_t id)
     return s;
 }
 
-/* Takes the sink off at a CHANGE barrier: it gets whole what came before. */
+static struct run_outlet *run_outlet_of(struct runtime *rt, const struct run_sink *s)
+{
+    struct run_outlet *o = rt->outlets;
+    while (o->outlet != s->outlet) o = o->next;
+    return o;
+}
+
+static bool is_shared(struct runtime *rt, const struct run_sink *s)
+{
+    const struct run_sink *x = rt->sinks;
+    while (x && (x == s || x->detached || x->outlet != s->outlet)) x = x->next;
+    return x;
+}
+
+/* With the lock. A sink is taken off at the next CHANGE barrier: it gets whole what came before. The last of an outlet takes
+ * that off its node. true: a barrier is to pass. */
+static bool drop_sink(struct runtime *rt, struct run_sink *s)
+{
+    s->detached = true;
+    if (is_shared(rt, s)) {
+        deliver_end_at(s->deliver, rt->next_epoch + 1);
+        return true;
+    }
+    struct run_outlet *o = run_outlet_of(rt, s);
+    if (o->detached) return false;
+    o->detached = true;
+    runtime_pause(rt);
+    bool cut = graph_detach(outlet_node(o->outlet), o->outlet, NULL, true);
+    runtime_resume(rt);
+    return cut;
+}
+
 static void detach_sink(struct runtime *rt, struct run_sink *s, int64_t until)
 {
-    struct node *n = outlet_node(s->outlet);
+    struct component *c = component_of(outlet_node(s->outlet)->component);
     lock_take(&rt->lock);
-    runtime_pause(rt);
-    s->detached = true;
-    bool cut = graph_detach(n, s->outlet, NULL, true);
-    runtime_resume(rt);
+    bool barrier = drop_sink(rt, s);
     lock_give(&rt->lock);
-    struct component *c = component_of(n->component);
-    if (!cut || !epoch_wait(rt, c, left(rt, until))) return;
+    if (!barrier || !epoch_wait(rt, c, left(rt, until))) return;
     epoch_begin(rt, c, BARRIER_CHANGE);
     epoch_wait(rt, c, left(rt, until));
 }
 
-static bool sink_done_fact(void *ctx) { return sink_done(ctx); }
+static bool sink_done_fact(void *ctx) { return deliver_done(((struct run_sink *)ctx)->deliver); }
 
 enum status runtime_alter_sink(struct runtime *rt, uint64_t object_id, enum sink_command what, const struct options *set,
                                int64_t timeout_us, struct err *err)
@@ -558,7 +602,7 @@ enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, bool disca
         detach_sink(rt, s, until);
         if (!runtime_wait(rt, sink_done_fact, s, left(rt, until))) {
             deliver_cancel(s->deliver);
-            outlet_close(s->outlet);
+            if (run_outlet_of(rt, s)->detached) outlet_close(s->outlet);
         }
         /* What does not come back even now is freed by a later sweep. */
         if (!runtime_wait(rt, sink_done_fact, s, CANCEL_US))
@@ -605,7 +649,9 @@ static bool everything_ended(void *ctx)
     struct runtime *rt = ctx;
     for (struct run_sub *s = rt->subs; s; s = s->next) sub_drain(s->sub);
     for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (!sink_done(s)) return false;
+        if (!deliver_done(s->deliver)) return false;
+    for (struct run_outlet *o = rt->outlets; o; o = o->next)
+        if (!outlet_done(o->outlet)) return false;
     lock_take(&rt->lock);
     take_stock(rt);
     bool ended = !any_busy(rt);
@@ -644,10 +690,8 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_leave(s->deliver);
     bool ok = wait_until(rt, everything_ended, rt, left(rt, half), true);
     if (!ok) {
-        for (struct run_sink *s = rt->sinks; s; s = s->next) {
-            deliver_cancel(s->deliver);
-            outlet_close(s->outlet);
-        }
+        for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_cancel(s->deliver);
+        for (struct run_outlet *o = rt->outlets; o; o = o->next) outlet_close(o->outlet);
         ok = wait_until(rt, everything_ended, rt, timeout_us < 0 ? -1 : left(rt, until), true);
     }
     if (!ok) {
@@ -761,7 +805,7 @@ static void add_node_stats(struct node *n, struct stream_stats *out, int depth)
 {
     for (int i = 0; i < n->ninst && n->class; i++) {
         struct op_ctx *c = &n->inst[i]->op->ctx;
-        if (!depth) out->rows_out += atomic_load(&c->rows_out);
+        if (!depth) out->rows_out += atomic_load(&n->inst[i]->counts.rows_out);
         out->late += atomic_load(&c->late);
         out->errors += atomic_load(&c->errors);
         if (!out->late_example[0]) note_read(&c->late_example, out->late_example);
@@ -801,7 +845,6 @@ bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_
     bool found = p != NULL;
     *out = (struct stream_stats){.watermark = TS_MIN};
     if (p) stream_stats_add(out, past_stream_stats(p));
-    runtime_pause(rt); /* instances are looked into */
     for (struct node *n = rt->nodes; n; n = n->next) {
         if (n->stream_id != stream_id) continue;
         struct stream_stats s = {.watermark = TS_MAX};
@@ -811,7 +854,6 @@ bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_
         out->ended = (!out->running || out->ended) && node_ended(n);
         out->running = found = true;
     }
-    runtime_resume(rt);
     lock_give(&rt->lock);
     return found;
 }
@@ -829,6 +871,7 @@ int runtime_parts(struct runtime *rt)
     lock_take(&rt->lock);
     for (struct node *x = rt->nodes; x; x = x->next) n++;
     for (struct run_reader *x = rt->readers; x; x = x->next) n++;
+    for (struct run_outlet *x = rt->outlets; x; x = x->next) n++;
     for (struct run_sink *x = rt->sinks; x; x = x->next) n++;
     for (struct run_sub *x = rt->subs; x; x = x->next) n++;
     lock_give(&rt->lock);

@@ -96,6 +96,8 @@ void sub_close(struct sub *s); /* lets go; what fed it stops or goes on without 
 
 struct source_stats {
     uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
+    uint64_t batches, blocks; /* blocks: how often it had to wait for room */
+    int64_t busy_us, blocked_us, watermark_at; /* when the watermark last rose, on the env's clock; 0: never */
     int64_t size, position; /* of all splits together, in the connector's unit; size -1: unknown */
     int64_t watermark;      /* TS_MIN: none yet */
     bool running, ended, idle;
@@ -113,10 +115,12 @@ struct sink_stats {
     uint64_t lag_rows; /* held */
     int64_t lag_bytes; /* in the log */
     uint64_t bytes, writes, write_errors, retries, timeouts, flushes, backpressure_events;
-    uint64_t write_us_sum, write_us_max; /* of whole writes */
+    uint64_t write_p50_us, write_p99_us, write_max_us; /* of whole writes */
     uint64_t epoch;            /* all before its mark is flushed */
+    uint64_t blocks; /* how often rows had to wait for the system outside */
+    int64_t busy_us, blocked_us;
     uint64_t late, row_errors; /* of a query that is the sink's own */
-    enum sink_state state;
+    const char *state; /* its name */
     int64_t since_us, last_error_us; /* wall clock; last_error_us 0: none yet */
     char last_error[200];
 };

@@ -475,5 +475,9 @@ void sql_print(const struct stmt *s, struct text *out)
     case STMT_COMMIT: text_puts(out, "COMMIT"); break;
     case STMT_ROLLBACK: text_puts(out, "ROLLBACK"); break;
     case STMT_CHECKPOINT: text_puts(out, "CHECKPOINT"); break;
+    case STMT_LOAD:
+        text_puts(out, "LOAD ");
+        put_string(s->value, out);
+        break;
     }
 }

@@ -199,6 +199,7 @@ enum stmt_kind {
     STMT_COMMIT,
     STMT_ROLLBACK,
     STMT_CHECKPOINT,
+    STMT_LOAD, /* value: the module's path or name, at name_pos */
 };
 
 struct ast_option {

@@ -65,7 +65,7 @@ static struct sink_stats stats(const char *name)
     return st;
 }
 
-#define assert_state(name, expected) assert_string_equal(sink_state_name(stats(name).state), expected)
+#define assert_state(name, expected) assert_string_equal(stats(name).state, expected)
 
 static void assert_rows(const char *name, const char *expected)
 {
