@@ -271,11 +271,14 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
     case STMT_CREATE_STREAM:
     case STMT_CREATE_SINK: return create(s, st, text, err);
     case STMT_DROP: return drop(s, st, err);
-    case STMT_SELECT: return result_select(s, st->select, out, err);
+    case STMT_SELECT: return result_select(s, st->select, false, out, err);
     case STMT_SUBSCRIBE: return result_subscribe(s, st, out, err);
+    case STMT_EXPLAIN:
+        if (st->analyze && st->name) return result_analyze(s, st, out, err);
+        if (st->analyze && st->explained->kind == STMT_SELECT) return result_select(s, st->explained->select, true, out, err);
+        return show_statement(s, st, text, out, err);
     case STMT_SHOW:
-    case STMT_DESCRIBE:
-    case STMT_EXPLAIN: return show_statement(s, st, text, out, err);
+    case STMT_DESCRIBE: return show_statement(s, st, text, out, err);
     case STMT_BEGIN:
         if (s->in_transaction) return ST_OK;
         TRY(session_apply(s, err));

@@ -196,6 +196,11 @@ statement:
         $$->what = $2, $$->if_exists = $3.flag, $$->cascade = $4;
     }
   | "SHOW" show_what { $$ = stmt__new(p, STMT_SHOW, @$), $$->what = $2; }
+  | "SHOW" show_what "LIKE" STRING
+    {
+        $$ = stmt__new(p, STMT_SHOW, @$);
+        $$->what = $2, $$->value = $4.p;
+    }
   | "SHOW" "CREATE" kind name
     {
         $$ = stmt__named(p, STMT_SHOW, $4, @4, @$);
@@ -260,6 +265,11 @@ explain:
     {
         $$ = stmt__named(p, STMT_EXPLAIN, $4, @4, @$);
         $$->analyze = $2, $$->what = $3;
+    }
+  | "EXPLAIN" opt_analyze kind name "FOR" NUMBER colid
+    {
+        $$ = stmt__named(p, STMT_EXPLAIN, $4, @4, @$);
+        $$->analyze = $2, $$->what = $3, $$->value = arena_printf(p->arena, "%s %s", $6.p, $7);
     }
   ;
 opt_analyze: %empty { $$ = false; } | "ANALYZE" { $$ = true; };
@@ -794,6 +804,7 @@ special:
   ;
 extract_field:
     IDENT { $$ = node__text(p, AST_STRING, (struct piece){$1, (uint32_t)strlen($1)}, @$); }
+  | "EPOCH" { $$ = node__text(p, AST_STRING, (struct piece){$1, (uint32_t)strlen($1)}, @$); }
   | STRING { $$ = node__text(p, AST_STRING, $1, @$); }
   ;
 substring_args:

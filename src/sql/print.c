@@ -408,6 +408,7 @@ static void put_show(const struct stmt *s, struct text *out)
     } else {
         put_setting(s->what, out);
     }
+    if (s->value && !s->name) text_puts(out, " LIKE "), print__string(s->value, (uint32_t)strlen(s->value), out);
 }
 
 static void put_explain(const struct stmt *s, struct text *out)
@@ -420,6 +421,7 @@ static void put_explain(const struct stmt *s, struct text *out)
     put_upper(s->what, out);
     text_putc(out, ' ');
     sql_print_name(s->name, out);
+    if (s->value) text_puts(out, " FOR "), put_upper(s->value, out);
 }
 
 static void put_insert(const struct stmt *s, struct text *out)
