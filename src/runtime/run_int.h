@@ -439,6 +439,7 @@ struct runtime {
     /* Who changes the graph, or sends a barrier through it, has the turn, also while waiting; who walks the lists without it
      * takes the lock, as does the turn's holder to change them. Nobody waits with the lock held. */
     _Atomic bool turn;
+    _Atomic bool unswept;  /* something may be freed since whoever has the turn looked */
     _Atomic bool closing;  /* waiting calls give up */
     struct lock lock;
     struct node *nodes;
