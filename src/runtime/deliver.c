@@ -30,6 +30,7 @@ struct deliver {
     uint32_t row;        /* of the batch under the cursor */
     uint64_t out_rows;   /* rows in `out` that are not counted yet */
     bool opened, unflushed, ending, complete, wound_up; /* wound_up: the encoder has given its end */
+    bool waiting;        /* for what its connector says */
     bool closed;         /* its connector */
     uint64_t batch_rows, batch_bytes; /* a flush is due at so many unflushed, whichever comes first; 0: no limit */
     uint64_t rows_flushed, bytes_flushed;
@@ -225,6 +226,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
         return STEP_WAIT;
     }
     enum status st = go_on(d, now, wake_us, &err);
+    d->waiting = st == ST_WAIT;
     if (st == ST_WAIT) {
         int64_t at = INT64_MAX;
         d->class->wait(d->sink, NULL, 0, &at);
@@ -258,7 +260,7 @@ static int fds(struct task *t, struct pollfd *out, int max)
 {
     struct deliver *d = container_of(t, struct deliver, task);
     int64_t at;
-    return d->opened && d->out.n > d->sent ? d->class->wait(d->sink, out, max, &at) : 0;
+    return d->waiting ? d->class->wait(d->sink, out, max, &at) : 0;
 }
 
 static const struct task_class deliver_class = {.name = "deliver", .step = step, .fds = fds};
