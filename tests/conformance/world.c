@@ -121,7 +121,7 @@ static void take_in(void)
         take_line(peer.in.p + at, next - at);
         at = next;
     }
-    memmove(peer.in.p, peer.in.p + at, peer.in.n - at);
+    if (at) memmove(peer.in.p, peer.in.p + at, peer.in.n - at);
     peer.in.n -= at;
 }
 
