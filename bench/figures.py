@@ -277,7 +277,14 @@ def embedding():
     figure("library_size", os.path.getsize(stripped) / 1e6, "MB", 5, with_debug_mb=os.path.getsize(args.library) / 1e6)
 
 
-parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding]
+def latency():
+    r = json.loads(subprocess.run([args.bin / "latency"], check=True, capture_output=True, text=True).stdout)
+    figure("latency_p50", r["p50_us"], "us", 100, bare_us=r["bare_p50_us"], ratio=r["p50_ratio"])
+    for share, goal in ("p50", 2), ("p90", 2), ("p99", 1.5):
+        figure(f"latency_{share}_ratio", r[f"{share}_ratio"], "of two futex hops", goal, us=r[f"{share}_us"], bare_us=r[f"bare_{share}_us"])
+
+
+parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency]
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 for name in ("bin", "laminar", "library", "flights", "bids", "peer", "out"):
     parser.add_argument("--" + name, type=pathlib.Path, required=True)

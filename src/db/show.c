@@ -1,4 +1,4 @@
-/* SHOW, DESCRIBE and EXPLAIN. SPDX-License-Identifier: Apache-2.0 */
+/* SHOW and DESCRIBE. SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_int.h"
 
 #include <stdio.h>
@@ -204,50 +204,6 @@ static void put_lines(struct table *t, const char *column, struct text *x)
     }
 }
 
-static void explain_stream(struct lam_db *db, const struct object *o, struct text *x)
-{
-    struct stream_stats s;
-    plan_explain(o->plan, x);
-    if (!runtime_stream_stats(db->runtime, o->id, &s)) {
-        text_puts(x, "does not run: no sink or subscription reads it\n");
-        return;
-    }
-    text_printf(x, "%s: %llu rows out, %llu late, %llu row errors\n", s.ended ? "ended" : "runs", (unsigned long long)s.rows_out,
-                (unsigned long long)s.late, (unsigned long long)s.errors);
-    if (s.late_example[0]) text_printf(x, "latest late row: %s\n", s.late_example);
-    if (s.last_error[0]) text_printf(x, "latest row error: %s\n", s.last_error);
-}
-
-static enum status explain(struct lam_session *s, const struct stmt *st, const char *text, struct text *x, struct err *err)
-{
-    struct catalog view = catalog_view(s);
-    if (st->analyze) return err_at(err, E_UNSUPPORTED, st->pos, "EXPLAIN ANALYZE is not supported; use EXPLAIN");
-    if (st->name) {
-        const struct object *o;
-        TRY(find(s->db, st, st->name, &o, err));
-        if (o->plan) return explain_stream(s->db, o, x), ST_OK;
-        return err_at(err, E_TYPE, st->name_pos, "\"%s\" is a source and has no plan", st->name);
-    }
-    const struct stmt *of = st->explained ? st->explained : st;
-    if (of->select && (of->kind == STMT_SELECT || of->kind == STMT_EXPLAIN)) {
-        AUTO(arena_free) struct arena *a = arena_new();
-        struct plan *p;
-        const struct object **uses;
-        int nuses;
-        TRY(plan_select(a, &view, of->select, false, &p, &uses, &nuses, err));
-        plan_explain(p, x);
-        return ST_OK;
-    }
-    struct object *o;
-    TRY(plan_create(&view, of, text, &o, err));
-    if (o->plan)
-        plan_explain(o->plan, x);
-    else
-        text_printf(x, "source %s\n", o->name);
-    object_free(o);
-    return ST_OK;
-}
-
 enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err)
 {
     struct lam_db *db = s->db;
@@ -260,7 +216,7 @@ enum status show_statement(struct lam_session *s, const struct stmt *st, const c
     } else if (st->kind == STMT_DESCRIBE) {
         r = describe(db, st, t, err);
     } else {
-        r = explain(s, st, text, &x, err);
+        r = explain_statement(s, st, text, &x, err);
         if (!r) put_lines(t, "plan", &x);
     }
     lock_give(&db->lock);

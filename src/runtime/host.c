@@ -8,7 +8,12 @@
 
 #include <stdio.h>
 
-#define FDS_MAX 60
+/* Descriptors that tasks wait for, and whose they are; the first is left for the gate. */
+struct watched {
+    struct pollfd *fds;
+    struct task **who;
+    int n, cap;
+};
 
 struct run_host {
     struct host host;
@@ -20,6 +25,7 @@ struct run_host {
     _Atomic(struct task *) incoming; /* stack of tasks handed in */
     struct task *tasks;              /* in the order they came */
     struct task **tail;
+    struct watched watched;
     /* driver */
     struct lock lock;       /* one thread steps at a time */
     uint64_t shuffle;
@@ -112,27 +118,39 @@ static bool anything_due(struct run_host *r, int64_t *wake_us)
     return false;
 }
 
-/* The descriptors tasks wait for. */
-static int collect_fds(struct run_host *r, struct pollfd *fds, struct task **who)
+static void watch_more(struct watched *w)
 {
-    int n = 0;
-    for (struct task *t = r->tasks; t && n < FDS_MAX; t = t->next) {
+    int cap = w->cap ? w->cap * 2 : 4 * TASK_FDS;
+    w->fds = mem_realloc(w->fds, sizeof *w->fds * (size_t)w->n, sizeof *w->fds * (size_t)cap);
+    w->who = mem_realloc(w->who, sizeof *w->who * (size_t)w->n, sizeof *w->who * (size_t)cap);
+    w->cap = cap;
+}
+
+static void watched_done(struct watched *w)
+{
+    mem_free(w->fds);
+    mem_free(w->who);
+}
+
+static void collect_fds(struct run_host *r, struct watched *w)
+{
+    if (!w->cap) watch_more(w);
+    w->n = 1;
+    for (struct task *t = r->tasks; t; t = t->next) {
         if (!t->class->fds) continue;
-        int k = t->class->fds(t, fds + n, FDS_MAX - n);
-        for (int i = 0; i < k; i++) who[n + i] = t;
-        n += k;
+        if (w->cap - w->n < TASK_FDS) watch_more(w);
+        int k = t->class->fds(t, w->fds + w->n, TASK_FDS);
+        for (int i = 0; i < k; i++) w->who[w->n++] = t;
     }
-    return n;
 }
 
 static void park_fds(struct run_host *r, int64_t timeout)
 {
-    struct pollfd fds[FDS_MAX];
-    struct task *who[FDS_MAX];
-    int n = collect_fds(r, fds, who);
-    gate_park_fds(&r->gate, fds, n, timeout);
-    for (int i = 0; i < n; i++)
-        if (fds[i].revents) atomic_store(&who[i]->woken, true);
+    struct watched *w = &r->watched;
+    collect_fds(r, w);
+    gate_park_fds(&r->gate, w->fds, w->n, timeout);
+    for (int i = 1; i < w->n; i++)
+        if (w->fds[i].revents) atomic_store(&w->who[i]->woken, true);
 }
 
 static void park(struct run_host *r)
@@ -217,6 +235,7 @@ void host_free(struct host *h)
     thread_join(r->thread);
     gate_done(&r->gate);
     lock_done(&r->lock);
+    watched_done(&r->watched);
     mem_free(r);
 }
 
@@ -241,9 +260,8 @@ static bool shuffled_round(struct run_host *r)
 /* Makes driver_fd readable by what the tasks wait for now. */
 static int watch(struct run_host *r)
 {
-    struct pollfd fds[FDS_MAX];
-    struct task *who[FDS_MAX];
-    return gate_watch(&r->gate, fds, collect_fds(r, fds, who));
+    collect_fds(r, &r->watched);
+    return gate_watch(&r->gate, r->watched.fds + 1, r->watched.n - 1);
 }
 
 /* With the lock held. Afterwards driver_fd is readable when there is something to do, or will be by the next wake. */
@@ -296,23 +314,24 @@ bool driver_due(struct host *h, int64_t *wake_us)
 bool driver_park(struct host *h, int64_t until)
 {
     struct run_host *r = of(h);
-    struct pollfd fds[FDS_MAX];
-    struct task *who[FDS_MAX];
+    struct watched own = {0};
     int64_t now = env_now_us(r->env), wake_us;
     if (now >= until) return false;
     atomic_fetch_add(&r->parked, 1);
     lock_take(&r->lock);
     bool more = settle(r, &wake_us);
-    int n = collect_fds(r, fds, who);
+    collect_fds(r, &own);
     lock_give(&r->lock);
+    int n = own.n - 1;
     bool never = wake_us == INT64_MAX && until == INT64_MAX && !n;
     if (wake_us > until) wake_us = until;
     if (!more && !never && !(wake_us < INT64_MAX && env_rest(r->env, wake_us)))
-        gate_park_fds(&r->gate, fds, n, wake_us == INT64_MAX ? -1 : wake_us > now ? wake_us - now : 0);
+        gate_park_fds(&r->gate, own.fds, own.n, wake_us == INT64_MAX ? -1 : wake_us > now ? wake_us - now : 0);
     lock_take(&r->lock);
     more = settle(r, &wake_us);
     lock_give(&r->lock);
     atomic_fetch_sub(&r->parked, 1);
+    watched_done(&own);
     return !never && (more || n || env_now_us(r->env) > now); /* else a clock that stands, and nothing to wait for */
 }
 

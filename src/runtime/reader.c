@@ -279,8 +279,15 @@ void reader_stats(struct reader *r, struct source_stats *out)
         out->null_time += atomic_load(&p->null_time);
         out->late_dropped += atomic_load(&p->late_dropped);
         out->position += atomic_load(&p->position);
+        out->batches += atomic_load(&p->batches);
+        out->blocks += atomic_load(&p->meter.blocks);
+        out->busy_us += meter_busy_us(&p->meter);
+        out->blocked_us += meter_blocked_us(&p->meter, env_now_us(r->rt->env));
         out->idle &= atomic_load(&p->idle_now);
-        if (atomic_load(&p->watermark) < out->watermark) out->watermark = atomic_load(&p->watermark);
+        if (atomic_load(&p->watermark) < out->watermark) {
+            out->watermark = atomic_load(&p->watermark);
+            out->watermark_at = atomic_load(&p->watermark_at);
+        }
         if (!out->last_error[0]) note_read(&p->last_error, out->last_error);
     }
 }
