@@ -99,6 +99,12 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
 enum status session_apply(struct lam_session *s, struct err *err);
 void session_undo(struct lam_session *s);
 
+const char *object_kind_name(enum object_kind k); /* "source" */
+enum status session_not_found(struct lam_db *db, const struct stmt *st, struct err *err);
+
+/* ALTER. */
+enum status alter_statement(struct lam_session *s, const struct stmt *st, struct err *err);
+
 /* SHOW, DESCRIBE, EXPLAIN. */
 enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err);
 
@@ -127,6 +133,7 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
                           struct err *err);
 /* EXPLAIN ANALYZE STREAM. */
 enum status result_analyze(struct lam_session *s, const struct stmt *st, struct ArrowArrayStream *out, struct err *err);
+enum status result_subscribe(struct lam_session *s, const struct stmt *st, struct ArrowArrayStream *out, struct err *err);
 void result_cancel(struct lam_session *s);    /* results of this session, database lock held */
 void result_forget(struct lam_session *s);    /* the session goes, its results stay */
 void result_orphan_all(struct lam_db *db);    /* lam_close: what is still out ends with an error */
@@ -167,6 +174,7 @@ int subscription_refuse(struct lam_session *s); /* a call that waits for what th
 /* A stream's rows after a WHERE (NULL: all). */
 enum status subscription_plan(struct lam_session *s, struct arena *a, const char *stream, uint32_t pos, struct ast *where, struct plan **out,
                               struct err *err);
+#define SUBSCRIPTION_POLICIES "block|drop_oldest|drop_newest|sample" /* in the order of enum sub_policy */
 /* Only a stream that is appended to can lose rows and mean the same. */
 enum status subscription_check(const char *stream, const struct plan *plan, const struct sub_config *c, struct err *err);
 enum status subscription_policy(const char *name, enum sub_policy *out, struct err *err);
