@@ -66,7 +66,7 @@
     X(SINK_FLUSHES, "sink_flushes_total", COUNTER, "sink", "Flushes of the outside system.")                                   \
     X(SINK_ACCEPTED, "sink_accepted_rows_total", COUNTER, "sink",                                                              \
       "Rows its stream gave it: those it has taken, dropped, dead-lettered, and those it has still to take.")                  \
-    X(SINK_DROPPED, "sink_dropped_rows_total", COUNTER, "sink", "Rows dropped by its overflow policy or by ALTER SINK.")       \
+    X(SINK_DROPPED, "sink_dropped_rows_total", COUNTER, "sink", "Rows that were let go undelivered.")       \
     X(SINK_DEAD, "sink_dead_lettered_rows_total", COUNTER, "sink", "Rows that the outside system refused, put aside.")         \
     X(SINK_ROWS, "sink_rows_total", COUNTER, "sink", "Rows the outside system has taken.")                                     \
     X(SINK_BYTES, "sink_bytes_total", COUNTER, "sink", "Bytes it has taken; 0 for a connector that takes rows.")               \
