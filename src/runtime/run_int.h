@@ -390,6 +390,7 @@ bool deliver_done(struct deliver *d);
 void deliver_cancel(struct deliver *d); /* give up now */
 const struct object *deliver_object(struct deliver *d);
 void deliver_stats(struct deliver *d, struct sink_stats *out);
+const struct histogram *deliver_latency(struct deliver *d); /* of whole writes; anyone reads */
 void deliver_leave(struct deliver *d); /* no more will come: end when all is out; give up where an operator is needed */
 bool deliver_blocked(struct deliver *d);
 bool deliver_broken(struct deliver *d, struct err *err); /* BLOCKED, or closed with an error */
