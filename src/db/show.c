@@ -52,6 +52,15 @@ static void show_sources(struct lam_db *db, struct table *t)
     }
 }
 
+/* A declared stream is a source inside. */
+static bool declared_stats(struct lam_db *db, const struct object *o, struct stream_stats *out)
+{
+    struct source_stats s;
+    bool ran = runtime_source_stats(db->runtime, o->id, &s);
+    *out = (struct stream_stats){.rows_out = s.rows, .watermark = s.watermark, .running = s.running, .ended = s.ended};
+    return ran;
+}
+
 static void show_streams(struct lam_db *db, struct table *t)
 {
     static const char *const names[] = {"stream_name", "state", "rows", "late_rows", "row_errors", "watermark", "late_example", "last_error", "sql"};
@@ -61,7 +70,7 @@ static void show_streams(struct lam_db *db, struct table *t)
         const struct object *o = e->object;
         if (o->kind != OBJECT_STREAM) continue;
         struct stream_stats s;
-        bool ran = runtime_stream_stats(db->runtime, o->id, &s);
+        bool ran = o->declared_only ? declared_stats(db, o, &s) : runtime_stream_stats(db->runtime, o->id, &s);
         table_text(t, o->name);
         table_text(t, !s.running ? "STOPPED" : s.ended ? "ENDED" : "RUNNING");
         if (ran) {

@@ -216,6 +216,7 @@ enum step part_finish(struct part *p, int kind)
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
     part_close_source(p);
     p->over = true;
+    letterbox_close(p->reader);
     answer_end(p->reader->rt, p->reader->component, &p->answer);
     return STEP_DONE;
 }

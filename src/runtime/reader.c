@@ -68,7 +68,10 @@ static void read_options(struct reader *r)
     r->watermark = o->watermark;
     r->delay_us = o->delay_us;
     if (!o->options) return;
-    if (options_get(o->options, "on_error")->set) r->on_error = (enum on_error)options_int(o->options, "on_error");
+    if (o->dead_letter)
+        r->on_error = ON_ERROR_SKIP;
+    else if (options_get(o->options, "on_error")->set)
+        r->on_error = (enum on_error)options_int(o->options, "on_error");
     if (options_get(o->options, "batch.rows")->set && !rt->cfg.replay) {
         int64_t n = options_int(o->options, "batch.rows");
         if (n < r->batch_rows) r->batch_rows = (uint32_t)n;
@@ -212,6 +215,7 @@ void reader_start(struct reader *r)
         lock_give(&p->lock);
     }
     atomic_store(&r->started, true);
+    letterbox_open(r);
 }
 
 bool reader_runs(struct reader *r) { return atomic_load(&r->started); }

@@ -83,6 +83,7 @@ struct reader {
     struct push_wait *queue; /* callers in the order they came */
     bool pushed_end;
     _Atomic int pins;
+    struct reader *next_box; /* of those that take letters: letter.c */
 };
 
 static inline void count(_Atomic uint64_t *c, uint64_t n) { meter_count(c, n); }
@@ -107,6 +108,11 @@ enum step part_finish(struct part *p, int kind); /* an END of that kind is the l
 enum status fetch_batch(struct part *p, struct split *s, int64_t now, struct err *err);
 /* To the split's position `at`, or to its start. */
 enum status fetch_seek(struct part *p, struct split *s, bool fresh, struct err *err);
+
+/* ---- letter.c
+ * A declared stream takes letters from when it is started until its task ends. */
+void letterbox_open(struct reader *r); /* others are left out */
+void letterbox_close(struct reader *r);
 
 /* ---- pushed.c */
 extern const struct task_class pushed_class;
