@@ -1,5 +1,7 @@
 /* SHOW and DESCRIBE. SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_int.h"
+#include "db/metrics.h"
+#include "runtime/survey.h"
 
 #include <stdio.h>
 
@@ -123,6 +125,77 @@ static void show_sinks(struct lam_db *db, struct table *t)
     }
 }
 
+/* LIKE of ASCII names: % and _. */
+static bool is_like(const char *name, const char *pattern)
+{
+    for (; *pattern && *pattern != '%'; pattern++, name++)
+        if (!*name || (*pattern != '_' && *pattern != *name)) return false;
+    if (!*pattern) return !*name;
+    for (;; name++) {
+        if (is_like(name, pattern + 1)) return true;
+        if (!*name) return false;
+    }
+}
+
+static void put_metric(struct table *t, const struct sample *s, const char *suffix, const char *quantile, double value)
+{
+    struct text x = {0};
+    text_printf(&x, "%s%s", s->info->name, suffix);
+    table_text(t, text_cstr(&x));
+    text_clear(&x);
+    for (int i = 0; i < s->labels.n; i++) text_printf(&x, "%s%s=%s", i ? ", " : "", s->labels.name[i], s->labels.value[i]);
+    if (quantile) text_printf(&x, "%squantile=%s", x.n ? ", " : "", quantile);
+    table_text(t, x.n ? text_cstr(&x) : NULL);
+    text_done(&x);
+    table_text(t, metric_type_name(s->info->type));
+    table_double(t, value);
+}
+
+/* A histogram as people read it. */
+static void put_histogram(struct table *t, const struct sample *s)
+{
+    put_metric(t, s, "_count", NULL, (double)histogram_count(s->histogram));
+    put_metric(t, s, "_sum", NULL, (double)histogram_sum(s->histogram));
+    put_metric(t, s, "_max", NULL, (double)histogram_max(s->histogram));
+    put_metric(t, s, "", "0.5", (double)histogram_percentile(s->histogram, 0.5));
+    put_metric(t, s, "", "0.9", (double)histogram_percentile(s->histogram, 0.9));
+    put_metric(t, s, "", "0.99", (double)histogram_percentile(s->histogram, 0.99));
+}
+
+static void show_metrics(struct lam_db *db, const char *pattern, struct table *t)
+{
+    static const char *const names[] = {"name", "labels", "type", "value"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_VARCHAR, T_DOUBLE};
+    columns(t, names, types, countof(names));
+    AUTO(metrics_free) struct metrics *m = metrics_take(db);
+    for (int i = 0; i < metrics_count(m); i++) {
+        const struct sample *s = metrics_sample(m, i);
+        if (pattern && !is_like(s->info->name, pattern)) continue;
+        if (s->info->type == METRIC_HISTOGRAM)
+            put_histogram(t, s);
+        else
+            put_metric(t, s, "", NULL, s->value);
+    }
+}
+
+static void show_subscriptions(struct lam_db *db, struct table *t)
+{
+    static const char *const names[] = {"input", "state", "rows", "delivered_rows", "waiting_rows", "dropped_rows", "watermark"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_INT64, T_INT64, T_INT64, T_INT64, T_TIMESTAMP};
+    columns(t, names, types, countof(names));
+    AUTO(survey_free) struct survey *v = explain_survey(db);
+    for (const struct survey_sub *x = v->subs; x; x = x->next) {
+        const struct object *o = explain_subscribed(db, x);
+        table_text(t, o ? o->name : NULL);
+        table_text(t, x->ended ? "ENDED" : "RUNNING");
+        table_int(t, (int64_t)x->stats.rows);
+        table_int(t, (int64_t)x->stats.delivered_rows);
+        table_int(t, (int64_t)sub_waiting(&x->stats));
+        table_int(t, (int64_t)x->stats.dropped_rows);
+        put_time(t, x->stats.watermark);
+    }
+}
+
 static void show_tables(struct lam_db *db, struct table *t)
 {
     table_column(t, "name", T_VARCHAR);
@@ -164,16 +237,22 @@ static enum status find(struct lam_db *db, const struct stmt *st, const char *na
     return E_TABLE;
 }
 
-static const char *const shows[] = {"sources", "streams", "sinks", "tables", "functions", "connectors", "formats", "create"};
+static const char *const shows[] = {"sources", "streams", "sinks", "tables", "functions", "connectors", "formats", "metrics", "subscriptions", "create"};
 
 static const char *show_name(const void *ctx, int i) { return (void)ctx, i < (int)countof(shows) ? shows[i] : NULL; }
 
 static enum status show(struct lam_db *db, const struct stmt *st, struct table *t, struct err *err)
 {
     const struct object *o;
+    if (!strcmp(st->what, "metrics")) return show_metrics(db, st->value, t), ST_OK;
+    if (st->value && strcmp(st->what, "create") != 0) {
+        err_at(err, E_UNSUPPORTED, st->pos, "LIKE goes with SHOW METRICS only");
+        return E_UNSUPPORTED;
+    }
     if (!strcmp(st->what, "sources")) return show_sources(db, t), ST_OK;
     if (!strcmp(st->what, "streams")) return show_streams(db, t), ST_OK;
     if (!strcmp(st->what, "sinks")) return show_sinks(db, t), ST_OK;
+    if (!strcmp(st->what, "subscriptions")) return show_subscriptions(db, t), ST_OK;
     if (!strcmp(st->what, "tables")) return show_tables(db, t), ST_OK;
     if (!strcmp(st->what, "functions")) return show_functions(t), ST_OK;
     if (!strcmp(st->what, "connectors")) return registry_show(t), ST_OK;
@@ -189,7 +268,7 @@ static enum status show(struct lam_db *db, const struct stmt *st, struct table *
     if (near)
         err_hint(err, "did you mean SHOW %s?", near);
     else
-        err_hint(err, "there are SHOW SOURCES, STREAMS, SINKS, TABLES, FUNCTIONS, CONNECTORS, FORMATS and SHOW CREATE ... name");
+        err_hint(err, "there are SHOW SOURCES, STREAMS, SINKS, SUBSCRIPTIONS, TABLES, FUNCTIONS, CONNECTORS, FORMATS, METRICS and SHOW CREATE ... name");
     return E_UNSUPPORTED;
 }
 

@@ -18,6 +18,7 @@ struct root {
     const struct plan *plan;
     const struct object *sink; /* or */
     struct sub **sub;
+    struct sub_config sub_config;
     struct keep *keep;
     uint64_t owner;
     enum on_error on_error;
@@ -85,9 +86,11 @@ void change_sink(struct change *ch, const struct object *sink)
     r->on_error = ch->rt->cfg.on_error;
 }
 
-void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, struct sub **out)
+void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, const struct sub_config *cfg,
+                struct sub **out)
 {
     struct root *r = add_root(ch);
+    if (cfg) r->sub_config = *cfg;
     r->on_error = on_error;
     r->plan = plan;
     r->sub = out;
@@ -583,7 +586,7 @@ static enum status make_parts(struct change *ch, struct err *err)
             s->outlet = outlet_of(ch, top, &r->joins);
             if (!(s->deliver = deliver_new(rt, r->sink, outlet_log(s->outlet), top->component, err))) return err->code;
         } else {
-            if (!(r->made = sub_new(rt, top, r->plan, top->component, err))) return err->code;
+            if (!(r->made = sub_new(rt, top, r->plan, top->component, &r->sub_config, err))) return err->code;
             top->users++;
         }
     }

@@ -164,9 +164,23 @@ static void close_if_abandoned(struct outlet *o)
     lock_give(&o->lock);
 }
 
+/* Whether the log takes no more; says what the disk does not take. */
+static bool log_waits(struct outlet *o, int64_t *wake_us)
+{
+    struct err err;
+    bool full = log_full(o->log, &err);
+    if (err.code) runtime_log(o->rt, 1, "stream \"%.80s\": %s; %s", o->from->name, err.text, err.hint);
+    if (full) *wake_us = log_retry_us(o->log);
+    if (full != atomic_load_explicit(&o->waits, memory_order_relaxed)) {
+        atomic_store(&o->waits, full);
+        if (full) bell_ring(&o->rt->control);
+    }
+    return full;
+}
+
 static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
 {
-    (void)now_us, (void)wake_us;
+    (void)now_us;
     struct outlet *o = container_of(t, struct outlet, task);
     close_if_abandoned(o);
     if (atomic_load(&o->closing) && !o->ended) {
@@ -177,12 +191,7 @@ static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
     }
     for (int k = 0; k < STEP_MESSAGES; k++) {
         if (o->ended) return STEP_DONE;
-        bool full = log_full(o->log, NULL);
-        if (full != atomic_load_explicit(&o->waits, memory_order_relaxed)) {
-            atomic_store(&o->waits, full);
-            if (full) bell_ring(&o->rt->control);
-        }
-        if (full) return STEP_WAIT;
+        if (log_waits(o, wake_us)) return STEP_WAIT;
         if (!take_next(o)) return o->ended ? STEP_DONE : STEP_WAIT;
     }
     return STEP_AGAIN;

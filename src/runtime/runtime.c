@@ -44,6 +44,8 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
 
 static void stop_threads(struct runtime *rt)
 {
+    host_free(rt->callbacks);
+    rt->callbacks = NULL;
     for (int i = 0; i < rt->nworkers; i++) {
         host_free(rt->workers[i]->host);
         rt->workers[i]->host = NULL;
@@ -80,8 +82,18 @@ enum status runtime_host(struct runtime *rt, const char *name, bool blocking, st
     return ST_OK;
 }
 
+/* Subscribers' code may take its time, so it has a thread of its own. With the turn. */
+enum status runtime_callback_host(struct runtime *rt, struct host **out, struct err *err)
+{
+    if (rt->driver) return *out = rt->driver, ST_OK;
+    if (!rt->callbacks) TRY(host_thread(rt->env, "lam-callback", false, &rt->control, &rt->callbacks, err));
+    *out = rt->callbacks;
+    return ST_OK;
+}
+
 static bool wait_driving(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t until, bool to_the_end)
 {
+    if (runtime_calling(rt)) return fact(ctx); /* a step cannot wait for another */
     for (;;) {
         int64_t wake_us;
         if (fact(ctx)) return true;
@@ -113,6 +125,11 @@ static bool wait_until(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, i
 bool runtime_wait(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
 {
     return wait_until(rt, fact, ctx, timeout_us, false);
+}
+
+bool runtime_wait_for(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
+{
+    return wait_until(rt, fact, ctx, timeout_us, true);
 }
 
 static bool turn_is_mine(void *ctx) { return !atomic_exchange(&((struct runtime *)ctx)->turn, true); }
@@ -304,7 +321,7 @@ static void take_stock(struct runtime *rt)
     for (struct run_sink *s = rt->sinks; s; s = s->next)
         if (!s->detached && !is_through(s)) component_of(outlet_node(s->outlet)->component)->busy = true;
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (!sub_closed(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
+        if (!sub_closed(s->sub) || !sub_idle(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
 }
 
 /* After take_stock. */
@@ -403,7 +420,7 @@ static void detach_subs(struct runtime *rt)
 static bool sub_can_go(const struct run_sub *s)
 {
     struct node *n = sub_node(s->sub);
-    return s->detached && (!n->gone || node_ended(n));
+    return s->detached && sub_idle(s->sub) && (!n->gone || node_ended(n));
 }
 
 /* What was taken out of components that live on. */
@@ -649,7 +666,11 @@ void sub_close(struct sub *s)
 static bool everything_ended(void *ctx)
 {
     struct runtime *rt = ctx;
-    for (struct run_sub *s = rt->subs; s; s = s->next) sub_drain(s->sub);
+    for (struct run_sub *s = rt->subs; s; s = s->next) {
+        if (!sub_idle(s->sub)) return false;
+        if (!sub_closed(s->sub)) sub_let_go(s->sub);
+        sub_drain(s->sub);
+    }
     for (struct run_sink *s = rt->sinks; s; s = s->next)
         if (!deliver_done(s->deliver)) return false;
     for (struct run_outlet *o = rt->outlets; o; o = o->next)
@@ -688,7 +709,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     int64_t now = env_now_us(rt->env), half = now + (timeout_us < 0 ? CANCEL_US : timeout_us / 2);
     int64_t until = timeout_us < 0 ? INT64_MAX : now + timeout_us;
     if (!wait_until(rt, turn_is_mine, rt, left(rt, half), true)) return false;
-    for (struct run_sub *s = rt->subs; s; s = s->next) sub_let_go(s->sub);
+    for (struct run_sub *s = rt->subs; s; s = s->next) sub_stop_calls(s->sub);
     for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_leave(s->deliver);
     bool ok = wait_until(rt, everything_ended, rt, left(rt, half), true);
     if (!ok) {
