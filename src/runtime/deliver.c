@@ -9,8 +9,6 @@
 
 #include <stdio.h>
 
-#define LETTER_PAUSE_US 1000 /* a dead-letter stream that has no room is offered the row again */
-
 static void be(struct deliver *d, enum sink_state state)
 {
     if (atomic_exchange(&d->state, (int)state) == (int)state) return;

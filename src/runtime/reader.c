@@ -136,6 +136,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     enum status st = ST_OK;
     if (!values && !r->pushed) {
         r->class = source->connector->class;
+        r->letters = letters_new(source, rt->env);
         r->blocking = r->class->blocking;
         struct connector_ctx ctx = context(r);
         first = source_new(r->class, &ctx);
@@ -170,6 +171,7 @@ static void free_part(struct part *p)
     lock_done(&p->lock);
     batch_unref(p->piece);
     batch_unref(p->batch);
+    batch_unref(p->letters);
     part_drop_rest(p);
     for (int i = 0; i < p->nsplits; i++) {
         decoder_free(p->splits[i].decoder);
@@ -192,6 +194,7 @@ void reader_free(struct reader *r)
     for (int i = 0; i < r->nparts; i++) free_part(&r->parts[i]);
     mem_free(r->parts);
     lock_done(&r->lock);
+    letters_free(r->letters);
     arena_free(r->arena);
     mem_free(r);
 }
@@ -282,6 +285,7 @@ void reader_stats(struct reader *r, struct source_stats *out)
         out->nulled += atomic_load(&p->nulled);
         out->null_time += atomic_load(&p->null_time);
         out->late_dropped += atomic_load(&p->late_dropped);
+        out->dead_lettered += atomic_load(&p->dead_lettered);
         out->position += atomic_load(&p->position);
         out->batches += atomic_load(&p->batches);
         out->blocks += atomic_load(&p->meter.blocks);

@@ -364,6 +364,8 @@ enum status reader_offer(struct reader *r, struct batch *b);
 
 /* ---- dead letters ------------------------------------------------------------------------------------------------------ */
 
+#define LETTER_PAUSE_US 1000 /* then a stream that has no room is offered them again */
+
 /* How rows of a source's or sink's dead letters are made. */
 struct letters;
 struct letters *letters_new(const struct object *from, struct env *env); /* NULL: it has none */
