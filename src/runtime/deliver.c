@@ -9,8 +9,6 @@
 
 #include <stdio.h>
 
-#define LETTER_PAUSE_US 1000 /* a dead-letter stream that has no room is offered the row again */
-
 static void be(struct deliver *d, enum sink_state state)
 {
     if (atomic_exchange(&d->state, (int)state) == (int)state) return;
@@ -322,6 +320,7 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     d->pool = pool_new(rt->account);
     d->task.pool = d->pool;
     d->set = settings_of(object);
+    d->letters = letters_new(object, rt->env);
     d->keeps = d->class->cancel != sink_no_cancel;
     d->has_watch = d->class->blocking && d->keeps;
     atomic_store(&d->since_us, env_wall_us(rt->env));
