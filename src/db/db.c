@@ -60,6 +60,7 @@ static enum status open_db(const struct lam_config *user, const struct db_setup 
     db->cfg = cfg;
     db->env = setup->env;
     db->forks = env_forks();
+    db->opened_us = env_now_us(db->env);
     db->arena = arena_new();
     if (cfg.modules) db->modules = arena_strdup(db->arena, cfg.modules);
     db->batch_rows = cfg.batch_rows ? cfg.batch_rows : BATCH_ROWS;
@@ -204,5 +205,7 @@ int lam_set_memory(void *(*alloc)(void *ctx, size_t n, size_t align), void (*fre
     struct mem_hook hook = {alloc, free_, ctx};
     return (int)mem_hook_set(&hook);
 }
+
+void lam_free(void *p) { mem_free(p); }
 
 uint64_t lam_memory_allocations(void) { return mem_alloc_count(); }

@@ -201,17 +201,18 @@ static bool end_calls(struct lam_sub *l, int64_t timeout_us)
 {
     stop_calls(l);
     if (!l->callback || subscription_inside(l->home)) return true;
-    lock_take(&l->lock); /* so the database does not go while its driver is used */
-    bool driven = l->db && l->db->cfg.threads == 0;
-    if (driven) runtime_wait_for(l->db->runtime, is_over, l, timeout_us);
-    lock_give(&l->lock);
-    for (int64_t until = timeout_us < 0 ? INT64_MAX : env_now_us(env_real()) + timeout_us; !driven;) {
+    lock_take(&l->lock); /* so that the database does not go while its driver is used */
+    struct runtime *driver = l->db && l->db->cfg.threads == 0 ? l->db->runtime : NULL;
+    if (!driver) lock_give(&l->lock);
+    int64_t until = timeout_us < 0 ? INT64_MAX : env_now_us(env_real()) + timeout_us;
+    for (;;) {
         uint32_t seen = bell_count(&l->bell);
-        if (is_over(l)) break;
+        if (driver) runtime_wait_for(driver, is_over, l, timeout_us); /* unless another thread is in the call */
         int64_t now = env_now_us(env_real());
-        if (now >= until) break;
+        if (is_over(l) || now >= until) break;
         bell_wait(&l->bell, seen, timeout_us < 0 ? -1 : until - now);
     }
+    if (driver) lock_give(&l->lock);
     return is_over(l);
 }
 
