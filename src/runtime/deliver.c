@@ -412,6 +412,8 @@ const char *sink_state_name(enum sink_state s)
     return names[s];
 }
 
+const struct histogram *deliver_latency(struct deliver *d) { return &d->write_us; }
+
 void deliver_stats(struct deliver *d, struct sink_stats *out)
 {
     memset(out, 0, sizeof *out);
@@ -424,7 +426,6 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->write_max_us = histogram_max(&d->write_us);
     out->busy_us = meter_busy_us(&d->meter);
     out->blocked_us = meter_blocked_us(&d->meter, env_now_us(d->rt->env));
-    out->blocks = atomic_load(&d->meter.blocks);
     out->retries = atomic_load(&d->retries);
     out->timeouts = atomic_load(&d->timeouts);
     out->dropped = atomic_load(&d->dropped);

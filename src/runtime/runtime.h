@@ -73,6 +73,7 @@ bool runtime_uses(struct runtime *rt, uint64_t object_id);
 bool runtime_holds(struct runtime *rt, uint64_t object_id);
 /* Frees what has ended. */
 void runtime_sweep(struct runtime *rt);
+void runtime_sweep_now(struct runtime *rt, int64_t timeout_us); /* the same, done when it returns: waits for others who change the graph */
 
 /* ---- waiting ------------------------------------------------------------------------------------------------------ */
 
@@ -154,8 +155,7 @@ struct sink_stats {
     uint64_t bytes, writes, write_errors, retries, timeouts, flushes, backpressure_events;
     uint64_t write_p50_us, write_p99_us, write_max_us; /* of whole writes */
     uint64_t epoch;            /* all before its mark is flushed */
-    uint64_t blocks; /* how often rows had to wait for the system outside */
-    int64_t busy_us, blocked_us;
+    int64_t busy_us, blocked_us; /* blocked: rows waited for the system outside */
     uint64_t late, row_errors; /* of a query that is the sink's own */
     const char *state; /* its name */
     int64_t since_us, last_error_us; /* wall clock; last_error_us 0: none yet */
