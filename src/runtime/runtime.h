@@ -21,6 +21,8 @@ struct run_config {
     bool eof_hold;
     bool replay;          /* every source is pushed */
     enum on_error on_error;
+    const char *spill_path; /* NULL: none */
+    int64_t spill_bytes;    /* of one log */
     struct account *account;
     void (*log)(void *ctx, int level, const char *message);
     void *log_ctx;
