@@ -109,6 +109,12 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
 enum status session_apply(struct lam_session *s, struct err *err);
 void session_undo(struct lam_session *s);
 
+const char *object_kind_name(enum object_kind k); /* "source" */
+enum status session_not_found(struct lam_db *db, const struct stmt *st, struct err *err);
+
+/* ALTER. */
+enum status alter_statement(struct lam_session *s, const struct stmt *st, struct err *err);
+
 /* SHOW, DESCRIBE, EXPLAIN. */
 enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err);
 
