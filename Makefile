@@ -149,6 +149,8 @@ check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_
 	$O/options_doc | diff -u docs/connectors.md - || { failed=1; echo "docs/connectors.md is out of date: make docs"; }; \
 	$O/embed | diff -u examples/embed/expected.txt - || { failed=1; echo "FAILED examples/embed"; }; \
 	$O/conformance 2>$O/conformance.log || { failed=1; grep -E 'FAILED|failed$$' $O/conformance.log || tail -1 $O/conformance.log; }; \
+	tests/cli/modules.sh $O/laminar $O/modules || failed=1; \
+	tests/module/tutorial.sh $O/laminar $O/stage/usr/local/include || { failed=1; echo "FAILED docs/writing_connectors.md"; }; \
 	tests/cli/run.sh $O/laminar || failed=1; \
 	tests/cli/bad_input.sh $O/laminar || failed=1; \
 	tests/cli/terminal.py $O/laminar || failed=1; \
