@@ -1,8 +1,8 @@
 #!/bin/sh
 # Modules from outside: where they may come from, what is refused, rows both ways by name, the installed tree.
-# modules.sh LAMINAR MODULES. SPDX-License-Identifier: Apache-2.0
+# modules.sh LAMINAR MODULES OPTIONS_DOC. SPDX-License-Identifier: Apache-2.0
 set -u
-L=$(realpath "$1") M=$(realpath "$2")
+L=$(realpath "$1") M=$(realpath "$2") D=$(realpath "$3")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 2
@@ -62,6 +62,10 @@ check only_there 1 "*there is no connector 'spool'*" env LAMINAR_MODULES="$dir/h
 check bad_folder 1 '*the folder of modules nowhere: No such file*' env LAMINAR_MODULES=nowhere "$I" -c "LOAD './here/ledger.so'"
 check in_transaction 0 'note: nothing reads*' "$I" -c "BEGIN; LOAD 'spool'; COMMIT"
 check broken_name 1 '*modules/broken.so is no module*' sh -c "echo x >usr/lib/laminar/modules/broken.so; '$I' -c \"CREATE SOURCE s (k BIGINT) FROM BROKEN (a = 1)\""
+
+check documented 0 '*### Source: ledger*| `follow` | boolean | `false` |*### Sink: ledger*' "$D" ./here/ledger.so
+check no_document 1 '*empty.so is no module*' "$D" ./empty.so
+check names_once 1 '*hint: there are: file, generator, mock, mock.blocking, stdin, blackhole, stdout' "$I" -c "CREATE SINK s FROM x INTO NOBODY"
 
 # Rows both ways, the connector named and nothing loaded.
 cat >out.sql <<'EOT'
