@@ -43,6 +43,10 @@ static void free_db(struct lam_db *db)
     while (db->objects) catalog_remove(db, db->objects->object);
     catalog_sweep(db);
     pool_close(db->push_pool);
+    for (int i = 0; i < EXPORTERS; i++) {
+        pool_close(db->exporters[i].pool);
+        lock_done(&db->exporters[i].lock);
+    }
     arena_free(db->arena);
     account_unref(db->account);
     lock_done(&db->change);
@@ -68,6 +72,10 @@ static enum status open_db(const struct lam_config *user, const struct db_setup 
     lock_init(&db->lock);
     lock_init(&db->push_lock);
     db->push_pool = pool_new(NULL);
+    for (int i = 0; i < EXPORTERS; i++) {
+        lock_init(&db->exporters[i].lock);
+        db->exporters[i].pool = pool_new(NULL);
+    }
     db->account = account_new(NULL, cfg.memory_limit);
     struct run_config rc = {
         .env = db->env,

@@ -180,7 +180,7 @@ static enum status drop_object(struct lam_session *s, const struct object *o, bo
         TRY(drop_object(s, user, true, discard, pos, err));
     }
     TRY(stop_object(s, o, discard, err));
-    runtime_sweep(db->runtime);
+    runtime_sweep_now(db->runtime, CONTROL_TIMEOUT_US);
     if (runtime_uses(db->runtime, o->id)) {
         err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", object_kind_name(o->kind), o->name);
         err_hint(err, "close it first");

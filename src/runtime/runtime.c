@@ -137,11 +137,16 @@ bool turn_take(struct runtime *rt, int64_t timeout_us) { return runtime_wait(rt,
 
 static void sweep(struct runtime *rt);
 
+/* Who wants a sweep while another has the turn says so first and tries the turn then; this one gives the turn first and looks
+ * then, so one of them sweeps. */
 void turn_give(struct runtime *rt)
 {
-    sweep(rt);
-    atomic_store(&rt->turn, false);
-    bell_ring(&rt->control);
+    do {
+        atomic_store(&rt->unswept, false);
+        sweep(rt);
+        atomic_store(&rt->turn, false);
+        bell_ring(&rt->control);
+    } while (atomic_load(&rt->unswept) && turn_is_mine(rt));
 }
 
 static enum status no_turn(struct err *err)
@@ -475,7 +480,13 @@ static void sweep(struct runtime *rt)
 
 void runtime_sweep(struct runtime *rt)
 {
+    atomic_store(&rt->unswept, true);
     if (turn_is_mine(rt)) turn_give(rt); /* else who has it sweeps */
+}
+
+void runtime_sweep_now(struct runtime *rt, int64_t timeout_us)
+{
+    if (turn_take(rt, timeout_us)) turn_give(rt);
 }
 
 struct waiting {

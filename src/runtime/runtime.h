@@ -71,6 +71,7 @@ bool runtime_uses(struct runtime *rt, uint64_t object_id);
 bool runtime_holds(struct runtime *rt, uint64_t object_id);
 /* Frees what has ended. */
 void runtime_sweep(struct runtime *rt);
+void runtime_sweep_now(struct runtime *rt, int64_t timeout_us); /* the same, done when it returns: waits for others who change the graph */
 
 /* ---- waiting ------------------------------------------------------------------------------------------------------ */
 

@@ -504,7 +504,7 @@ static void on_rows(void *ctx, struct lam_sub *sub, int code, struct ArrowArray 
             c->sum += cell(rows, 0, i);
             if (c->push_to) {
                 int64_t v = cell(rows, 0, i) + 1;
-                ok(push(db, c->push_to, "v:l", &v, 1, 0));
+                ok(push(db, c->push_to, "v:l", &v, 1, LONG_TIME));
             }
         }
         c->rows += rows->length;
