@@ -74,7 +74,7 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
     struct change *ch = change_new(db->runtime);
     struct sub *sub;
     change_sub(ch, plan, TAKE(arena), ON_ERROR_FAIL, &sub);
-    TRY(change_apply(ch, CONTROL_TIMEOUT_US, err));
+    TRY(change_apply(ch, CONTROL_TIMEOUT_US, NULL, err));
     struct result *r = mem_zalloc(sizeof *r);
     lock_init(&r->lock);
     r->refs = 1;

@@ -62,7 +62,7 @@ static enum status subscribe(struct lam_session *s, const char *stream, const st
     struct change *ch = change_new(db->runtime);
     struct sub *sub;
     change_sub(ch, plan, TAKE(a), ON_ERROR_SKIP, &sub);
-    TRY(change_apply(ch, CONTROL_TIMEOUT_US, err));
+    TRY(change_apply(ch, CONTROL_TIMEOUT_US, NULL, err));
     struct lam_sub *l = mem_zalloc(sizeof *l);
     lock_init(&l->lock);
     lock_init(&l->tie);

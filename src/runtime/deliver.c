@@ -35,6 +35,7 @@ struct deliver {
     uint64_t rows_flushed, bytes_flushed;
     int64_t flush_us, flush_at, retry_at, retry_us;
     _Atomic bool cancel;
+    _Atomic bool held;
     _Atomic uint64_t end_at; /* the epoch whose mark is the end for this sink; 0: none */
     _Atomic(const char *) state;
     _Atomic uint64_t rows, bytes, writes, errors, retries;
@@ -226,7 +227,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
         close_sink(d, false, &err);
         return finish(d, "CLOSED");
     }
-    if (!d->cursor) return STEP_WAIT;
+    if (!d->cursor || atomic_load(&d->held)) return STEP_WAIT;
     if (now < d->retry_at) {
         *wake_us = d->retry_at;
         return STEP_WAIT;
@@ -316,6 +317,13 @@ void deliver_attach(struct deliver *d)
 {
     d->cursor = cursor_new(d->log, &d->task);
     task_wake(&d->task);
+}
+
+void deliver_hold(struct deliver *d) { atomic_store(&d->held, true); }
+
+void deliver_release(struct deliver *d)
+{
+    if (atomic_exchange(&d->held, false)) task_wake(&d->task);
 }
 
 void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at, epoch); }

@@ -297,12 +297,13 @@ static void mark_dirty(struct inst *i)
 
 static bool send_link(struct inst *i, struct link *l)
 {
+    int n = l->first_only && i->forward == EVENT_BATCH ? 1 : l->nedges;
     if (l->scatter && i->forward == EVENT_BATCH) {
         if (!scatter_rows(l->scatter, l, &i->forward_rows)) return false;
         mark_dirty(i);
         return true;
     }
-    for (; i->forward_edge < l->nedges; i->forward_edge++)
+    for (; i->forward_edge < n; i->forward_edge++)
         if (!send_edge(i, l->edges[i->forward_edge])) return false;
     return true;
 }
@@ -438,9 +439,18 @@ static void take_link(struct inst *i, struct link *l)
     if (*p) *p = l->next;
 }
 
+/* It is called no more: from now on its rings feed it. */
+static void stand_alone(struct inst *i)
+{
+    struct waker w = worker_waker(i->worker, i->slot);
+    i->driver = NULL;
+    waker_wake(&w);
+}
+
 /* Gives a consumer alone its end, which always finds room. */
 static void end_link(struct link *l, int kind)
 {
+    if (l->child && kind == END_MOVED) return stand_alone(l->child);
     for (int k = 0; k < l->nedges; k++) {
         batch_unref(l->edges[k]->builder);
         l->edges[k]->builder = NULL;
@@ -472,7 +482,8 @@ static void tell_new(struct inst *i, struct link *l)
 }
 
 /* Makes the link changes as the CHANGE barrier passes: what came before it went to the old consumers, what follows goes to
- * the new ones, whose first message is this barrier. When the end comes before that barrier, old and new get it alike. */
+ * the new ones, whose first message is this barrier. When the end comes before that barrier, old and new get it alike; but who
+ * is to move lives on behind its new input. */
 static void make_changes(struct inst *i)
 {
     struct link_change **last = &i->made;
@@ -480,10 +491,10 @@ static void make_changes(struct inst *i)
     *last = i->changes;
     i->changes = NULL;
     for (struct link_change *c = *last; c; c = c->next) {
-        if (i->ended) c->remove = NULL;
+        if (i->ended && c->remove && !c->remove->moves) c->remove = NULL;
         if (c->remove) {
             take_link(i, c->remove);
-            end_link(c->remove, END_HOLD);
+            end_link(c->remove, c->remove->moves ? END_MOVED : END_HOLD);
         }
         if (c->add) {
             add_link(i, c->add);
@@ -589,7 +600,7 @@ static void channels_to_port(struct inst *i, int port)
     int64_t low = TS_MAX, low_of_all = TS_MAX;
     bool awake = false;
     for (struct edge *e = i->in; e; e = e->next) {
-        if (e->port != port || (e->ended && e->end_kind == END_FLUSH)) continue;
+        if (e->port != port || (e->ended && (e->end_kind == END_FLUSH || e->end_kind == END_MOVED))) continue;
         awake |= !e->idle;
         if (e->wm < low_of_all) low_of_all = e->wm;
         if ((!e->idle || e->alike) && e->wm < low) low = e->wm;
@@ -610,7 +621,7 @@ static void end_channel(struct inst *i, struct edge *e, int kind)
     if (kind == END_CUT) i->cut = true;
     bool all = true, all_flush = true;
     for (struct edge *x = i->in; x; x = x->next) {
-        if (x->port != e->port) continue;
+        if (x->port != e->port || (x->ended && x->end_kind == END_MOVED)) continue;
         all &= x->ended;
         all_flush &= x->end_kind == END_FLUSH;
     }
@@ -767,6 +778,24 @@ void inst_change(struct inst *i, struct link *add, struct link *remove)
         }
         struct waker w = worker_waker(i->worker, i->head->slot);
         waker_wake(&w);
+    }
+}
+
+void inst_take_off(struct inst *i, struct edge *e)
+{
+    struct edge **at = &i->in;
+    while (*at && *at != e) at = &(*at)->next;
+    if (*at) *at = e->next;
+    if (i->turn == e) i->turn = NULL;
+}
+
+void inst_forget_moved(struct inst *i)
+{
+    for (struct edge *e = i->in, *next; e; e = next) {
+        next = e->next;
+        if (!e->ended || e->end_kind != END_MOVED) continue;
+        inst_take_off(i, e);
+        edge_free(e);
     }
 }
 

@@ -7,7 +7,6 @@
 #include "log/log.h"
 #include "runtime/run_int.h"
 
-#define LOG_BYTES (32 << 20)
 #define STEP_MESSAGES 16
 
 struct outlet {
@@ -192,7 +191,7 @@ struct outlet *outlet_new(struct runtime *rt, struct node *from, struct componen
     o->from = from;
     o->component = c;
     lock_init(&o->lock);
-    o->log = log_new(LOG_BYTES, &o->task);
+    o->log = log_new(OUTLET_BYTES, &o->task);
     o->nedges = from->ninst;
     o->edges = mem_zalloc(sizeof *o->edges * (size_t)o->nedges);
     atomic_store(&o->watermark, TS_MIN);

@@ -189,6 +189,7 @@ static void inject(struct part *p)
             s->kept_ended = s->ended;
         }
     p->holding = kind & BARRIER_HOLD;
+    p->left = (kind & BARRIER_CHANGE) && atomic_load(&r->leaving);
     for (int w = 0; w < r->rt->nworkers; w++) edge_barrier(p->edges[w], epoch, kind);
     answer_epoch(r->rt, r->component, &p->answer, epoch);
 }
@@ -289,6 +290,7 @@ bool part_before_rows(struct part *p, enum step *out)
     resume(p);
     if (p->batch && !part_hand_on(p)) return *out = STEP_WAIT, true;
     if (!r->pushed_end) inject(p); /* an end that was pushed goes first, and answers for the barrier */
+    if (p->left) return *out = part_finish(p, END_MOVED), true;
     if (atomic_load(&r->stop)) return *out = part_finish(p, END_HOLD), true;
     if (p->holding) return *out = STEP_WAIT, true;
     return false;

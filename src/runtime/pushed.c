@@ -38,7 +38,7 @@ struct push_wait {
 static bool may_push(struct push_wait *w)
 {
     struct part *p = &w->r->parts[0];
-    return p->over || (w->r->queue == w && !p->batch && !p->holding);
+    return p->over || p->left || (w->r->queue == w && !p->batch && !p->holding);
 }
 
 static bool may_push_fact(void *ctx)
@@ -92,6 +92,14 @@ static enum status no_room(struct reader *r, struct err *err)
     return err_set(err, E_TIMEOUT, "source \"%s\" has no room", r->object->name);
 }
 
+/* Looked at when it is a caller's turn: the barrier that waits for the first row may be the last. */
+static bool is_closed(struct part *p)
+{
+    if (p->over || p->reader->pushed_end || part_all_closed(p)) return true;
+    part_begin(p);
+    return p->left;
+}
+
 /* The batches of a push after its first stay in the caller's order, and no other's come between. */
 static void keep_rest_of(struct part *p, struct batch **b, int n)
 {
@@ -109,10 +117,9 @@ enum status reader_push(struct reader *r, struct batch **b, int n, int64_t timeo
     enum status st = ST_OK;
     if (!take_turn(r, timeout_us)) {
         st = no_room(r, err);
-    } else if (p->over || r->pushed_end || part_all_closed(p)) {
+    } else if (is_closed(p)) {
         st = closed(r, err);
     } else {
-        part_begin(p);
         keep_rest_of(p, b, n);
         part_take(p, &p->splits[0], b[0]);
         part_hand_on(p); /* what finds no room is accepted all the same and goes on from the reader's task */
@@ -130,10 +137,9 @@ enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err)
     enum status st = ST_OK;
     if (!take_turn(r, -1)) {
         st = no_room(r, err); /* under a driver: whoever is to make some is this caller */
-    } else if (p->over) {
+    } else if (is_closed(p)) {
         st = closed(r, err);
     } else {
-        part_begin(p);
         struct split *s = &p->splits[0];
         int64_t high;
         if (__builtin_add_overflow(us, r->delay_us, &high)) high = TS_MAX - 1;

@@ -215,6 +215,15 @@ void reader_stop(struct reader *r)
     wake_all(r);
 }
 
+void reader_leave(struct reader *r) { atomic_store(&r->leaving, true); }
+void reader_forget_edge(struct reader *r, int part, int worker)
+{
+    edge_free(r->parts[part].edges[worker]);
+    r->parts[part].edges[worker] = NULL;
+}
+
+bool reader_leaving(struct reader *r) { return atomic_load(&r->leaving); }
+
 bool reader_done(struct reader *r)
 {
     for (int i = 0; i < r->nparts; i++)

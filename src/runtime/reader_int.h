@@ -40,6 +40,7 @@ struct part {
     uint32_t *sel;
     int64_t said;        /* the last watermark */
     bool began, idle_said, over;
+    bool left;           /* the barrier it was to leave at has entered */
     _Atomic uint64_t barrier; /* epoch asked for; 0: none */
     _Atomic int barrier_kind;
     bool holding;             /* behind a HOLD barrier */
@@ -74,7 +75,7 @@ struct reader {
     bool late_row;
     enum on_error on_error;
     uint32_t batch_rows;
-    _Atomic bool started, stop;
+    _Atomic bool started, stop, leaving;
     /* pushed */
     struct lock lock;
     struct bell room;

@@ -55,7 +55,7 @@ struct edge {
     uint64_t barrier;       /* the epoch it delivered and that has not passed yet; 0: none */
     int barrier_kind;
     int port;
-    bool alike;             /* its siblings hear what its producer hears: idle only together */
+    _Atomic bool alike;     /* its siblings hear what its producer hears: idle only together */
     struct edge *next;      /* of the consumer's list */
 };
 #define EXCHANGE_ROWS 1024
@@ -106,8 +106,10 @@ struct link {
     int nedges;         /* ... or rings: one, or one per target worker */
     struct edge **edges;
     struct scatter *scatter; /* nedges > 1 */
+    bool first_only; /* nedges > 1: rows go to the first, all else to all */
     bool closed;  /* its consumer wants no more */
     bool leaving; /* to be cut at the next CHANGE barrier */
+    bool moves;   /* ... and its consumer lives on behind another */
 };
 
 struct scatter *scatter_new(struct inst *from, const struct plan_input *in, struct err *err);
@@ -127,6 +129,8 @@ struct inst {
     int index;          /* among the node's instances */
     int slot;           /* in the worker's ready bitmap; -1: inside a chain */
     struct inst *head;  /* of its chain: what is woken on its behalf */
+    struct inst *driver; /* a stream's node has a slot of its own, so that it can be moved; while it is called, who is
+                            stepped for it */
     struct edge *in;    /* input channels that are rings */
     struct edge *turn;  /* whose turn it is */
     int open_ports;     /* that have not ended */
@@ -187,6 +191,8 @@ void inst_change(struct inst *i, struct link *add, struct link *remove);
 void inst_withdraw(struct inst *i, struct link *l);
 void inst_forget_changes(struct inst *i); /* frees those that were made */
 bool inst_is_linked(const struct inst *i, const struct link *l);
+void inst_forget_moved(struct inst *i); /* frees channels that have ended for others in their place */
+void inst_take_off(struct inst *i, struct edge *e); /* of its channels */
 void link_free(struct link *l);
 
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
@@ -232,7 +238,9 @@ struct node {
     struct component *component;
     struct reader *reader; /* the head of a reader's rows */
     const struct schema *schema;
+    struct arena *arena;   /* or NULL */
     const int *pick;       /* columns of the input to keep (a narrower view of a shared reader); NULL: all */
+    bool is_stream;        /* passes on the rows of a named stream: its consumers stay when OR REPLACE gives it another input */
     int nin;
     struct node_input in[OP_PORTS];
     int ninst;
@@ -279,6 +287,10 @@ void reader_pin(struct reader *r);
 void reader_unpin(struct reader *r);
 bool reader_pinned(struct reader *r);
 void reader_stop(struct reader *r); /* no more rows: END(CUT) */
+/* The next CHANGE barrier is the last it says: another reader goes on from there. */
+void reader_leave(struct reader *r);
+bool reader_leaving(struct reader *r);
+void reader_forget_edge(struct reader *r, int part, int worker); /* frees it; its consumer has heard it out */
 bool reader_done(struct reader *r);
 /* Puts a barrier into every part as soon as each stands between two decoded batches; each part answers the epoch. */
 void reader_barrier(struct reader *r, uint64_t epoch, int kind);
@@ -293,6 +305,7 @@ void reader_push_end(struct reader *r);
 
 /* ---- outlets and deliver tasks ------------------------------------------------------------------------------------------ */
 
+#define OUTLET_BYTES (32 << 20) /* of a log in memory */
 struct outlet *outlet_new(struct runtime *rt, struct node *from, struct component *c);
 void outlet_free(struct outlet *o);
 struct edge *outlet_edge(struct outlet *o, int i); /* the consumer end of instance i of the node */
@@ -315,6 +328,8 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *sink, struc
 void deliver_free(struct deliver *d);
 void deliver_start(struct deliver *d);  /* it waits until attached */
 void deliver_attach(struct deliver *d); /* makes its cursor: it gets what the log is given from now on */
+void deliver_hold(struct deliver *d); /* control, before the start: it does nothing until released */
+void deliver_release(struct deliver *d);
 void deliver_end_at(struct deliver *d, uint64_t epoch); /* that epoch's mark is its end */
 bool deliver_done(struct deliver *d);
 void deliver_cancel(struct deliver *d); /* give up now */
@@ -385,7 +400,8 @@ struct run_reader {
     struct run_reader *next;
     struct reader *reader;
     struct node *scan; /* the head of its rows */
-    uint64_t source_id;
+    uint64_t source_id, former_id; /* former: of the source that this one replaced */
+    bool left;         /* another reader has taken its place at scan */
 };
 struct run_outlet {
     struct run_outlet *next;
@@ -424,6 +440,10 @@ void turn_give(struct runtime *rt);
  * ring keeps room for one barrier. */
 void epoch_begin(struct runtime *rt, struct component *c, int kind);
 bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us);
+/* Says who keeps the component's barrier from passing. E_TIMEOUT. */
+enum status epoch_blocked(struct runtime *rt, struct component *c, const char *what, struct err *err);
+int64_t time_left(struct runtime *rt, int64_t until); /* INT64_MAX: no limit */
+#define CANCEL_US 1000000 /* a connector that was canceled comes back in that time */
 bool node_ended(const struct node *n); /* all instances */
 /* What follows: control with the turn and the lock, workers paused. */
 void node_free(struct node *n);

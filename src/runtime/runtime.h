@@ -40,18 +40,21 @@ struct change;
 struct change *change_new(struct runtime *rt);
 void change_free(struct change *ch); /* not applied: undone */
 void change_sink(struct change *ch, const struct object *sink);
+/* A sink ends where the change begins. One that replaces it is opened when it has delivered what it holds. */
+void change_drop_sink(struct change *ch, uint64_t sink_id);
+/* A source or stream is replaced where it runs: at the barrier its readers hear the new one in its place. The columns, and what
+ * they are in time, are the same. */
+void change_replace(struct change *ch, uint64_t old_id, const struct object *object);
 /* A subscription to a plan's rows: whole batches for the caller of sub_recv. *out is set by change_apply. own: the plan's
  * arena, freed when nothing runs from it any more (NULL: the plan outlives the runtime's use). on_error is for rows
  * that the plan's own operators cannot evaluate. */
 struct sub;
 void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, struct sub **out);
-/* Frees ch in any case. On an error nothing of it runs. */
-enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err);
+/* Frees ch in any case. On an error nothing of it runs, but that dropped sinks may be gone: *dropped (NULL is allowed). */
+enum status change_apply(struct change *ch, int64_t timeout_us, bool *dropped, struct err *err);
 
-/* Ends a sink's delivery after what its outlet holds was given out, and lets go of what only it used. */
-enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t timeout_us, struct err *err);
-/* Is the stream or source part of the running graph? */
-bool runtime_uses(struct runtime *rt, uint64_t object_id);
+/* Does a subscription or query read the stream or source, at whatever remove? */
+bool runtime_subscribed(struct runtime *rt, uint64_t object_id);
 /* May something that has not been freed yet still look at the object? */
 bool runtime_holds(struct runtime *rt, uint64_t object_id);
 /* Frees what has ended. */

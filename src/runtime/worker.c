@@ -48,6 +48,7 @@ static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
         uint64_t bit = 1ull << (slot & 63);
         w->mine[slot / 64] &= ~bit;
         struct inst *i = atomic_load_explicit(&w->heads[slot], memory_order_acquire);
+        while (i && i->driver) i = i->driver;
         if (i && inst_step(i)) atomic_fetch_or_explicit(&w->ready[slot / 64], bit, memory_order_relaxed);
         if (!w->mine[w->chunk]) w->chunk++; /* the next word's turn */
         if (served % 4 == 3 && env_now_us(env) - now_us >= STEP_US) return STEP_AGAIN;
