@@ -447,19 +447,18 @@ static void stand_alone(struct inst *i)
     waker_wake(&w);
 }
 
-/* Gives a consumer alone its end, which always finds room. */
-static void end_link(struct link *l, int kind)
+/* Gives a consumer alone its end, which always finds room. false: it was called, and is not through with it. */
+static bool end_link(struct link *l, int kind)
 {
-    if (l->child && kind == END_MOVED) return stand_alone(l->child);
+    if (l->child && kind == END_MOVED) return stand_alone(l->child), true;
     for (int k = 0; k < l->nedges; k++) {
         batch_unref(l->edges[k]->builder);
         l->edges[k]->builder = NULL;
         edge_end(l->edges[k], kind);
     }
-    if (l->child) {
-        accept_end(l->child, l->port, kind);
-        run(l->child);
-    }
+    if (!l->child) return true;
+    accept_end(l->child, l->port, kind);
+    return run(l->child);
 }
 
 static void add_link(struct inst *i, struct link *l)
@@ -481,26 +480,26 @@ static void tell_new(struct inst *i, struct link *l)
     if (i->idle_sent) accept_idle(l->child, l->port);
 }
 
-/* Makes the link changes as the CHANGE barrier passes: what came before it went to the old consumers, what follows goes to
+/* Makes one of the link changes as the CHANGE barrier passes: what came before it went to the old consumers, what follows goes to
  * the new ones, whose first message is this barrier. When the end comes before that barrier, old and new get it alike; but who
  * is to move lives on behind its new input. */
-static void make_changes(struct inst *i)
+static bool make_change(struct inst *i)
 {
-    struct link_change **last = &i->made;
-    while (*last) last = &(*last)->next;
-    *last = i->changes;
-    i->changes = NULL;
-    for (struct link_change *c = *last; c; c = c->next) {
-        if (i->ended && c->remove && !c->remove->moves) c->remove = NULL;
-        if (c->remove) {
-            take_link(i, c->remove);
-            end_link(c->remove, c->remove->moves ? END_MOVED : END_HOLD);
-        }
-        if (c->add) {
-            add_link(i, c->add);
-            if (!i->ended) tell_new(i, c->add);
-        }
+    struct link_change *c = i->changes;
+    if (!c) return false;
+    i->changes = c->next;
+    c->next = i->made;
+    i->made = c;
+    if (i->ended && c->remove && !c->remove->moves) c->remove = NULL;
+    if (c->remove) {
+        take_link(i, c->remove);
+        if (!end_link(c->remove, c->remove->moves ? END_MOVED : END_HOLD)) i->busy_child = c->remove->child;
     }
+    if (c->add) {
+        add_link(i, c->add);
+        if (!i->ended) tell_new(i, c->add);
+    }
+    return true;
 }
 
 /* What consumers that leave at the barrier are still to get. false: no room. */
@@ -515,12 +514,12 @@ static bool flush_leaving(struct inst *i)
 static bool barrier_due(struct inst *i)
 {
     if (!i->barrier_due) return false;
+    if ((i->barrier_kind & BARRIER_CHANGE) && make_change(i)) return true;
     i->barrier_due = false;
     if ((i->barrier_kind & BARRIER_FREEZE) && i->op) {
         text_clear(&i->image);
         state_save(i->op->ctx.state, &i->image);
     }
-    if (i->barrier_kind & BARRIER_CHANGE) make_changes(i);
     i->forward_epoch = i->barrier_epoch;
     begin_forward(i, EVENT_BARRIER);
     answer_epoch(i->worker->rt, i->node->component, &i->answer, i->barrier_epoch);
@@ -539,7 +538,7 @@ static bool end_due(struct inst *i)
     if (i->ended || (!i->done && !i->end_due)) return false;
     i->forward_kind = i->cut ? END_CUT : i->held && !i->done ? END_HOLD : END_FLUSH;
     i->ended = i->finished = true;
-    make_changes(i); /* no barrier comes any more: new consumers get the end as well */
+    while (make_change(i)) {} /* no barrier comes any more: new consumers get the end as well */
     begin_forward(i, EVENT_END);
     return true;
 }

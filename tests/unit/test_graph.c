@@ -4,6 +4,8 @@
 #include "base/env_sim.h"
 #include "connector/mock.h"
 
+#include <pthread.h>
+
 static const char *const kvt[] = {"k", "v", "ts"};
 
 /* k = row % 10, v = ts = row, counted from *ctx */
@@ -88,11 +90,161 @@ static void test_r14_sinks_join_and_leave(void **state)
     }
 }
 
+/* A stream is replaced under a window that stays: what it had counted stays, what follows comes from the new one. */
+static void test_replace_under_a_window(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct under_test u;
+        open_sim(&u, 1 + (int)(seed % 4), seed % 2 ? 7 : 64, seed);
+        ut_sql(&u, SOURCE "CREATE STREAM x AS SELECT k, v, ts FROM s WHERE v % 2 = 0;"
+                          "CREATE STREAM y AS SELECT SUM(v) AS t FROM x GROUP BY TUMBLE(ts, INTERVAL '1000' MILLISECOND);"
+                          "CREATE SINK a FROM x INTO MOCK (name = 'a'); CREATE SINK b FROM y INTO MOCK (name = 'b');");
+        push(&u, 0, 50);
+        for (uint64_t i = 0; i < seed; i++) lam_step(u.db, 1);
+        ut_sql(&u, "CREATE OR REPLACE STREAM x AS SELECT k, v, ts FROM s WHERE v % 5 = 0;");
+        push(&u, 50, 50);
+        lam_push_end(u.db, "s");
+        assert_int_equal(lam_wait(u.db, u.s, 1000000), LAM_OK);
+        assert_int_equal(mock_count("a"), 25 + 10);
+        char *rows = mock_rows("b"); /* 0 + 2 + .. + 48, then 50 + 55 + .. + 95 */
+        assert_string_equal(rows, "1325\n");
+        mem_free(rows);
+        close_sim(&u);
+    }
+}
+
+/* Refused where who reads it could not go on, by its name. */
+static void test_replace_refused(void **state)
+{
+    (void)state;
+    struct under_test u;
+    struct lam_sub *sub;
+    open_sim(&u, 2, 0, 1);
+    ut_sql(&u, SOURCE "CREATE STREAM x AS SELECT v FROM s WHERE v >= 0; CREATE SINK a FROM x INTO MOCK (name = 'a');");
+    assert_int_equal(lam_execute(u.s, "CREATE OR REPLACE STREAM x AS SELECT v + 0.5 AS v FROM s", NULL), E_DEPENDENT);
+    assert_non_null(strstr(lam_errmsg(u.s), "\"a\" reads it"));
+    assert_int_equal(lam_execute(u.s, "CREATE OR REPLACE SOURCE s (k BIGINT, v BIGINT)", NULL), E_DEPENDENT);
+    assert_int_equal(lam_execute(u.s, "CREATE OR REPLACE STREAM x AS SELECT v FROM x", NULL), E_DEPENDENT);
+    assert_int_equal(lam_execute(u.s, "CREATE OR REPLACE STREAM s AS SELECT v FROM x", NULL), E_TYPE);
+    ut_sql(&u, "DROP SINK a; CREATE OR REPLACE STREAM x AS SELECT v * 0.5 AS v FROM s; CREATE SINK a FROM x INTO MOCK (name = 'a');");
+    assert_int_equal(lam_subscribe(u.s, "x", NULL, &sub), LAM_OK);
+    assert_int_equal(lam_execute(u.s, "CREATE OR REPLACE STREAM x AS SELECT v FROM s", NULL), E_DEPENDENT);
+    lam_sub_close(sub);
+    close_sim(&u);
+}
+
+/* DROP and CREATE in one script, or in one transaction, are one change: no row falls between them, and ROLLBACK undoes both. */
+static void test_drop_and_create_are_one_change(void **state)
+{
+    (void)state;
+    struct under_test u;
+    open_sim(&u, 2, 7, 5);
+    ut_sql(&u, SOURCE "CREATE STREAM x AS SELECT v FROM s WHERE v >= 0; CREATE SINK a FROM x INTO MOCK (name = 'a');");
+    push(&u, 0, 50);
+    ut_sql(&u, "BEGIN; DROP SINK a; CREATE SINK b FROM x INTO MOCK (name = 'b'); ROLLBACK;");
+    push(&u, 50, 50);
+    ut_sql(&u, "BEGIN; DROP SINK a; DROP STREAM x; CREATE STREAM x AS SELECT v + 1 AS w FROM s; CREATE SINK a FROM x INTO MOCK (name = 'c');");
+    push(&u, 100, 50);
+    ut_sql(&u, "COMMIT;");
+    push(&u, 150, 50);
+    assert_int_not_equal(lam_execute(u.s, "DROP SINK a; CREATE SINK d FROM nothing INTO MOCK (name = 'd');", NULL), LAM_OK);
+    push(&u, 200, 50);
+    lam_push_end(u.db, "s");
+    assert_int_equal(lam_wait(u.db, u.s, 1000000), LAM_OK);
+    assert_int_equal(mock_count("a"), 150);
+    assert_int_equal(mock_count("b"), 0);
+    assert_int_equal(mock_count("c"), 100);
+    close_sim(&u);
+}
+
+/* What DDL waits for is named. */
+static void test_waiting_names_who(void **state)
+{
+    (void)state;
+    struct under_test u;
+    struct lam_sub *sub;
+    open_sim(&u, 1, 64, 5);
+    ut_sql(&u, SOURCE "CREATE STREAM x AS SELECT k, v FROM s WHERE v >= 0;");
+    assert_int_equal(lam_subscribe(u.s, "x", NULL, &sub), LAM_OK);
+    int64_t from = 0;
+    while (ut_push(&u, "s", kvt, 3, 100, dense, &from, 1000) == LAM_OK) {}
+    assert_int_equal(lam_execute(u.s, "CREATE SINK a FROM x INTO MOCK (name = 'a');", NULL), E_TIMEOUT);
+    assert_non_null(strstr(lam_errmsg(u.s), "a subscription to \"x\""));
+    assert_int_equal(lam_execute(u.s, "CREATE OR REPLACE STREAM x AS SELECT k, v FROM s WHERE v < 0;", NULL), E_TIMEOUT);
+    lam_sub_close(sub);
+    ut_sql(&u, "CREATE SINK a FROM x INTO MOCK (name = 'a');");
+    push(&u, 0, 10);
+    assert_int_equal(lam_drain(u.db, 1000000), LAM_OK);
+    assert_int_equal(mock_count("a"), 10);
+    close_sim(&u);
+}
+
+struct pusher {
+    struct under_test *u;
+    _Atomic bool stop;
+    int64_t rows;
+    int refused;
+};
+
+static void *push_on(void *arg)
+{
+    struct pusher *p = arg;
+    while (!atomic_load(&p->stop)) {
+        int64_t from = p->rows;
+        if (ut_push(p->u, "s", kvt, 3, 20, dense, &from, -1) != LAM_OK)
+            p->refused++;
+        else
+            p->rows += 20;
+    }
+    return NULL;
+}
+
+/* Source, stream and sink are replaced while another thread pushes: every row that was taken is in one sink or the other. */
+static void test_replace_under_load(void **state)
+{
+    (void)state;
+    struct under_test u;
+    struct way way = {2, true, 0, 16, 0};
+    mock_reset();
+    ut_open(&u, &way, NULL);
+    ut_sql(&u, SOURCE "CREATE STREAM x AS SELECT k, v FROM s WHERE v >= 0; CREATE SINK a FROM x INTO BLACKHOLE;"
+                      "CREATE SINK b FROM x INTO MOCK (name = 'b0');");
+    struct pusher p = {.u = &u};
+    pthread_t thread;
+    pthread_create(&thread, NULL, push_on, &p);
+    for (int i = 1; i < 30; i++) {
+        char sql[300];
+        ut_sql(&u, i % 2 ? "CREATE OR REPLACE SOURCE s (k BIGINT, v BIGINT, ts BIGINT, WATERMARK FOR ts);"
+                         : "CREATE OR REPLACE STREAM x AS SELECT k, v FROM s WHERE v >= -1;");
+        snprintf(sql, sizeof sql, "CREATE OR REPLACE SINK b FROM x INTO MOCK (name = 'b%d');", i);
+        ut_sql(&u, sql);
+    }
+    atomic_store(&p.stop, true);
+    pthread_join(thread, NULL);
+    lam_push_end(u.db, "s");
+    assert_int_equal(lam_wait(u.db, u.s, 20000000), LAM_OK);
+    int64_t got = 0;
+    for (int i = 0; i < 30; i++) {
+        char name[10];
+        snprintf(name, sizeof name, "b%d", i);
+        got += (int64_t)mock_count(name);
+    }
+    assert_int_equal(p.refused, 0);
+    assert_int_equal(got, p.rows);
+    ut_close(&u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_r6_equal_outlets_are_shared),
         cmocka_unit_test(test_r14_sinks_join_and_leave),
+        cmocka_unit_test(test_replace_under_a_window),
+        cmocka_unit_test(test_replace_refused),
+        cmocka_unit_test(test_drop_and_create_are_one_change),
+        cmocka_unit_test(test_waiting_names_who),
+        cmocka_unit_test(test_replace_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
