@@ -106,13 +106,15 @@ $O/bench/obj/%.o: bench/%.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -Ibench -c $< -o $@
 units: $(TESTS)
-# docs/connectors.md out of the option tables.
-$O/options_doc: $O/tools/options_doc.o $O/inside.a
+# docs/connectors.md out of the option tables, docs/metrics.md out of the table of metrics.
+$O/options_doc $O/metrics_doc: $O/%: $O/tools/%.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
-docs: $O/options_doc
-	$< >docs/connectors.md
-# What a program that embeds the library does: built with its header and archive only.
-$O/embed: examples/embed/embed.c include/laminar.h $O/lib/liblaminar.a
+docs: $O/options_doc $O/metrics_doc
+	$O/options_doc >docs/connectors.md
+	$O/metrics_doc >docs/metrics.md
+# What programs that embed the library do: built with its header and archive only.
+EXAMPLES := embed subscribe
+$(EXAMPLES:%=$O/%): $O/%: examples/embed/%.c include/laminar.h $O/lib/liblaminar.a
 	$(CC) -Wall -Wextra -Iinclude $(FLAGS.$(MODE)) -o $@ $< $O/lib/liblaminar.a $(LDLIBS)
 
 # FLIGHTS=path takes another file of flights than the one made up here.
@@ -130,14 +132,16 @@ bench-kernels: $(if $(NODEPS),,deps) $(KERNELS)
 	@for b in $(KERNELS); do taskset -c 0 $$b || exit; done
 
 # What make check runs: the units, a little fuzzing, the program from outside, the SQL files and the pages of documentation,
-# the page of options and the example of embedding.
-check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/embed
+# the pages made of tables and the examples of embedding.
+check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/metrics_doc $(EXAMPLES:%=$O/%)
 	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
 	$(MAKE) -s fuzz MODE=$(MODE) NODEPS=1 N=500 >$O/fuzz.log 2>&1 || { failed=1; tail -20 $O/fuzz.log; }; \
 	$O/options_doc | diff -u docs/connectors.md - || { failed=1; echo "docs/connectors.md is out of date: make docs"; }; \
-	$O/embed | diff -u examples/embed/expected.txt - || { failed=1; echo "FAILED examples/embed"; }; \
+	$O/metrics_doc | diff -u docs/metrics.md - || { failed=1; echo "docs/metrics.md is out of date: make docs"; }; \
+	for e in $(EXAMPLES); do $O/$$e | diff -u examples/embed/$$e.txt - || { failed=1; echo "FAILED examples/embed/$$e"; }; done; \
 	tests/cli/run.sh $O/laminar || failed=1; \
 	tests/cli/bad_input.sh $O/laminar || failed=1; \
+	tests/cli/terminal.py $O/laminar || failed=1; \
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
 # Ten seconds of made-up trades: bars and a score per account, live.

@@ -81,6 +81,10 @@ static inline enum status env_unlink(struct env *e, const char *path, struct err
 {
     return e->ops->unlink(e, path, err);
 }
+static inline enum status env_mkdir(struct env *e, const char *path, struct err *err)
+{
+    return e->ops->mkdir(e, path, err);
+}
 static inline enum status env_list(struct env *e, const char *path, enum status (*fn)(void *ctx, const char *name), void *ctx,
                                    struct err *err)
 {
@@ -112,6 +116,9 @@ static inline enum status file_close(struct file *f, struct err *err) { return f
 enum status env_thread(struct env *e, const char *name, void (*fn)(void *), void *arg, struct thread **out,
                        struct err *err);
 void thread_join(struct thread *t); /* waits and frees; NULL is allowed */
+/* How many forks lie between the first call in this process's ancestry and now: another number than before means that this is a
+ * child of whoever asked then. Costs no system call. */
+unsigned env_forks(void);
 
 /* A lock for ring 2 and the push lock; never taken by a worker. */
 struct lock {

@@ -1,7 +1,10 @@
 /* Park and wake. See gate.h for the argument. SPDX-License-Identifier: Apache-2.0 */
 #include "base/gate.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <string.h>
@@ -15,7 +18,8 @@ enum status gate_init(struct gate *g, bool with_fd, struct err *err)
 {
     atomic_init(&g->parked, 0);
     g->fd = g->epoll = -1;
-    g->nwatched = 0;
+    g->watched = NULL;
+    g->nwatched = g->cap = 0;
     if (!with_fd) return ST_OK;
     g->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return g->fd < 0 ? err_set(err, E_EXEC, "cannot make an eventfd: %s", strerror(errno)) : ST_OK;
@@ -25,7 +29,34 @@ void gate_done(struct gate *g)
 {
     if (g->fd >= 0) close(g->fd);
     if (g->epoll >= 0) close(g->epoll);
+    mem_free(g->watched);
+    g->watched = NULL;
     g->fd = g->epoll = -1;
+}
+
+enum status gate_share_fd(struct gate *g, int *fd, struct err *err)
+{
+    int own = g->fd >= 0 ? g->fd : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    *fd = own < 0 ? -1 : fcntl(own, F_DUPFD_CLOEXEC, 0);
+    if (*fd < 0) {
+        err_set(err, E_EXEC, "cannot make an eventfd: %s", strerror(errno));
+        if (own >= 0 && own != g->fd) close(own);
+        return E_EXEC;
+    }
+    g->fd = own;
+    return ST_OK;
+}
+
+void gate_close_fd(int fd)
+{
+    if (fd >= 0) close(fd);
+}
+
+void gate_signal(struct gate *g)
+{
+    uint64_t one = 1;
+    ssize_t r = write(g->fd, &one, sizeof one);
+    (void)r; /* EAGAIN: it is readable already */
 }
 
 void gate_wake(struct gate *g)
@@ -34,9 +65,7 @@ void gate_wake(struct gate *g)
     if (!atomic_load_explicit(&g->parked, memory_order_relaxed)) return;
     if (!atomic_exchange_explicit(&g->parked, 0, memory_order_relaxed)) return;
     if (g->fd >= 0) {
-        uint64_t one = 1;
-        ssize_t r = write(g->fd, &one, sizeof one);
-        (void)r; /* EAGAIN: it is readable already */
+        gate_signal(g);
     } else {
         syscall(SYS_futex, &g->parked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     }
@@ -53,7 +82,8 @@ void gate_cancel(struct gate *g) { atomic_store_explicit(&g->parked, 0, memory_o
 void gate_park(struct gate *g, int64_t timeout_us)
 {
     if (g->fd >= 0) {
-        gate_park_fds(g, NULL, 0, timeout_us);
+        struct pollfd own;
+        gate_park_fds(g, &own, 1, timeout_us);
         return;
     }
     struct timespec t = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
@@ -63,16 +93,13 @@ void gate_park(struct gate *g, int64_t timeout_us)
 
 void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us)
 {
-    struct pollfd all[64];
-    INVARIANT(n < (int)countof(all));
-    all[0] = (struct pollfd){g->fd, POLLIN, 0};
-    if (n) memcpy(all + 1, fds, sizeof *fds * (size_t)n);
+    fds[0] = (struct pollfd){g->fd, POLLIN, 0};
     struct timespec t = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
-    int r = ppoll(all, (nfds_t)n + 1, timeout_us < 0 ? NULL : &t, NULL);
+    int r = ppoll(fds, (nfds_t)n, timeout_us < 0 ? NULL : &t, NULL);
     gate_cancel(g);
-    for (int i = 0; i < n; i++) fds[i].revents = r > 0 ? all[i + 1].revents : 0;
+    for (int i = 0; i < n && r <= 0; i++) fds[i].revents = 0;
     uint64_t count;
-    if (r > 0 && all[0].revents && read(g->fd, &count, sizeof count) < 0) return; /* EAGAIN: drained */
+    if (fds[0].revents && read(g->fd, &count, sizeof count) < 0) return; /* EAGAIN: drained */
 }
 
 void gate_drain(struct gate *g)
@@ -90,8 +117,13 @@ int gate_watch(struct gate *g, const struct pollfd *fds, int n)
         epoll_ctl(g->epoll, EPOLL_CTL_ADD, g->fd, &e);
     }
     for (int i = 0; i < g->nwatched; i++) epoll_ctl(g->epoll, EPOLL_CTL_DEL, g->watched[i], &e);
+    if (n > g->cap) {
+        mem_free(g->watched);
+        g->watched = mem_alloc(sizeof *g->watched * (size_t)n);
+        g->cap = n;
+    }
     g->nwatched = 0;
-    for (int i = 0; i < n && g->nwatched < (int)(sizeof g->watched / sizeof *g->watched); i++) {
+    for (int i = 0; i < n; i++) {
         e.events = (fds[i].events & POLLIN ? EPOLLIN : 0) | (fds[i].events & POLLOUT ? EPOLLOUT : 0);
         if (!epoll_ctl(g->epoll, EPOLL_CTL_ADD, fds[i].fd, &e)) g->watched[g->nwatched++] = fds[i].fd;
     }

@@ -250,6 +250,12 @@ static bool value_parse(const struct option_spec *s, const char *text, struct op
     return false;
 }
 
+bool option_default_fits(const struct option_spec *s)
+{
+    struct option_value v = {.spec = s};
+    return !s->dflt || value_parse(s, s->dflt, &v);
+}
+
 static bool in_bounds(const struct option_spec *s, const struct option_value *v)
 {
     bool bounded = s->max > s->min && (s->type == OPT_INT || s->type == OPT_SIZE || s->type == OPT_DURATION);

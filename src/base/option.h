@@ -56,6 +56,9 @@ const char *options_text(const struct options *o, const char *name); /* NULL: un
 int64_t options_int(const struct options *o, const char *name);     /* bool, int, size, duration, enum index, char */
 bool options_has(const struct options *o, const char *name);        /* in the tables and set by user or default */
 
+/* Whether a user's default would be taken: what options_read asserts of tables that were not written here. */
+bool option_default_fits(const struct option_spec *s);
+
 /* The spec of that name in one table, or NULL. */
 const struct option_spec *option_find(const struct option_spec *table, const char *key);
 

@@ -31,6 +31,7 @@
     X(E_CONNECTOR, 1106, "42704", "unknown connector")                                             \
     X(E_FORMAT, 1107, "42704", "unknown format")                                                   \
     X(E_DEPENDENT, 1108, "2BP01", "other objects depend on it")                                    \
+    X(E_MODULE, 1109, "58P01", "the module cannot be loaded")                                      \
     X(E_TYPE, 1200, "42804", "types do not match")                                                 \
     X(E_CAST, 1201, "22P02", "invalid text for the type")                                          \
     X(E_RANGE, 1202, "22003", "value out of range")                                                \

@@ -21,9 +21,14 @@ struct task_class {
     /* now_us is the env's monotonic clock. On STEP_WAIT *wake_us may name a time on it to be stepped
      * at (INT64_MAX on entry: none). On STEP_DONE the task leaves its host and is not touched again. */
     enum step (*step)(struct task *t, int64_t now_us, int64_t *wake_us);
-    /* Descriptors to watch while waiting; returns how many (at most max). NULL: none ever. */
+    /* Descriptors to watch while waiting; returns how many, at most max, which is TASK_FDS: who has more of them watches
+     * them by one epoll descriptor. NULL: none ever. */
     int (*fds)(struct task *t, struct pollfd *out, int max);
+    /* Its step runs the program's code: a driver gives its own lock back meanwhile, so that such code may call in. */
+    bool outside;
 };
+
+#define TASK_FDS 16
 
 struct task {
     const struct task_class *class;
@@ -31,6 +36,7 @@ struct task {
     _Atomic bool woken;
     _Atomic bool done;   /* set by the host after STEP_DONE */
     int64_t wake_us;     /* the host's */
+    bool busy;           /* the host's: an outside one is being stepped */
     struct task *next;   /* the host's */
     void *pool;          /* struct pool that steps of this task allocate from, or NULL */
 };

@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <histedit.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
+#include <wchar.h>
 
 struct shell {
     struct cli *c;
@@ -34,16 +35,28 @@ static char *prompt(EditLine *el)
     return sh->n ? "    ...> " : "laminar> ";
 }
 
+/* libedit's own reader tries again after a signal, and Ctrl-C would do nothing the first time. */
+static int next_char(EditLine *el, wchar_t *out)
+{
+    mbstate_t state = {0};
+    char byte;
+    (void)el;
+    for (;;) {
+        if (stop_signal() || read(0, &byte, 1) != 1) return -1;
+        size_t r = mbrtowc(out, &byte, 1, &state);
+        if (r == (size_t)-1)
+            memset(&state, 0, sizeof state); /* not a character: left out */
+        else if (r != (size_t)-2)
+            return 1;
+    }
+}
+
 static void execute(struct shell *sh, const char *file, const char *sql)
 {
     size_t results = 0;
     double begun = cli_now();
-    enum print_format chosen = sh->c->format;
-    /* A subscription has no last row, so there is no box around it. */
-    if (chosen == PRINT_BOX && !strncasecmp(sql + strspn(sql, " \n\t"), "SUBSCRIBE", 9)) sh->c->format = PRINT_TSV;
     run_statements(sh->c, file, sql, &results);
     if (!stop_signal() && lam_apply(sh->c->session)) cli_error(sh->c, file);
-    sh->c->format = chosen;
     if (stop_signal() == SIGTERM) sh->quit = true;
     if (stop_signal()) fputs("canceled\n", stderr);
     stop_clear();
@@ -135,6 +148,7 @@ static void begin(struct shell *sh)
 {
     HistEvent ev;
     const char *home = getenv("HOME");
+    setlocale(LC_CTYPE, "C.UTF-8"); /* what is typed is UTF-8, as everything here */
     sh->history = history_init();
     history(sh->history, &ev, H_SETSIZE, 1000);
     history(sh->history, &ev, H_SETUNIQUE, 1);
@@ -145,6 +159,7 @@ static void begin(struct shell *sh)
     el_set(sh->el, EL_PROMPT, prompt);
     el_set(sh->el, EL_EDITOR, "emacs");
     el_set(sh->el, EL_SIGNAL, 0);
+    el_set(sh->el, EL_GETCFN, next_char);
     el_set(sh->el, EL_HIST, history, sh->history);
     el_source(sh->el, NULL);
 }

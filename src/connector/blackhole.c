@@ -28,6 +28,7 @@ const struct sink_class blackhole_sink = {
     .size = sizeof(struct sink_class),
     .name = "blackhole",
     .aliases = (const char *const[]){"null", NULL},
+    .sentence = "Keeps no row.",
     .instance_size = sizeof(struct sink),
     .payload = PAYLOAD_COLUMNS,
     .options = options,

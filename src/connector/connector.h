@@ -6,6 +6,7 @@
 #include "arrow/batch.h"
 #include "base/env.h"
 #include "base/option.h"
+#include "base/task.h"
 
 #include <poll.h>
 
@@ -28,6 +29,21 @@ struct connector_ctx {
     const char *name;            /* of the source or sink, for messages */
     uint64_t seed;
     const struct schema *declared; /* all columns of the source, of which `schema` are some; NULL: the same */
+    void (*log)(void *ctx, int level, const char *message); /* any thread; NULL: nobody listens */
+    void *log_ctx;
+    bool epochs; /* a sink that can: its rows are to be seen by commits only */
+};
+
+/* Lets threads of a connector's own wake the task that drives an instance. */
+struct wake {
+    struct lock lock;
+    struct task *task; /* NULL: there is none, or none any more */
+};
+
+/* Where classes that were loaded or registered come from. */
+struct module {
+    const char *name, *version;
+    const char *path; /* absolute; NULL: part of the program */
 };
 
 /* ---- sources ---------------------------------------------------------------------------------------- */
@@ -49,17 +65,20 @@ struct payload {
 struct source {
     const struct source_class *class;
     struct connector_ctx ctx;
+    struct wake wake;
 };
 struct source_class {
     uint32_t size;     /* of this struct: it only grows */
     const char *name;
     const char *const *aliases; /* NULL-ended, or NULL */
+    const char *sentence;        /* what it reads */
+    const struct module *module; /* NULL: built in */
     size_t instance_size;
     enum payload_kind payload;
     const struct option_spec *options;
     bool replayable;   /* a later reader can begin at the start again */
     bool blocking;     /* poll may block: the instance gets a thread of its own; refused by name under threads = 0 */
-    bool (*bounded)(const struct options *o);
+    bool (*bounded)(const struct source_class *c, const struct options *o);
     const char *default_format; /* BYTES: the format when the options name none ("csv" by path extension is the class's
                                    guess_format); NULL: must be named */
     const char *(*guess_format)(const struct options *o);
@@ -85,8 +104,7 @@ struct source_class {
 };
 /* Named defaults for what a class does not need. */
 const char *source_no_guess(const struct options *o);
-bool source_always_bounded(const struct options *o);
-bool source_never_bounded(const struct options *o);
+bool source_always_bounded(const struct source_class *c, const struct options *o);
 int64_t source_size_unknown(struct source *s, int split);
 int source_no_wait(struct source *s, int split, struct pollfd *fds, int max, int64_t *wake_us);
 enum status source_no_head(struct source *s, int split, char *p, size_t n, size_t *got, struct err *err);
@@ -101,11 +119,14 @@ enum guarantee { AT_MOST_ONCE, AT_LEAST_ONCE, EXACTLY_ONCE };
 struct sink {
     const struct sink_class *class;
     struct connector_ctx ctx;
+    struct wake wake;
 };
 struct sink_class {
     uint32_t size;
     const char *name;
     const char *const *aliases;
+    const char *sentence;
+    const struct module *module;
     size_t instance_size;
     enum payload_kind payload;
     const struct option_spec *options;
@@ -145,8 +166,11 @@ struct source *source_new(const struct source_class *c, const struct connector_c
 struct sink *sink_new(const struct sink_class *c, const struct connector_ctx *ctx);
 void source_free(struct source *s); /* after close */
 void sink_free(struct sink *s);
+/* The task that drives an instance; it is woken at once, for what was missed before. NULL: none any more. */
+void wake_task(struct wake *w, struct task *t);
+void wake_now(struct wake *w); /* any thread */
 
-/* By name or alias; NULL: none. Registration (classes.c) asserts that classes are whole. */
+/* By name or alias; NULL: none. Classes that are built in come first, then others as they were added; none ever goes. */
 const struct source_class *source_find(const char *name);
 const struct sink_class *sink_find(const char *name);
 const struct source_class *source_class_at(int i); /* NULL at the end */

@@ -2,8 +2,7 @@
 #include "connector/connector.h"
 
 const char *source_no_guess(const struct options *o) { return (void)o, NULL; }
-bool source_always_bounded(const struct options *o) { return (void)o, true; }
-bool source_never_bounded(const struct options *o) { return (void)o, false; }
+bool source_always_bounded(const struct source_class *c, const struct options *o) { return (void)c, (void)o, true; }
 int64_t source_size_unknown(struct source *s, int split) { return (void)s, (void)split, -1; }
 
 int source_no_wait(struct source *s, int split, struct pollfd *fds, int max, int64_t *wake_us)

@@ -175,6 +175,7 @@ const struct sink_class file_sink = {
     .size = sizeof(struct sink_class),
     .name = "file",
     .aliases = (const char *const[]){"files", NULL},
+    .sentence = "Writes a file.",
     .instance_size = sizeof(struct file_sink),
     .payload = PAYLOAD_BYTES,
     .options = options,

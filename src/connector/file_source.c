@@ -340,7 +340,7 @@ static void source_close(struct source *s)
     f->n = f->cap = 0;
 }
 
-static bool is_bounded(const struct options *o) { return !options_int(o, "follow"); }
+static bool is_bounded(const struct source_class *c, const struct options *o) { return (void)c, !options_int(o, "follow"); }
 
 static const struct option_spec options[] = {
     {.name = "path", .type = OPT_TEXT, .flags = OPT_REQUIRED,
@@ -354,6 +354,7 @@ const struct source_class file_source = {
     .size = sizeof(struct source_class),
     .name = "file",
     .aliases = (const char *const[]){"files", NULL},
+    .sentence = "Reads files, once or as they grow.",
     .instance_size = sizeof(struct file_source),
     .payload = PAYLOAD_BYTES,
     .options = options,

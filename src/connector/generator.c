@@ -151,7 +151,7 @@ static void source_close(struct source *s)
     arena_free(TAKE(g->arena));
 }
 
-static bool is_bounded(const struct options *o) { return options_int(o, "rows") > 0; }
+static bool is_bounded(const struct source_class *c, const struct options *o) { return (void)c, options_int(o, "rows") > 0; }
 
 static const struct option_spec options[] = {
     {.name = "rows", .type = OPT_INT, .dflt = "0", .max = INT64_MAX, .sentence = "How many rows to make; 0: without end."},
@@ -175,6 +175,7 @@ const struct source_class generator_source = {
     .size = sizeof(struct source_class),
     .name = "generator",
     .aliases = (const char *const[]){"datagen", NULL},
+    .sentence = "Makes rows out of a seed, at a pace.",
     .instance_size = sizeof(struct generator),
     .payload = PAYLOAD_COLUMNS,
     .options = options,

@@ -125,7 +125,7 @@ static void source_close(struct source *s)
     mock_player_done(&m->player);
 }
 
-static bool is_bounded(const struct options *o) { return !options_int(o, "endless"); }
+static bool is_bounded(const struct source_class *c, const struct options *o) { return (void)c, !options_int(o, "endless"); }
 
 static const struct option_spec source_options[] = {
     {.name = "script", .type = OPT_TEXT, .sentence = SCRIPT_SENTENCE},
@@ -139,7 +139,8 @@ static const struct option_spec source_options[] = {
 
 #define SOURCE_CLASS(class_name, blocks)                                                                               \
     {                                                                                                                  \
-        .size = sizeof(struct source_class), .name = class_name, .instance_size = sizeof(struct mock_source),          \
+        .size = sizeof(struct source_class), .name = class_name, .sentence = "Gives rows as a script says, for tests.",      \
+        .instance_size = sizeof(struct mock_source),                                                                   \
         .payload = PAYLOAD_COLUMNS, .options = source_options, .replayable = true, .blocking = blocks,                 \
         .bounded = is_bounded, .guess_format = source_no_guess, .open = source_open, .splits = source_splits,          \
         .split_name = split_name, .split_size = split_size, .seek = source_seek, .head = source_no_head,               \
@@ -257,7 +258,8 @@ static const struct option_spec sink_options[] = {
 
 #define SINK_CLASS(class_name, blocks)                                                                                 \
     {                                                                                                                  \
-        .size = sizeof(struct sink_class), .name = class_name, .instance_size = sizeof(struct mock_sink),              \
+        .size = sizeof(struct sink_class), .name = class_name, .sentence = "Takes rows as a script says, for tests.",        \
+        .instance_size = sizeof(struct mock_sink),                                                                     \
         .payload = PAYLOAD_COLUMNS, .options = sink_options, .guarantee = EXACTLY_ONCE, .blocking = blocks,            \
         .changelog = true, .flush_us = 5000000, .guess_format = source_no_guess, .open = sink_open,                    \
         .write_bytes = sink_not_bytes, .write_rows = sink_write, .flush = sink_flush, .commit = sink_commit,           \

@@ -86,6 +86,7 @@ static const struct option_spec options[] = {{0}};
 const struct source_class stdin_source = {
     .size = sizeof(struct source_class),
     .name = "stdin",
+    .sentence = "Reads the standard input to its end.",
     .instance_size = sizeof(struct stdin_source),
     .payload = PAYLOAD_BYTES,
     .options = options,

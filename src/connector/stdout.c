@@ -61,6 +61,7 @@ static const struct option_spec options[] = {{0}};
 const struct sink_class stdout_sink = {
     .size = sizeof(struct sink_class),
     .name = "stdout",
+    .sentence = "Writes to the standard output.",
     .instance_size = sizeof(struct stdout_sink),
     .payload = PAYLOAD_BYTES,
     .options = options,

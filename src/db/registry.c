@@ -1,6 +1,9 @@
 /* What the planner may know of connectors and formats, made from their classes. SPDX-License-Identifier: Apache-2.0 */
 #include "connector/connector.h"
+#include "connector/module.h"
 #include "db/db_int.h"
+
+#include <stdlib.h>
 
 /* Descriptions are made once per class. */
 static struct description {
@@ -76,4 +79,94 @@ const char *registry_connector_name(const void *ctx, int i)
     if (i < sources) return source_class_at(i)->name;
     const struct sink_class *c = sink_class_at(i - sources);
     return c ? c->name : NULL;
+}
+
+/* ---- modules -------------------------------------------------------------------------------------------------------- */
+
+/* The only folder that modules may come from; NULL: they may come from anywhere. */
+static const char *module_folder(const struct lam_db *db)
+{
+    const char *folder = db->modules ? db->modules : secure_getenv("LAMINAR_MODULES");
+    return folder && *folder ? folder : NULL;
+}
+
+static enum status place(struct err *err, uint32_t pos, enum status st)
+{
+    if (st && err && err->pos == NO_POS) err->pos = pos;
+    return st;
+}
+
+enum status registry_load(struct lam_db *db, const struct stmt *st, struct err *err)
+{
+    return place(err, st->name_pos, module_load(st->value, module_folder(db), err));
+}
+
+enum status registry_find_missing(struct lam_db *db, const struct stmt *st, struct err *err)
+{
+    if (!st->connector || source_find(st->connector) || sink_find(st->connector)) return ST_OK;
+    enum status found = module_find(st->connector, module_folder(db), err);
+    return found == ST_DONE ? ST_OK : place(err, st->connector_pos, found);
+}
+
+int lam_load_module(struct lam_db *db, const char *path)
+{
+    if (db_forked(db)) return LAM_MISUSE;
+    struct err err;
+    enum status st = module_load(path, module_folder(db), &err);
+    return st ? thread_fail(&err) : LAM_OK;
+}
+
+int lam_register_connector(const struct lam_module *m)
+{
+    struct err err;
+    enum status st = module_add(m, NULL, &err);
+    return st ? thread_fail(&err) : LAM_OK;
+}
+
+/* ---- SHOW CONNECTORS ------------------------------------------------------------------------------------------------ */
+
+static void put_options(struct table *t, const struct option_spec *o)
+{
+    struct text names = {0};
+    for (; o->name; o++) text_printf(&names, "%s%s", names.n ? ", " : "", o->name);
+    table_text(t, names.n ? text_cstr(&names) : NULL);
+    text_done(&names);
+}
+
+static void put_module(struct table *t, const struct module *m)
+{
+    table_text(t, m ? m->name : NULL);
+    table_text(t, m ? m->version : NULL);
+    table_text(t, m ? m->path : NULL);
+}
+
+void registry_show(struct table *t)
+{
+    static const char *const names[] = {"connector_name", "kind", "payload", "delivery", "blocking", "options", "about", "module", "version", "path"};
+    static const char *const payloads[] = {[PAYLOAD_BYTES] = "bytes", [PAYLOAD_COLUMNS] = "columns"};
+    static const char *const guarantees[] = {
+        [AT_MOST_ONCE] = "at most once", [AT_LEAST_ONCE] = "at least once", [EXACTLY_ONCE] = "exactly once"};
+    for (size_t i = 0; i < countof(names); i++) table_column(t, names[i], !strcmp(names[i], "blocking") ? T_BOOL : T_VARCHAR);
+    const struct source_class *c;
+    for (int i = 0; (c = source_class_at(i)); i++) {
+        table_text(t, c->name);
+        table_text(t, "source");
+        table_text(t, payloads[c->payload]);
+        table_text(t, c->replayable ? "replayable" : "once");
+        table_bool(t, c->blocking);
+        put_options(t, c->options);
+        table_text(t, c->sentence);
+        put_module(t, c->module);
+    }
+    const struct sink_class *k;
+    for (int i = 0; (k = sink_class_at(i)); i++) {
+        table_text(t, k->name);
+        table_text(t, "sink");
+        table_text(t, payloads[k->payload]);
+        table_text(t, guarantees[k->guarantee]);
+        table_bool(t, k->blocking);
+        put_options(t, k->options);
+        table_text(t, k->sentence);
+        put_module(t, k->module);
+    }
 }

@@ -45,7 +45,8 @@ int64_t lam_errpos(struct lam_session *s) { return s && s->err.code ? s->errpos 
 
 const char *lam_strerror(int code)
 {
-    static const char *const flows[] = {"ok", "it has ended", "nothing came in time", "there is nothing now", "there is more to do"};
+    static const char *const flows[] = {"ok", "it has ended", "nothing came in time", "there is nothing now", "there is more to do",
+                                       "rows were dropped here"};
     if (code > 0) return err_sentence((enum status)code);
     return -code < (int)countof(flows) ? flows[-code] : "unexpected result";
 }
@@ -383,12 +384,11 @@ static enum status unsupported(const struct stmt *st, struct err *err)
         [STMT_CREATE_VIEW] = "CREATE MATERIALIZED VIEW", [STMT_CREATE_TABLE] = "CREATE TABLE",
         [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",    [STMT_ALTER] = "ALTER",
         [STMT_INSERT] = "INSERT",                        [STMT_SET] = "SET",
-        [STMT_SUBSCRIBE] = "SUBSCRIBE",                  [STMT_CHECKPOINT] = "CHECKPOINT",
+        [STMT_CHECKPOINT] = "CHECKPOINT",
     };
     err_at(err, E_UNSUPPORTED, st->pos, "%s is not supported", what[st->kind]);
     if (st->kind == STMT_CREATE_VIEW) err_hint(err, "use CREATE STREAM");
     if (st->kind == STMT_INSERT) err_hint(err, "push rows with lam_push, or read them with a FILE or GENERATOR source");
-    if (st->kind == STMT_SUBSCRIBE) err_hint(err, "use lam_subscribe, or CREATE SINK ... INTO STDOUT");
     return E_UNSUPPORTED;
 }
 
@@ -399,10 +399,14 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
     case STMT_CREATE_STREAM:
     case STMT_CREATE_SINK: return create(s, st, text, err);
     case STMT_DROP: return drop(s, st, err);
-    case STMT_SELECT: return result_select(s, st->select, out, err);
+    case STMT_SELECT: return result_select(s, st->select, false, out, err);
+    case STMT_SUBSCRIBE: return result_subscribe(s, st, out, err);
+    case STMT_EXPLAIN:
+        if (st->analyze && st->name) return result_analyze(s, st, out, err);
+        if (st->analyze && st->explained->kind == STMT_SELECT) return result_select(s, st->explained->select, true, out, err);
+        return show_statement(s, st, text, out, err);
     case STMT_SHOW:
-    case STMT_DESCRIBE:
-    case STMT_EXPLAIN: return show_statement(s, st, text, out, err);
+    case STMT_DESCRIBE: return show_statement(s, st, text, out, err);
     case STMT_BEGIN:
         if (s->in_transaction) return ST_OK;
         TRY(session_apply(s, err));
@@ -415,6 +419,7 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
         s->in_transaction = s->failed = false;
         session_undo(s);
         return ST_OK;
+    case STMT_LOAD: return registry_load(s->db, st, err);
     default: return unsupported(st, err);
     }
 }
@@ -440,6 +445,7 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
     lock_take(&s->db->lock);
     catalog_sweep(s->db);
     lock_give(&s->db->lock);
+    TRY(registry_find_missing(s->db, st->explained ? st->explained : st, err));
     return run(s, st, s->statement.p, out, err);
 }
 
@@ -473,6 +479,7 @@ static void place_error(struct lam_session *s, const char *text, size_t n, struc
 int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct ArrowArrayStream *out)
 {
     if (db_forked(s->db)) return LAM_MISUSE;
+    if (subscription_inside(s->db)) return subscription_refuse(s);
     struct ArrowArrayStream rows = {0};
     struct err err = {.pos = NO_POS};
     size_t n = strlen(sql), from = *at, to;
@@ -512,6 +519,7 @@ int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct 
 int lam_apply(struct lam_session *s)
 {
     if (db_forked(s->db)) return LAM_MISUSE;
+    if (subscription_inside(s->db)) return subscription_refuse(s);
     struct err err = {.pos = NO_POS};
     s->err.code = ST_OK;
     if (s->in_transaction) return LAM_OK;

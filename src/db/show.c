@@ -1,5 +1,7 @@
-/* SHOW, DESCRIBE and EXPLAIN. SPDX-License-Identifier: Apache-2.0 */
+/* SHOW and DESCRIBE. SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_int.h"
+#include "db/metrics.h"
+#include "runtime/survey.h"
 
 #include <stdio.h>
 
@@ -106,6 +108,77 @@ static void show_sinks(struct lam_db *db, struct table *t)
     }
 }
 
+/* LIKE of ASCII names: % and _. */
+static bool is_like(const char *name, const char *pattern)
+{
+    for (; *pattern && *pattern != '%'; pattern++, name++)
+        if (!*name || (*pattern != '_' && *pattern != *name)) return false;
+    if (!*pattern) return !*name;
+    for (;; name++) {
+        if (is_like(name, pattern + 1)) return true;
+        if (!*name) return false;
+    }
+}
+
+static void put_metric(struct table *t, const struct sample *s, const char *suffix, const char *quantile, double value)
+{
+    struct text x = {0};
+    text_printf(&x, "%s%s", s->info->name, suffix);
+    table_text(t, text_cstr(&x));
+    text_clear(&x);
+    for (int i = 0; i < s->labels.n; i++) text_printf(&x, "%s%s=%s", i ? ", " : "", s->labels.name[i], s->labels.value[i]);
+    if (quantile) text_printf(&x, "%squantile=%s", x.n ? ", " : "", quantile);
+    table_text(t, x.n ? text_cstr(&x) : NULL);
+    text_done(&x);
+    table_text(t, metric_type_name(s->info->type));
+    table_double(t, value);
+}
+
+/* A histogram as people read it. */
+static void put_histogram(struct table *t, const struct sample *s)
+{
+    put_metric(t, s, "_count", NULL, (double)histogram_count(s->histogram));
+    put_metric(t, s, "_sum", NULL, (double)histogram_sum(s->histogram));
+    put_metric(t, s, "_max", NULL, (double)histogram_max(s->histogram));
+    put_metric(t, s, "", "0.5", (double)histogram_percentile(s->histogram, 0.5));
+    put_metric(t, s, "", "0.9", (double)histogram_percentile(s->histogram, 0.9));
+    put_metric(t, s, "", "0.99", (double)histogram_percentile(s->histogram, 0.99));
+}
+
+static void show_metrics(struct lam_db *db, const char *pattern, struct table *t)
+{
+    static const char *const names[] = {"name", "labels", "type", "value"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_VARCHAR, T_DOUBLE};
+    columns(t, names, types, countof(names));
+    AUTO(metrics_free) struct metrics *m = metrics_take(db);
+    for (int i = 0; i < metrics_count(m); i++) {
+        const struct sample *s = metrics_sample(m, i);
+        if (pattern && !is_like(s->info->name, pattern)) continue;
+        if (s->info->type == METRIC_HISTOGRAM)
+            put_histogram(t, s);
+        else
+            put_metric(t, s, "", NULL, s->value);
+    }
+}
+
+static void show_subscriptions(struct lam_db *db, struct table *t)
+{
+    static const char *const names[] = {"input", "state", "rows", "delivered_rows", "waiting_rows", "dropped_rows", "watermark"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_INT64, T_INT64, T_INT64, T_INT64, T_TIMESTAMP};
+    columns(t, names, types, countof(names));
+    AUTO(survey_free) struct survey *v = explain_survey(db);
+    for (const struct survey_sub *x = v->subs; x; x = x->next) {
+        const struct object *o = explain_subscribed(db, x);
+        table_text(t, o ? o->name : NULL);
+        table_text(t, x->ended ? "ENDED" : "RUNNING");
+        table_int(t, (int64_t)x->stats.rows);
+        table_int(t, (int64_t)x->stats.delivered_rows);
+        table_int(t, (int64_t)sub_waiting(&x->stats));
+        table_int(t, (int64_t)x->stats.dropped_rows);
+        put_time(t, x->stats.watermark);
+    }
+}
+
 static void show_tables(struct lam_db *db, struct table *t)
 {
     table_column(t, "name", T_VARCHAR);
@@ -147,19 +220,25 @@ static enum status find(struct lam_db *db, const struct stmt *st, const char *na
     return E_TABLE;
 }
 
-static const char *const shows[] = {"sources", "streams", "sinks", "tables", "functions", "connectors", "formats", "create"};
+static const char *const shows[] = {"sources", "streams", "sinks", "tables", "functions", "connectors", "formats", "metrics", "subscriptions", "create"};
 
 static const char *show_name(const void *ctx, int i) { return (void)ctx, i < (int)countof(shows) ? shows[i] : NULL; }
 
 static enum status show(struct lam_db *db, const struct stmt *st, struct table *t, struct err *err)
 {
     const struct object *o;
+    if (!strcmp(st->what, "metrics")) return show_metrics(db, st->value, t), ST_OK;
+    if (st->value && strcmp(st->what, "create") != 0) {
+        err_at(err, E_UNSUPPORTED, st->pos, "LIKE goes with SHOW METRICS only");
+        return E_UNSUPPORTED;
+    }
     if (!strcmp(st->what, "sources")) return show_sources(db, t), ST_OK;
     if (!strcmp(st->what, "streams")) return show_streams(db, t), ST_OK;
     if (!strcmp(st->what, "sinks")) return show_sinks(db, t), ST_OK;
+    if (!strcmp(st->what, "subscriptions")) return show_subscriptions(db, t), ST_OK;
     if (!strcmp(st->what, "tables")) return show_tables(db, t), ST_OK;
     if (!strcmp(st->what, "functions")) return show_functions(t), ST_OK;
-    if (!strcmp(st->what, "connectors")) return show_names(t, "connector_name", registry_connector_name), ST_OK;
+    if (!strcmp(st->what, "connectors")) return registry_show(t), ST_OK;
     if (!strcmp(st->what, "formats")) return show_names(t, "format_name", format_name), ST_OK;
     if (!strcmp(st->what, "create")) {
         TRY(find(db, st, st->name, &o, err));
@@ -172,7 +251,7 @@ static enum status show(struct lam_db *db, const struct stmt *st, struct table *
     if (near)
         err_hint(err, "did you mean SHOW %s?", near);
     else
-        err_hint(err, "there are SHOW SOURCES, STREAMS, SINKS, TABLES, FUNCTIONS, CONNECTORS, FORMATS and SHOW CREATE ... name");
+        err_hint(err, "there are SHOW SOURCES, STREAMS, SINKS, SUBSCRIPTIONS, TABLES, FUNCTIONS, CONNECTORS, FORMATS, METRICS and SHOW CREATE ... name");
     return E_UNSUPPORTED;
 }
 
@@ -204,50 +283,6 @@ static void put_lines(struct table *t, const char *column, struct text *x)
     }
 }
 
-static void explain_stream(struct lam_db *db, const struct object *o, struct text *x)
-{
-    struct stream_stats s;
-    plan_explain(o->plan, x);
-    if (!runtime_stream_stats(db->runtime, o->id, &s)) {
-        text_puts(x, "does not run: no sink or subscription reads it\n");
-        return;
-    }
-    text_printf(x, "%s: %llu rows out, %llu late, %llu row errors\n", s.ended ? "ended" : "runs", (unsigned long long)s.rows_out,
-                (unsigned long long)s.late, (unsigned long long)s.errors);
-    if (s.late_example[0]) text_printf(x, "latest late row: %s\n", s.late_example);
-    if (s.last_error[0]) text_printf(x, "latest row error: %s\n", s.last_error);
-}
-
-static enum status explain(struct lam_session *s, const struct stmt *st, const char *text, struct text *x, struct err *err)
-{
-    struct catalog view = catalog_view(s);
-    if (st->analyze) return err_at(err, E_UNSUPPORTED, st->pos, "EXPLAIN ANALYZE is not supported; use EXPLAIN");
-    if (st->name) {
-        const struct object *o;
-        TRY(find(s->db, st, st->name, &o, err));
-        if (o->plan) return explain_stream(s->db, o, x), ST_OK;
-        return err_at(err, E_TYPE, st->name_pos, "\"%s\" is a source and has no plan", st->name);
-    }
-    const struct stmt *of = st->explained ? st->explained : st;
-    if (of->select && (of->kind == STMT_SELECT || of->kind == STMT_EXPLAIN)) {
-        AUTO(arena_free) struct arena *a = arena_new();
-        struct plan *p;
-        const struct object **uses;
-        int nuses;
-        TRY(plan_select(a, &view, of->select, false, &p, &uses, &nuses, err));
-        plan_explain(p, x);
-        return ST_OK;
-    }
-    struct object *o;
-    TRY(plan_create(&view, of, text, &o, err));
-    if (o->plan)
-        plan_explain(o->plan, x);
-    else
-        text_printf(x, "source %s\n", o->name);
-    object_free(o);
-    return ST_OK;
-}
-
 enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err)
 {
     struct lam_db *db = s->db;
@@ -260,7 +295,7 @@ enum status show_statement(struct lam_session *s, const struct stmt *st, const c
     } else if (st->kind == STMT_DESCRIBE) {
         r = describe(db, st, t, err);
     } else {
-        r = explain(s, st, text, &x, err);
+        r = explain_statement(s, st, text, &x, err);
         if (!r) put_lines(t, "plan", &x);
     }
     lock_give(&db->lock);

@@ -551,6 +551,18 @@ static enum status reserve(struct agg *a, uint32_t n)
     return E_NOMEM;
 }
 
+/* For display: the window that closes next. */
+static void tell_next(struct agg *a)
+{
+    struct op_ctx *c = &a->op.ctx;
+    if (c->plan->window == WINDOW_NONE) return;
+    const struct slice *s = keyed_first(a->groups);
+    int64_t end = s ? slice_end(a, slice_id(s)) : TS_MAX;
+    int64_t needs = s ? plus(plus(end, c->plan->lag_us), c->plan->lateness_us) : TS_MAX;
+    atomic_store_explicit(&c->window_needs, needs, memory_order_relaxed);
+    atomic_store_explicit(&c->window_end, end, memory_order_relaxed);
+}
+
 static enum status agg_batch(struct op *op, int port, const struct rows *r)
 {
     (void)port;
@@ -572,6 +584,7 @@ static enum status agg_batch(struct op *op, int port, const struct rows *r)
     const uint64_t *kept = kept_bits(a, n);
     for (int i = 0; i < op->ctx.plan->naggs; i++) update(a, &a->aggs[i], kept, n);
     state_settle(op->ctx.state);
+    tell_next(a);
     return ST_OK;
 }
 
@@ -662,6 +675,7 @@ static enum status agg_more(struct op *op)
     int64_t closed = closed_until(a);
     if (!s || slice_end(a, slice_id(s)) > closed) {
         hold_back(a, NULL);
+        tell_next(a);
         return ST_OK;
     }
     uint32_t cap = op->ctx.batch_rows, steps = SLICES_A_CALL;
@@ -676,6 +690,7 @@ static enum status agg_more(struct op *op)
     bool more = s && slice_end(a, slice_id(s)) <= closed;
     TRY(send(a, b, &errors));
     hold_back(a, more ? s : NULL);
+    tell_next(a);
     return more ? ST_MORE : ST_OK;
 }
 

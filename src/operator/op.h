@@ -38,7 +38,10 @@ struct op_ctx {
     int64_t wm_out;           /* the output watermark: no later row will be behind it. Monotone. The runtime sets it to the
                                  minimum of wm[] before each call of `watermark`; an operator that holds rows back lowers it */
     /* counters, read by others for display */
-    _Atomic uint64_t rows_in, rows_out, late, errors;
+    _Atomic uint64_t late, errors;
+    _Atomic int64_t state_bytes;   /* the runtime's, after each call */
+    _Atomic int64_t window_end;    /* of the next window to close; TS_MAX: none is open */
+    _Atomic int64_t window_needs;  /* the watermark that closes it */
     struct err err;           /* why the last callback failed */
     struct note row_error;    /* the latest row error, for SHOW */
     struct note late_example; /* the latest late row's time and window, for SHOW */

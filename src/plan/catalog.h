@@ -8,13 +8,15 @@
 #include "base/option.h"
 #include "sql/tree.h"
 
+struct source_class; /* its own business */
+
 struct connector_info {
     const char *name;
     bool is_bytes; /* needs a format */
     bool replayable;
     bool changelog; /* a sink that takes rows of weight -1 */
     const struct option_spec *options;
-    bool (*bounded)(const struct options *o);
+    bool (*bounded)(const struct source_class *class, const struct options *o);
     const char *default_format;
     const char *(*guess_format)(const struct options *o);
     const void *class; /* struct source_class or sink_class, for the runtime */

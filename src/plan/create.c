@@ -349,7 +349,7 @@ static enum status make_source(struct maker *m)
     if (m->s->connector) TRY(find_connector(m));
     TRY(find_format(m, what));
     TRY(read_options(m, what));
-    o->bounded = o->connector && o->connector->bounded && o->connector->bounded(o->options);
+    o->bounded = o->connector && o->connector->bounded && o->connector->bounded(o->connector->class, o->options);
     return ST_OK;
 }
 

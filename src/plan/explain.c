@@ -156,7 +156,7 @@ static void put_join(const struct plan *p, struct text *out)
     expr_print(p->exprs[0], p->schema, out);
 }
 
-void explain_line(const struct plan *p, struct text *out)
+void plan_explain_line(const struct plan *p, struct text *out)
 {
     switch (p->kind) {
     case PLAN_SOURCE: put_object("Source", p, out); return;
@@ -181,7 +181,7 @@ void explain_line(const struct plan *p, struct text *out)
 static void put_tree(const struct plan *p, int depth, struct text *out)
 {
     for (int i = 0; i < depth; i++) text_puts(out, "  ");
-    explain_line(p, out);
+    plan_explain_line(p, out);
     text_putc(out, '\n');
     for (int i = 0; i < p->nin; i++) put_tree(p->in[i].node, depth + 1, out);
 }

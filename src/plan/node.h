@@ -62,8 +62,6 @@ struct expr *columns_shift(struct arena *a, const struct expr *e, int ncols, int
 /* Filters down, columns pruned, ids given. `name` seeds the ids: "" for an ad hoc SELECT. keep_root: not to become a
  * bare source or stream, for what is a stream has a node of its own. */
 enum status plan_rewrite(struct arena *a, struct plan **p, bool keep_root, const char *name, struct err *err);
-/* One node as EXPLAIN shows it, without indentation and newline. */
-void explain_line(const struct plan *p, struct text *out);
 /* Microseconds in the largest unit that divides them: "90 s", "8 h". */
 void explain_span(int64_t us, struct text *out);
 

@@ -121,6 +121,8 @@ void object_free(struct object *o);
 
 /* The operator tree as text, one node a line, indented: EXPLAIN. */
 void plan_explain(const struct plan *p, struct text *out);
+/* Its first line alone, without the newline. */
+void plan_explain_line(const struct plan *p, struct text *out);
 /* DESCRIBE and SHOW CREATE helpers live in db. */
 
 #endif

@@ -386,7 +386,7 @@ static void give_ids(struct plan *p, uint64_t above, int input)
     struct text line = {0};
     char place[16];
     int n = snprintf(place, sizeof place, "/%d:", input);
-    explain_line(p, &line);
+    plan_explain_line(p, &line);
     p->id = fnv(fnv(above, place, (size_t)n), line.p, line.n);
     text_done(&line);
     for (int i = 0; i < p->nin; i++) give_ids(p->in[i].node, p->id, i);

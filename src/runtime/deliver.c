@@ -41,6 +41,7 @@ struct deliver {
     _Atomic uint64_t rows, bytes, writes, errors, retries;
     struct err err;      /* the latest; read by others once state is FAILED */
     struct note last_error;
+    struct meter meter; /* busy: in the connector's calls and what leads to them; blocked: rows wait for the system outside */
 };
 
 static void add(_Atomic uint64_t *c, uint64_t n) { atomic_fetch_add_explicit(c, n, memory_order_relaxed); }
@@ -136,10 +137,11 @@ static void note_end(struct deliver *d, const struct log_entry *e)
 }
 
 /* Encodes what the log has, up to a good size for one write. */
-static void encode(struct deliver *d)
+static enum status encode(struct deliver *d, struct err *err)
 {
     struct log_entry e;
-    while (d->out.n < ENCODE_BYTES && !d->ending && cursor_peek(d->cursor, &e)) {
+    enum status st = ST_OK;
+    while (d->out.n < ENCODE_BYTES && !d->ending && !(st = cursor_peek(d->cursor, &e, err))) {
         if (e.kind == LOG_BATCH) {
             d->encoder->class->put(d->encoder, e.b, 0, e.b->rows, &d->out);
             d->out_rows += e.b->rows;
@@ -147,6 +149,7 @@ static void encode(struct deliver *d)
         note_end(d, &e);
         cursor_advance(d->cursor);
     }
+    return st == ST_WAIT ? ST_OK : st;
 }
 
 static enum status deliver_bytes(struct deliver *d, struct err *err)
@@ -154,7 +157,7 @@ static enum status deliver_bytes(struct deliver *d, struct err *err)
     for (;;) {
         TRY(write_out(d, err));
         uint64_t before = d->out_rows;
-        encode(d);
+        TRY(encode(d, err));
         if (d->out_rows > before) d->unflushed = true;
         if (!d->out.n && !d->out_rows) return ST_OK;
         if (batch_full(d)) return ST_OK; /* what was encoded goes with the flush */
@@ -164,7 +167,8 @@ static enum status deliver_bytes(struct deliver *d, struct err *err)
 static enum status deliver_rows(struct deliver *d, struct err *err)
 {
     struct log_entry e;
-    while (!d->ending && cursor_peek(d->cursor, &e)) {
+    enum status at = ST_OK;
+    while (!d->ending && !(at = cursor_peek(d->cursor, &e, err))) {
         while (e.kind == LOG_BATCH && d->row < e.b->rows) {
             uint32_t took = 0;
             enum status st = d->class->write_rows(d->sink, e.b, d->row, &took, err);
@@ -185,7 +189,7 @@ static enum status deliver_rows(struct deliver *d, struct err *err)
         cursor_advance(d->cursor);
         if (batch_full(d)) break;
     }
-    return ST_OK;
+    return at == ST_WAIT ? ST_OK : at;
 }
 
 static enum status flush(struct deliver *d, int64_t now, int64_t *wake_us, struct err *err)
@@ -252,7 +256,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
     d->retry_us = d->retry_at = 0;
     atomic_store(&d->state, "RUNNING");
     struct log_entry more;
-    if (!d->ending) return cursor_peek(d->cursor, &more) ? STEP_AGAIN : STEP_WAIT;
+    if (!d->ending) return cursor_peek(d->cursor, &more, NULL) == ST_WAIT ? STEP_WAIT : STEP_AGAIN;
     st = close_sink(d, d->complete, &err);
     if (st) {
         add(&d->errors, 1);
@@ -269,7 +273,26 @@ static int fds(struct task *t, struct pollfd *out, int max)
     return d->opened && d->out.n > d->sent ? d->class->wait(d->sink, out, max, &at) : 0;
 }
 
-static const struct task_class deliver_class = {.name = "deliver", .step = step, .fds = fds};
+/* The rows in hand wait for the system outside, not for rows or for the time of a flush. */
+static bool waits_outside(struct deliver *d)
+{
+    struct log_entry e;
+    return d->out.n > d->sent || (d->cursor && !cursor_peek(d->cursor, &e, NULL));
+}
+
+static enum step metered_step(struct task *t, int64_t now, int64_t *wake_us)
+{
+    struct deliver *d = container_of(t, struct deliver, task);
+    int64_t from = env_now_us(d->rt->env);
+    meter_unblock(&d->meter, from);
+    enum step s = step(t, now, wake_us);
+    int64_t to = env_now_us(d->rt->env);
+    meter_busy(&d->meter, from, to);
+    if (s == STEP_WAIT && waits_outside(d)) meter_block(&d->meter, to);
+    return s;
+}
+
+static const struct task_class deliver_class = {.name = "deliver", .step = metered_step, .fds = fds};
 
 struct deliver *deliver_new(struct runtime *rt, const struct object *object, struct log *log, struct component *c, struct err *err)
 {
@@ -294,7 +317,9 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
                                 .schema = object->schema,
                                 .declared = object->schema,
                                 .name = object->name,
-                                .seed = rt->cfg.seed};
+                                .seed = rt->cfg.seed,
+                                .log = rt->cfg.log,
+                                .log_ctx = rt->cfg.log_ctx};
     d->sink = sink_new(d->class, &ctx);
     enum status st = ST_OK;
     if (d->class->payload == PAYLOAD_BYTES) {
@@ -315,7 +340,8 @@ void deliver_start(struct deliver *d) { host_add(d->host, &d->task); }
 
 void deliver_attach(struct deliver *d)
 {
-    d->cursor = cursor_new(d->log, &d->task);
+    d->cursor = cursor_new(d->log, CURSOR_BLOCK, (struct log_reader){.task = &d->task});
+    wake_task(&d->sink->wake, &d->task);
     task_wake(&d->task);
 }
 
@@ -331,6 +357,7 @@ void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at
 void deliver_free(struct deliver *d)
 {
     if (!d) return;
+    if (d->sink) wake_task(&d->sink->wake, NULL);
     host_free(d->own_host);
     cursor_free(d->cursor);
     encoder_free(d->encoder);
@@ -370,6 +397,12 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->errors = atomic_load(&d->errors);
     out->retries = atomic_load(&d->retries);
     out->state = atomic_load(&d->state);
-    if (d->cursor) cursor_lag(d->cursor, &out->lag_bytes, &out->lag_rows);
+    out->busy_us = meter_busy_us(&d->meter);
+    out->blocked_us = meter_blocked_us(&d->meter, env_now_us(d->rt->env));
+    out->blocks = atomic_load(&d->meter.blocks);
+    struct cursor_stats at = {0};
+    if (d->cursor) cursor_stats(d->cursor, &at);
+    out->lag_bytes = at.lag_bytes;
+    out->lag_rows = at.lag_rows;
     note_read(&d->last_error, out->last_error);
 }

@@ -22,8 +22,10 @@ struct root {
     const struct plan *plan;
     const struct object *sink; /* or */
     struct sub **sub;
+    struct sub_config sub_config;
     struct keep *keep;
     uint64_t owner;
+    const struct plan *top; /* of a named stream: not shared */
     enum on_error on_error;
     struct run_sink *run_sink;
     bool joins; /* an outlet that runs */
@@ -122,9 +124,11 @@ void change_sink(struct change *ch, const struct object *sink)
     r->on_error = ch->rt->cfg.on_error;
 }
 
-void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, struct sub **out)
+void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, const struct sub_config *cfg,
+                struct sub **out)
 {
     struct root *r = add_root(ch);
+    if (cfg) r->sub_config = *cfg;
     r->on_error = on_error;
     r->plan = plan;
     r->sub = out;
@@ -347,7 +351,7 @@ struct wish {
 
 static bool fulfils(const struct node *n, const struct wish *w)
 {
-    if (!n->plan || n->nin != 1 || n->in[0].from != w->from || n->on_error != w->on_error || !n->pick != !w->pick) return false;
+    if (!n->plan || n->is_stream || n->is_top || n->nin != 1 || n->in[0].from != w->from || n->on_error != w->on_error || !n->pick != !w->pick) return false;
     if (!w->pick) return same_plan(n->plan, w->plan);
     return same_names(n->schema, w->plan->schema) && !memcmp(n->pick, w->pick, sizeof *w->pick * (size_t)n->schema->n);
 }
@@ -399,10 +403,11 @@ static enum status stream_node(struct change *ch, const struct object *o, struct
 {
     struct use *u = find_use(ch, o);
     if (!u->node) {
-        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = o->id};
+        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = o->id, .top = o->plan};
         struct node *top;
         TRY(build(ch, o->plan, &own, &top, err));
         struct node *n = new_node(ch, NULL, top->ninst);
+        n->plan = o->plan;
         n->is_stream = true;
         n->stream_id = n->owner = o->id;
         n->schema = o->schema;
@@ -410,6 +415,7 @@ static enum status stream_node(struct change *ch, const struct object *o, struct
         n->nin = 1;
         n->in[0] = (struct node_input){.from = top};
         top->users++;
+        top->is_top = true;
         n->alike = hear_alike(n);
         snprintf(n->name, sizeof n->name, "%.63s", o->name);
         TRY(make_instances(ch, n, err));
@@ -447,7 +453,7 @@ static enum status build(struct change *ch, const struct plan *p, const struct r
     struct node *in[OP_PORTS];
     if (p->nin > OP_PORTS) return err_set(err, E_LIMIT, "more than %d inputs of one operator", OP_PORTS);
     for (int i = 0; i < p->nin; i++) TRY(build(ch, p->in[i].node, root, &in[i], err));
-    bool stateless = p->kind == PLAN_FILTER || p->kind == PLAN_PROJECT;
+    bool stateless = (p->kind == PLAN_FILTER || p->kind == PLAN_PROJECT) && p != root->top;
     struct node *n = stateless ? find_equal(ch, &(struct wish){p, in[0], NULL, root->on_error}) : NULL;
     if (n) return *out = n, ST_OK;
     n = new_node(ch, p, instances(ch, p, in));
@@ -665,9 +671,10 @@ static void find_replaced(struct change *ch, const struct replacement *r)
 static enum status make_replacement(struct change *ch, struct swap *s, struct err *err)
 {
     if (!s->old) {
-        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = s->object->id};
+        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = s->object->id, .top = s->object->plan};
         TRY(build(ch, s->object->plan, &own, &s->top, err));
         s->top->users++;
+        s->top->is_top = true;
         return ST_OK;
     }
     struct reader *r = reader_new(ch->rt, s->object, reader_schema(s->old->reader), NULL, s->at->component, err);
@@ -758,6 +765,7 @@ static void swap_stream(struct runtime *rt, struct swap *s)
     cut_from(old, at, NULL, NULL, true);
     at->stream_id = at->owner = s->object->id;
     at->schema = s->object->schema;
+    at->plan = s->object->plan;
     join(at->component, s->top->component);
     if (hear_alike(at)) node_hears(rt, at); /* to hear less alike is for later: who waits too long is wrong for a moment only */
 }
@@ -841,7 +849,7 @@ static enum status make_parts(struct change *ch, struct err *err)
             if (!(s->deliver = deliver_new(rt, r->sink, outlet_log(s->outlet), top->component, err))) return err->code;
             if (ch->drops) deliver_hold(s->deliver); /* until those have given up what both may write to */
         } else {
-            if (!(r->made = sub_new(rt, top, r->plan, top->component, err))) return err->code;
+            if (!(r->made = sub_new(rt, top, r->plan, top->component, &r->sub_config, err))) return err->code;
             top->users++;
         }
     }

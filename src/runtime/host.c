@@ -8,7 +8,12 @@
 
 #include <stdio.h>
 
-#define FDS_MAX 60
+/* Descriptors that tasks wait for, and whose they are; the first is left for the gate. */
+struct watched {
+    struct pollfd *fds;
+    struct task **who;
+    int n, cap;
+};
 
 struct run_host {
     struct host host;
@@ -20,6 +25,7 @@ struct run_host {
     _Atomic(struct task *) incoming; /* stack of tasks handed in */
     struct task *tasks;              /* in the order they came */
     struct task **tail;
+    struct watched watched;
     /* driver */
     struct lock lock;       /* one thread steps at a time */
     uint64_t shuffle;
@@ -62,22 +68,39 @@ static void take_incoming(struct run_host *r)
 
 static bool due(struct task *t, int64_t now)
 {
-    return atomic_load_explicit(&t->woken, memory_order_acquire) || t->wake_us <= now;
+    return !t->busy && (atomic_load_explicit(&t->woken, memory_order_acquire) || t->wake_us <= now);
 }
 
-/* Steps the task at *at; returns false when it left the host. */
-static bool step(struct run_host *r, struct task **at, int64_t now)
+static void take_out(struct run_host *r, struct task *t)
 {
-    struct task *t = *at;
+    struct task **at = &r->tasks;
+    while (*at != t) at = &(*at)->next;
+    *at = t->next;
+    if (r->tail == &t->next) r->tail = at;
+}
+
+/* Gives back the driver's lock for a step of the program's code. */
+static void let_out(struct run_host *r, struct task *t, bool out)
+{
+    if (r->thread || !t->class->outside) return;
+    if (!out) lock_take(&r->lock);
+    t->busy = out;
+    if (out) lock_give(&r->lock);
+}
+
+/* Steps a task; returns false when it left the host. Others may have left as well when it is an outside one. */
+static bool step(struct run_host *r, struct task *t, int64_t now)
+{
     atomic_exchange_explicit(&t->woken, false, memory_order_acq_rel); /* what preceded task_wake is seen by the step */
     int64_t wake_us = INT64_MAX;
     pool_adopt(r->thread ? t->pool : NULL); /* a driver's steps may come from changing threads */
+    let_out(r, t, true);
     enum step s = t->class->step(t, now, &wake_us);
+    let_out(r, t, false);
     t->wake_us = wake_us;
     if (s == STEP_AGAIN) atomic_store_explicit(&t->woken, true, memory_order_relaxed);
     if (s != STEP_DONE) return true;
-    *at = t->next;
-    if (r->tail == &t->next) r->tail = at;
+    take_out(r, t);
     atomic_store_explicit(&t->done, true, memory_order_release); /* the owner may free it from here on */
     bell_ring(r->news);
     return false;
@@ -89,13 +112,13 @@ static bool round_of(struct run_host *r)
     bool any = false;
     int64_t now = env_now_us(r->env);
     take_incoming(r);
-    for (struct task **at = &r->tasks; *at;) {
-        if (!due(*at, now)) {
-            at = &(*at)->next;
-            continue;
-        }
+    for (struct task *t = r->tasks, *next; t; t = next) {
+        next = t->next;
+        if (!due(t, now)) continue;
         any = true;
-        if (step(r, at, now)) at = &(*at)->next;
+        bool outside = t->class->outside && !r->thread;
+        step(r, t, now);
+        if (outside) break; /* the list may be another by now */
     }
     return any;
 }
@@ -107,32 +130,44 @@ static bool anything_due(struct run_host *r, int64_t *wake_us)
     if (atomic_load(&r->incoming)) return true;
     for (struct task *t = r->tasks; t; t = t->next) {
         if (due(t, now)) return true;
-        if (t->wake_us < *wake_us) *wake_us = t->wake_us;
+        if (!t->busy && t->wake_us < *wake_us) *wake_us = t->wake_us;
     }
     return false;
 }
 
-/* The descriptors tasks wait for. */
-static int collect_fds(struct run_host *r, struct pollfd *fds, struct task **who)
+static void watch_more(struct watched *w)
 {
-    int n = 0;
-    for (struct task *t = r->tasks; t && n < FDS_MAX; t = t->next) {
+    int cap = w->cap ? w->cap * 2 : 4 * TASK_FDS;
+    w->fds = mem_realloc(w->fds, sizeof *w->fds * (size_t)w->n, sizeof *w->fds * (size_t)cap);
+    w->who = mem_realloc(w->who, sizeof *w->who * (size_t)w->n, sizeof *w->who * (size_t)cap);
+    w->cap = cap;
+}
+
+static void watched_done(struct watched *w)
+{
+    mem_free(w->fds);
+    mem_free(w->who);
+}
+
+static void collect_fds(struct run_host *r, struct watched *w)
+{
+    if (!w->cap) watch_more(w);
+    w->n = 1;
+    for (struct task *t = r->tasks; t; t = t->next) {
         if (!t->class->fds) continue;
-        int k = t->class->fds(t, fds + n, FDS_MAX - n);
-        for (int i = 0; i < k; i++) who[n + i] = t;
-        n += k;
+        if (w->cap - w->n < TASK_FDS) watch_more(w);
+        int k = t->class->fds(t, w->fds + w->n, TASK_FDS);
+        for (int i = 0; i < k; i++) w->who[w->n++] = t;
     }
-    return n;
 }
 
 static void park_fds(struct run_host *r, int64_t timeout)
 {
-    struct pollfd fds[FDS_MAX];
-    struct task *who[FDS_MAX];
-    int n = collect_fds(r, fds, who);
-    gate_park_fds(&r->gate, fds, n, timeout);
-    for (int i = 0; i < n; i++)
-        if (fds[i].revents) atomic_store(&who[i]->woken, true);
+    struct watched *w = &r->watched;
+    collect_fds(r, w);
+    gate_park_fds(&r->gate, w->fds, w->n, timeout);
+    for (int i = 1; i < w->n; i++)
+        if (w->fds[i].revents) atomic_store(&w->who[i]->woken, true);
 }
 
 static void park(struct run_host *r)
@@ -217,6 +252,7 @@ void host_free(struct host *h)
     thread_join(r->thread);
     gate_done(&r->gate);
     lock_done(&r->lock);
+    watched_done(&r->watched);
     mem_free(r);
 }
 
@@ -230,9 +266,9 @@ static bool shuffled_round(struct run_host *r)
     if (!n) return false;
     r->shuffle = r->shuffle * 6364136223846793005u + 1442695040888963407u;
     uint64_t pick = (r->shuffle >> 33) % n;
-    for (struct task **at = &r->tasks; *at; at = &(*at)->next)
-        if (due(*at, now) && !pick--) {
-            step(r, at, now);
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (due(t, now) && !pick--) {
+            step(r, t, now);
             break;
         }
     return true;
@@ -241,9 +277,8 @@ static bool shuffled_round(struct run_host *r)
 /* Makes driver_fd readable by what the tasks wait for now. */
 static int watch(struct run_host *r)
 {
-    struct pollfd fds[FDS_MAX];
-    struct task *who[FDS_MAX];
-    return gate_watch(&r->gate, fds, collect_fds(r, fds, who));
+    collect_fds(r, &r->watched);
+    return gate_watch(&r->gate, r->watched.fds + 1, r->watched.n - 1);
 }
 
 /* With the lock held. Afterwards driver_fd is readable when there is something to do, or will be by the next wake. */
@@ -296,23 +331,24 @@ bool driver_due(struct host *h, int64_t *wake_us)
 bool driver_park(struct host *h, int64_t until)
 {
     struct run_host *r = of(h);
-    struct pollfd fds[FDS_MAX];
-    struct task *who[FDS_MAX];
+    struct watched own = {0};
     int64_t now = env_now_us(r->env), wake_us;
     if (now >= until) return false;
     atomic_fetch_add(&r->parked, 1);
     lock_take(&r->lock);
     bool more = settle(r, &wake_us);
-    int n = collect_fds(r, fds, who);
+    collect_fds(r, &own);
     lock_give(&r->lock);
+    int n = own.n - 1;
     bool never = wake_us == INT64_MAX && until == INT64_MAX && !n;
     if (wake_us > until) wake_us = until;
     if (!more && !never && !(wake_us < INT64_MAX && env_rest(r->env, wake_us)))
-        gate_park_fds(&r->gate, fds, n, wake_us == INT64_MAX ? -1 : wake_us > now ? wake_us - now : 0);
+        gate_park_fds(&r->gate, own.fds, own.n, wake_us == INT64_MAX ? -1 : wake_us > now ? wake_us - now : 0);
     lock_take(&r->lock);
     more = settle(r, &wake_us);
     lock_give(&r->lock);
     atomic_fetch_sub(&r->parked, 1);
+    watched_done(&own);
     return !never && (more || n || env_now_us(r->env) > now); /* else a clock that stands, and nothing to wait for */
 }
 

@@ -30,6 +30,7 @@ struct inst *inst_new(struct node *n, struct worker *w, int index, struct err *e
     i->wm_out = i->wm_sent = TS_MIN;
     atomic_init(&i->wm_shown, TS_MIN);
     for (int p = 0; p < OP_PORTS; p++) i->port_wm[p] = TS_MIN;
+    i->counts.born_us = env_now_us(w->rt->env);
     return i;
 }
 
@@ -111,8 +112,7 @@ enum status inst_open(struct inst *i, const struct text *images, int nimages, st
     c->batch_rows = rt->cfg.batch_rows;
     c->nports = i->node->nin;
     c->wm_out = kept.wm_out;
-    atomic_store(&c->rows_in, atomic_load(&kept.rows_in));
-    atomic_store(&c->rows_out, atomic_load(&kept.rows_out));
+    atomic_store(&c->window_end, TS_MAX);
     atomic_store(&c->late, atomic_load(&kept.late));
     atomic_store(&c->errors, atomic_load(&kept.errors));
     note_write(&c->late_example, kept.late_example.text);
@@ -144,8 +144,18 @@ static void fail(struct inst *i)
     i->more = false;
 }
 
-static void after_call(struct inst *i, enum status st)
+/* What a call of the operator took, when this step's calls are timed. */
+static int64_t call_begins(const struct inst *i) { return i->worker->timing ? env_now_us(i->worker->rt->env) : 0; }
+
+static void call_ends(struct inst *i, int64_t from)
 {
+    if (i->worker->timing) meter_add(&i->counts.calls_us, env_now_us(i->worker->rt->env) - from);
+}
+
+static void after_call(struct inst *i, int64_t from, enum status st)
+{
+    call_ends(i, from);
+    atomic_store_explicit(&i->op->ctx.state_bytes, state_bytes(i->op->ctx.state), memory_order_relaxed);
     if (st == ST_MORE)
         i->more = true;
     else if (st == ST_DONE)
@@ -180,17 +190,19 @@ static void accept_batch(struct inst *i, int port, const struct rows *r)
     i->port_idle[port] = false;
     i->idle_sent = false;
     if (i->finished || i->cut) return;
+    meter_count(&i->counts.rows_in, r->n);
+    meter_count(&i->counts.batches_in, 1);
     if (!i->op) {
+        meter_count(&i->counts.rows_out, r->n);
+        meter_count(&i->counts.batches_out, 1);
         i->forward_rows = i->node->pick ? pick(i, r) : (struct rows){batch_ref(r->b), r->sel, r->n};
         i->forward_out = OUT_MAIN;
         begin_forward(i, EVENT_BATCH);
         return;
     }
-    struct op_ctx *c = &i->op->ctx;
-    atomic_store_explicit(&c->rows_in, atomic_load_explicit(&c->rows_in, memory_order_relaxed) + r->n,
-                          memory_order_relaxed);
     i->input = batch_ref(r->b);
-    after_call(i, i->op->class->batch(i->op, port, r));
+    int64_t from = call_begins(i);
+    after_call(i, from, i->op->class->batch(i->op, port, r));
 }
 
 static void raise_watermark(struct inst *i, int port, int64_t wm)
@@ -299,7 +311,10 @@ static bool send_link(struct inst *i, struct link *l)
 {
     int n = l->first_only && i->forward == EVENT_BATCH ? 1 : l->nedges;
     if (l->scatter && i->forward == EVENT_BATCH) {
-        if (!scatter_rows(l->scatter, l, &i->forward_rows)) return false;
+        int64_t from = call_begins(i);
+        bool all = scatter_rows(l->scatter, l, &i->forward_rows);
+        call_ends(i, from);
+        if (!all) return false;
         mark_dirty(i);
         return true;
     }
@@ -360,8 +375,8 @@ static bool take_output(struct inst *i)
             batch_unref(r.b);
             continue;
         }
-        atomic_store_explicit(&c->rows_out, atomic_load_explicit(&c->rows_out, memory_order_relaxed) + r.n,
-                              memory_order_relaxed);
+        meter_count(&i->counts.rows_out, r.n);
+        meter_count(&i->counts.batches_out, 1);
         i->forward_rows = r;
         i->forward_out = o;
         begin_forward(i, EVENT_BATCH);
@@ -404,7 +419,8 @@ static bool watermark_due(struct inst *i)
         c->wm[port] = i->port_wm[port];
         c->ended[port] = i->port_ended[port];
         if (low > c->wm_out) c->wm_out = low;
-        after_call(i, i->op->class->watermark(i->op, port));
+        int64_t from = call_begins(i);
+        after_call(i, from, i->op->class->watermark(i->op, port));
     }
     return true;
 }
@@ -561,7 +577,8 @@ static bool run(struct inst *i)
         if (i->more) {
             if (++i->worker->calls > MORE_CALLS) return false;
             i->more = false;
-            if (!i->cut && !i->done) after_call(i, i->op->class->more(i->op));
+            int64_t from = call_begins(i);
+            if (!i->cut && !i->done) after_call(i, from, i->op->class->more(i->op));
             continue;
         }
         batch_unref(i->input);
@@ -653,6 +670,7 @@ static void take_message(struct inst *i, struct edge *e, struct msg m)
         if (was_idle) channels_to_port(i, e->port);
         i->arrived = m.batch;
         i->arrived_port = e->port;
+        meter_count(&i->counts.bytes_in, i->arrived->bytes_held);
         break;
     }
     case MSG_WATERMARK:
@@ -731,6 +749,8 @@ static void look_after_links(struct inst *i)
     }
     if (all_closed && !i->finished && !has_new_consumers(i)) i->done = true;
 }
+
+bool inst_is_stuck(const struct inst *i) { return i->busy_child || i->forward != EVENT_NONE; }
 
 static void drain_finished(struct inst *i)
 {

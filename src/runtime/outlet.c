@@ -162,9 +162,19 @@ static void close_if_abandoned(struct outlet *o)
     lock_give(&o->lock);
 }
 
+/* Whether the log takes no more; says what the disk does not take. */
+static bool log_waits(struct outlet *o, int64_t *wake_us)
+{
+    struct err err;
+    bool full = log_full(o->log, &err);
+    if (err.code) runtime_log(o->rt, 1, "stream \"%.80s\": %s; %s", o->from->name, err.text, err.hint);
+    if (full) *wake_us = log_retry_us(o->log);
+    return full;
+}
+
 static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
 {
-    (void)now_us, (void)wake_us;
+    (void)now_us;
     struct outlet *o = container_of(t, struct outlet, task);
     close_if_abandoned(o);
     if (atomic_load(&o->closing) && !o->ended) {
@@ -175,7 +185,7 @@ static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
     }
     for (int k = 0; k < STEP_MESSAGES; k++) {
         if (o->ended) return STEP_DONE;
-        if (log_full(o->log)) return STEP_WAIT;
+        if (log_waits(o, wake_us)) return STEP_WAIT;
         if (!take_next(o)) return o->ended ? STEP_DONE : STEP_WAIT;
     }
     return STEP_AGAIN;
@@ -191,7 +201,9 @@ struct outlet *outlet_new(struct runtime *rt, struct node *from, struct componen
     o->from = from;
     o->component = c;
     lock_init(&o->lock);
-    o->log = log_new(OUTLET_BYTES, &o->task);
+    struct log_config log = {.env = rt->env, .account = rt->account, .schema = from->schema, .memory_bytes = OUTLET_BYTES};
+    log.changelog = from->plan && from->plan->stream != STREAM_APPEND;
+    o->log = log_new(&log, &o->task);
     o->nedges = from->ninst;
     o->edges = mem_zalloc(sizeof *o->edges * (size_t)o->nedges);
     atomic_store(&o->watermark, TS_MIN);

@@ -46,6 +46,7 @@ void part_say_watermark(struct part *p)
     if (wm <= p->said) return;
     p->said = wm;
     atomic_store_explicit(&p->watermark, wm, memory_order_relaxed);
+    atomic_store_explicit(&p->watermark_at, env_now_us(p->reader->rt->env), memory_order_relaxed);
     edge_watermark(p->edges[p->index % p->reader->rt->nworkers], wm);
 }
 
@@ -83,6 +84,7 @@ void part_take(struct part *p, struct split *s, struct batch *b)
     p->idle_said = false;
     atomic_store_explicit(&p->idle_now, false, memory_order_relaxed);
     count(&p->rows, b->rows);
+    count(&p->batches, 1);
     p->fast = b->rows == 0 || in_order(p);
 }
 
@@ -140,10 +142,12 @@ static struct batch *next_piece(struct part *p)
 bool part_hand_on(struct part *p)
 {
     struct edge *e = p->edges[p->index % p->reader->rt->nworkers];
+    struct env *env = p->reader->rt->env;
+    if (meter_is_blocked(&p->meter)) meter_unblock(&p->meter, env_now_us(env));
     for (;;) {
         if (!p->piece) p->piece = next_piece(p);
         if (p->piece) {
-            if (!edge_push(e, p->piece)) return false;
+            if (!edge_push(e, p->piece)) return meter_block(&p->meter, env_now_us(env)), false;
             p->piece = NULL;
             part_say_watermark(p);
             continue;
@@ -296,9 +300,8 @@ bool part_before_rows(struct part *p, enum step *out)
     return false;
 }
 
-static enum step part_step(struct task *t, int64_t now, int64_t *wake_us)
+static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us)
 {
-    struct part *p = container_of(t, struct part, task);
     enum step out;
     if (part_before_rows(p, &out)) return out;
     int ended = 0;
@@ -332,6 +335,16 @@ static enum step part_step(struct task *t, int64_t now, int64_t *wake_us)
         if (at < *wake_us) *wake_us = at;
     }
     return STEP_WAIT;
+}
+
+static enum step part_step(struct task *t, int64_t now, int64_t *wake_us)
+{
+    struct part *p = container_of(t, struct part, task);
+    struct env *env = p->reader->rt->env;
+    int64_t from = env_now_us(env);
+    enum step s = fetch_and_hand_on(p, now, wake_us);
+    meter_busy(&p->meter, from, env_now_us(env));
+    return s;
 }
 
 static int part_fds(struct task *t, struct pollfd *out, int max)

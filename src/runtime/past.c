@@ -51,6 +51,10 @@ void source_stats_add(struct source_stats *to, const struct source_stats *s)
 {
     to->rows += s->rows;
     to->bytes += s->bytes;
+    to->batches += s->batches;
+    to->blocks += s->blocks;
+    to->busy_us += s->busy_us;
+    to->blocked_us += s->blocked_us;
     to->bad += s->bad;
     to->nulled += s->nulled;
     to->null_time += s->null_time;

@@ -23,11 +23,23 @@ void reader_name_error(const struct reader *r, struct err *err)
 
 /* ---- making and freeing ------------------------------------------------------------------------------------------------- */
 
+static struct connector_ctx context(const struct reader *r)
+{
+    return (struct connector_ctx){.env = r->rt->env,
+                                  .account = r->rt->account,
+                                  .options = r->object->options,
+                                  .schema = r->schema,
+                                  .declared = r->object->schema,
+                                  .name = r->object->name,
+                                  .seed = r->rt->cfg.seed,
+                                  .log = r->rt->cfg.log,
+                                  .log_ctx = r->rt->cfg.log_ctx};
+}
+
 static enum status open_part(struct part *p, struct source *opened, struct err *err)
 {
     struct reader *r = p->reader;
-    struct connector_ctx ctx = {r->rt->env, r->rt->account, r->object->options, r->schema, r->object->name, r->rt->cfg.seed,
-                                r->object->schema};
+    struct connector_ctx ctx = context(r);
     p->source = opened;
     if (!opened) {
         p->source = source_new(r->class, &ctx);
@@ -122,8 +134,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     if (!values && !r->pushed) {
         r->class = source->connector->class;
         r->blocking = r->class->blocking;
-        struct connector_ctx ctx = {rt->env, rt->account, source->options, r->schema, source->name, rt->cfg.seed,
-                                    source->schema};
+        struct connector_ctx ctx = context(r);
         first = source_new(r->class, &ctx);
         st = r->class->open(first, err);
         if (!st) {
@@ -172,6 +183,8 @@ static void free_part(struct part *p)
 void reader_free(struct reader *r)
 {
     if (!r) return;
+    for (int i = 0; i < r->nparts; i++)
+        if (r->parts && r->parts[i].source) wake_task(&r->parts[i].source->wake, NULL);
     host_free(r->own_host);
     for (int i = 0; i < r->nparts; i++) free_part(&r->parts[i]);
     mem_free(r->parts);
@@ -191,7 +204,13 @@ bool reader_pushed(struct reader *r) { return r->pushed; }
 
 void reader_start(struct reader *r)
 {
-    for (int i = 0; i < r->nparts; i++) host_add(r->host, &r->parts[i].task);
+    for (int i = 0; i < r->nparts; i++) {
+        struct part *p = &r->parts[i];
+        host_add(r->host, &p->task);
+        lock_take(&p->lock);
+        if (p->source) wake_task(&p->source->wake, &p->task);
+        lock_give(&p->lock);
+    }
     atomic_store(&r->started, true);
 }
 
@@ -269,8 +288,15 @@ void reader_stats(struct reader *r, struct source_stats *out)
         out->null_time += atomic_load(&p->null_time);
         out->late_dropped += atomic_load(&p->late_dropped);
         out->position += atomic_load(&p->position);
+        out->batches += atomic_load(&p->batches);
+        out->blocks += atomic_load(&p->meter.blocks);
+        out->busy_us += meter_busy_us(&p->meter);
+        out->blocked_us += meter_blocked_us(&p->meter, env_now_us(r->rt->env));
         out->idle &= atomic_load(&p->idle_now);
-        if (atomic_load(&p->watermark) < out->watermark) out->watermark = atomic_load(&p->watermark);
+        if (atomic_load(&p->watermark) < out->watermark) {
+            out->watermark = atomic_load(&p->watermark);
+            out->watermark_at = atomic_load(&p->watermark_at);
+        }
         if (!out->last_error[0]) note_read(&p->last_error, out->last_error);
     }
 }

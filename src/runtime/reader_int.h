@@ -48,7 +48,9 @@ struct part {
     struct answer answer;
     /* counters */
     _Atomic uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
-    _Atomic int64_t position, watermark;
+    _Atomic uint64_t batches;
+    _Atomic int64_t position, watermark, watermark_at; /* when it last rose */
+    struct meter meter;       /* busy: fetching and decoding, but for a pushed one */
     _Atomic bool idle_now;
     _Atomic bool idle_armed; /* the task will be stepped to look for idle splits */
     struct note last_error;
@@ -84,10 +86,7 @@ struct reader {
     _Atomic int pins;
 };
 
-static inline void count(_Atomic uint64_t *c, uint64_t n)
-{
-    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
-}
+static inline void count(_Atomic uint64_t *c, uint64_t n) { meter_count(c, n); }
 
 void reader_name_error(const struct reader *r, struct err *err); /* says whose error it is */
 

@@ -4,6 +4,7 @@
 #define RUNTIME_RUN_INT_H
 
 #include "base/gate.h"
+#include "base/meter.h"
 #include "base/ring.h"
 #include "base/text.h"
 #include "operator/op.h"
@@ -12,6 +13,7 @@
 
 struct component;
 struct deliver;
+struct inst;
 
 /* ---- waking ------------------------------------------------------------------------------------------- */
 
@@ -42,7 +44,7 @@ struct edge {
     _Alignas(64) struct waker reader;
     int64_t wm_pending; /* a watermark that found no room; the next one replaces it (TS_MIN: none) */
     bool idle_pending;
-    bool no_barriers;   /* to a subscription, which answers none, so they would pile up before one that sleeps */
+    struct tap *tap;    /* to a subscription; NULL: to the graph */
     bool end_sent;
     int64_t wm_said;    /* the last watermark given to edge_watermark */
     bool flush_wanted;  /* the builder found no room */
@@ -61,6 +63,9 @@ struct edge {
 #define EXCHANGE_ROWS 1024
 
 struct edge *edge_new(struct runtime *rt);
+/* To a subscription, from that instance. */
+struct sub_config;
+struct edge *edge_new_tap(struct inst *from, const struct sub_config *cfg, int64_t bytes);
 void edge_free(struct edge *e); /* both ends are done with it */
 
 /* Gives out what waits for room (watermark, idleness, builder); call when woken. */
@@ -78,6 +83,52 @@ static inline bool edge_closed(struct edge *e) { return ring_closed(e->ring); }
 bool edge_pop(struct edge *e, struct msg *m);
 void edge_close(struct edge *e); /* wants no more */
 void edge_drain(struct edge *e); /* after close: lets go of what is inside; sets ended at END */
+
+/* ---- taps: edges to subscriptions ------------------------------------------------------------------------ */
+
+struct feed;
+
+/* What an edge to a subscription keeps besides. Rows of one that blocks go through the ring; of one that drops through a feed,
+ * and the ring only tells that the consumer has closed. No barrier travels it, since nobody answers there and they would pile
+ * up before a subscriber that sleeps: the epoch rides on what does travel. */
+struct tap {
+    struct feed *feed; /* NULL: it blocks */
+    bool newest;       /* what does not fit is dropped itself, not the oldest */
+    uint32_t every;    /* one row of so many; 0: all */
+    /* producer's */
+    struct pool *pool;
+    const struct schema *schema;
+    uint32_t skip;     /* rows until the next that is taken */
+    uint32_t *picked;
+    uint64_t epoch;    /* the last barrier that passed */
+    _Atomic uint64_t epoch_said; /* the same for the consumer of one that blocks: it reads it before it finds the ring empty */
+    int64_t wm;
+    bool idle;
+    int end;
+    _Atomic uint64_t rows, batches; /* that came */
+    _Atomic uint64_t sampled_rows;  /* of these: left out by `every` */
+    _Atomic uint64_t dropped_rows, dropped_batches;
+    /* consumer's */
+    uint64_t rows_seen, batches_seen, epoch_seen; /* with those that are known to be dropped */
+};
+struct tap *tap_new(struct inst *from, const struct sub_config *cfg, int64_t bytes);
+void tap_free(struct tap *t);
+/* Producer, of one that drops. All take what they are given, at once. */
+void tap_push(struct tap *t, struct batch *b);
+void tap_watermark(struct tap *t, int64_t wm);
+void tap_idle(struct tap *t);
+void tap_end(struct tap *t, int kind);
+void tap_epoch(struct tap *t, uint64_t epoch);
+/* Producer, of one that blocks: a batch is in the ring. */
+void tap_count(struct tap *t, uint32_t rows);
+
+/* What a subscription finds on an edge. */
+struct tapped {
+    struct batch *b; /* or NULL: a gap at the end, or only what the edge keeps has changed */
+    uint64_t gap_rows, gap_batches; /* dropped before it */
+};
+/* Consumer: takes the next thing; the edge's watermark, idleness and end are those behind it. false: nothing new. */
+bool edge_tap(struct edge *e, struct tapped *out);
 
 /* ---- answers to epochs ------------------------------------------------------------------------------------ */
 
@@ -121,6 +172,17 @@ bool scatter_rows(struct scatter *s, struct link *l, const struct rows *r);
 
 struct node;
 struct worker;
+
+/* What an instance's worker counts, for display. Only the head of a chain is stepped, so it alone has a meter that runs; of
+ * some steps each call is timed by itself, from which the share of each instance in the chain's time is known. */
+struct inst_counts {
+    _Atomic uint64_t rows_in, batches_in, rows_out, batches_out;
+    _Atomic uint64_t bytes_in;  /* held by the batches that came in rings */
+    struct meter meter;         /* heads */
+    _Atomic int64_t steps_us;   /* heads: steps whose calls were timed ... */
+    _Atomic int64_t calls_us;   /* ... and what of it were calls of this instance's operator */
+    int64_t born_us;
+};
 
 struct inst {
     struct op *op; /* NULL: passes everything through (the head of a source's rows) */
@@ -168,6 +230,8 @@ struct inst {
     struct text image;      /* state frozen at the last FREEZE barrier */
     struct inst *next_dirty;
     bool dirty;             /* has rows in builders */
+    struct inst_counts counts;
+    int64_t chain_us;       /* the survey's note: of a head, what the calls of its chain took */
 };
 
 /* Made by the instance when the CHANGE barrier passes, or before it gives its end. */
@@ -182,6 +246,8 @@ void inst_free(struct inst *i);
 enum status inst_open(struct inst *i, const struct text *images, int nimages, struct err *err);
 /* Goes on until nothing can be done now. Returns true when it is to be called again soon. */
 bool inst_step(struct inst *i);
+/* After a step: something is in hand that finds no room below. */
+bool inst_is_stuck(const struct inst *i);
 struct pool *inst_pool(struct inst *i);
 void inst_flush_builders(struct inst *i);
 /* Control, workers paused. A change for the next CHANGE barrier; an instance that has ended gives new consumers its end at
@@ -198,6 +264,7 @@ void link_free(struct link *l);
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
 
 #define READY_CHUNKS 64 /* of 64 instances each */
+#define TIMED_STEPS  32
 
 struct worker {
     struct task task;
@@ -212,6 +279,8 @@ struct worker {
     _Atomic int chunks;          /* in use */
     struct inst *dirty;          /* instances with rows in builders */
     int calls;                   /* of `more` in this step of an instance */
+    uint32_t steps;              /* of instances */
+    bool timing;                 /* this one's calls are timed one by one */
     _Atomic bool paused; /* has seen runtime->pause and stands between steps */
 };
 
@@ -240,6 +309,7 @@ struct node {
     const struct schema *schema;
     struct arena *arena;   /* or NULL */
     const int *pick;       /* columns of the input to keep (a narrower view of a shared reader); NULL: all */
+    bool is_top;           /* gives a named stream its rows, and is that stream's alone */
     bool is_stream;        /* passes on the rows of a named stream: its consumers stay when OR REPLACE gives it another input */
     int nin;
     struct node_input in[OP_PORTS];
@@ -339,7 +409,8 @@ bool deliver_failed(struct deliver *d, struct err *err);
 
 /* ---- subscriptions ------------------------------------------------------------------------------------------------------------ */
 
-struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *plan, struct component *c, struct err *err);
+struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *plan, struct component *c,
+                    const struct sub_config *cfg, struct err *err);
 void sub_free(struct sub *s);
 struct edge *sub_edge(struct sub *s, int i);
 struct node *sub_node(struct sub *s);
@@ -347,6 +418,7 @@ struct runtime *sub_runtime(struct sub *s);
 void sub_let_go(struct sub *s); /* closes its inputs; the caller uses it no more */
 void sub_drain(struct sub *s);  /* control, after that: lets go of what still comes */
 bool sub_closed(struct sub *s);
+bool sub_idle(struct sub *s);   /* no call of sub_call is to come */
 bool sub_ended(struct sub *s);
 
 /* ---- what ran --------------------------------------------------------------------------------------------------------------------- */
@@ -378,6 +450,7 @@ struct runtime {
     struct worker **workers;
     struct host *driver; /* threads = 0 or simulation */
     struct host *_Atomic io; /* non-blocking I/O tasks share one thread; set when all threads run */
+    struct host *callbacks;  /* the thread that calls subscribers, from the first that wants it */
     struct bell control; /* rung when something control may wait for has happened */
     /* Who changes the graph, or sends a barrier through it, has the turn, also while waiting; who walks the lists without it
      * takes the lock, as does the turn's holder to change them. Nobody waits with the lock held. */
@@ -393,6 +466,7 @@ struct runtime {
     struct past *past;
     uint64_t next_epoch;
     _Atomic int pauses;   /* workers step nothing while there are some; see runtime_pause */
+    _Atomic int watchers; /* while there are some, the calls of every step are timed, else of one in TIMED_STEPS */
 };
 
 /* What runs, as control keeps it. */
@@ -459,6 +533,7 @@ void graph_sweep(struct runtime *rt);
 /* Where tasks of a kind live. blocking: a host of its own (*own), which the caller frees. */
 enum status runtime_host(struct runtime *rt, const char *name, bool blocking, struct host **own, struct host **out,
                          struct err *err);
+enum status runtime_callback_host(struct runtime *rt, struct host **out, struct err *err);
 void runtime_log(struct runtime *rt, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Control thread: waits until fact(ctx) or the deadline, stepping the driver when there is one. */
 bool runtime_wait(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us);

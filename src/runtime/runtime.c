@@ -42,6 +42,8 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
 
 static void stop_threads(struct runtime *rt)
 {
+    host_free(rt->callbacks);
+    rt->callbacks = NULL;
     for (int i = 0; i < rt->nworkers; i++) {
         host_free(rt->workers[i]->host);
         rt->workers[i]->host = NULL;
@@ -78,8 +80,18 @@ enum status runtime_host(struct runtime *rt, const char *name, bool blocking, st
     return ST_OK;
 }
 
+/* Subscribers' code may take its time, so it has a thread of its own. With the turn. */
+enum status runtime_callback_host(struct runtime *rt, struct host **out, struct err *err)
+{
+    if (rt->driver) return *out = rt->driver, ST_OK;
+    if (!rt->callbacks) TRY(host_thread(rt->env, "lam-callback", false, &rt->control, &rt->callbacks, err));
+    *out = rt->callbacks;
+    return ST_OK;
+}
+
 static bool wait_driving(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t until, bool to_the_end)
 {
+    if (runtime_calling(rt)) return fact(ctx); /* a step cannot wait for another */
     for (;;) {
         int64_t wake_us;
         if (fact(ctx)) return true;
@@ -111,6 +123,11 @@ static bool wait_until(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, i
 bool runtime_wait(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
 {
     return wait_until(rt, fact, ctx, timeout_us, false);
+}
+
+bool runtime_wait_for(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
+{
+    return wait_until(rt, fact, ctx, timeout_us, true);
 }
 
 static bool turn_is_mine(void *ctx) { return !atomic_exchange(&((struct runtime *)ctx)->turn, true); }
@@ -296,10 +313,12 @@ enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *
     enum status st = epoch_all(rt, BARRIER_FREEZE | BARRIER_HOLD, timeout_us, err);
     bool passed = !st;
     if (passed) {
+        lock_take(&rt->lock); /* who shows counters reads those of the operators */
         runtime_pause(rt);
         for (struct node *n = rt->nodes; n && !st; n = n->next)
             if (n->class && !n->gone) st = reload_node(rt, n, err);
         runtime_resume(rt);
+        lock_give(&rt->lock);
     }
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (!reader_done(r->reader)) reader_resume(r->reader, passed);
@@ -325,7 +344,7 @@ static void take_stock(struct runtime *rt)
     for (struct run_sink *s = rt->sinks; s; s = s->next)
         if (!s->detached && !deliver_done(s->deliver)) component_of(outlet_node(s->outlet)->component)->busy = true;
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (!sub_closed(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
+        if (!sub_closed(s->sub) || !sub_idle(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
 }
 
 /* After take_stock. */
@@ -424,7 +443,7 @@ static void detach_subs(struct runtime *rt)
 static bool sub_can_go(const struct run_sub *s)
 {
     struct node *n = sub_node(s->sub);
-    return s->detached && (!n->gone || node_ended(n));
+    return s->detached && sub_idle(s->sub) && (!n->gone || node_ended(n));
 }
 
 /* A reader whose place another has taken: its last message has been heard. */
@@ -592,7 +611,11 @@ void sub_close(struct sub *s)
 static bool everything_ended(void *ctx)
 {
     struct runtime *rt = ctx;
-    for (struct run_sub *s = rt->subs; s; s = s->next) sub_drain(s->sub);
+    for (struct run_sub *s = rt->subs; s; s = s->next) {
+        if (!sub_idle(s->sub)) return false;
+        if (!sub_closed(s->sub)) sub_let_go(s->sub);
+        sub_drain(s->sub);
+    }
     for (struct run_sink *s = rt->sinks; s; s = s->next)
         if (!deliver_done(s->deliver)) return false;
     for (struct run_outlet *o = rt->outlets; o; o = o->next)
@@ -629,7 +652,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     runtime_interrupt(rt);
     int64_t half = timeout_us < 0 ? 1000000 : timeout_us / 2;
     if (!wait_until(rt, turn_is_mine, rt, half, true)) return false;
-    for (struct run_sub *s = rt->subs; s; s = s->next) sub_let_go(s->sub);
+    for (struct run_sub *s = rt->subs; s; s = s->next) sub_stop_calls(s->sub);
     bool ok = wait_until(rt, everything_ended, rt, half, true);
     if (!ok) {
         for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_cancel(s->deliver);
@@ -777,7 +800,7 @@ static void add_node_stats(struct node *n, struct stream_stats *out, int depth)
     if (n->is_stream) n = n->in[0].from;
     for (int i = 0; i < n->ninst && n->class; i++) {
         struct op_ctx *c = &n->inst[i]->op->ctx;
-        if (!depth) out->rows_out += atomic_load(&c->rows_out);
+        if (!depth) out->rows_out += atomic_load(&n->inst[i]->counts.rows_out);
         out->late += atomic_load(&c->late);
         out->errors += atomic_load(&c->errors);
         if (!out->late_example[0]) note_read(&c->late_example, out->late_example);
@@ -817,7 +840,6 @@ bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_
     bool found = p != NULL;
     *out = (struct stream_stats){.watermark = TS_MIN};
     if (p) stream_stats_add(out, past_stream_stats(p));
-    runtime_pause(rt); /* instances are looked into */
     for (struct node *n = rt->nodes; n; n = n->next) {
         if (n->stream_id != stream_id) continue;
         struct stream_stats s = {.watermark = TS_MAX};
@@ -827,7 +849,6 @@ bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_
         out->ended = (!out->running || out->ended) && node_ended(n);
         out->running = found = true;
     }
-    runtime_resume(rt);
     lock_give(&rt->lock);
     return found;
 }

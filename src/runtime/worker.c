@@ -31,27 +31,40 @@ static int next_ready(struct worker *w)
     return -1;
 }
 
+/* Steps the head of a chain and notes where the time went; returns when it ended. */
+static int64_t step_head(struct worker *w, struct inst *i, int slot, int64_t from)
+{
+    struct inst_counts *c = &i->counts;
+    w->timing = w->steps++ % TIMED_STEPS == 0 || atomic_load_explicit(&w->rt->watchers, memory_order_relaxed);
+    meter_unblock(&c->meter, from);
+    bool again = inst_step(i);
+    if (again) atomic_fetch_or_explicit(&w->ready[slot / 64], 1ull << (slot & 63), memory_order_relaxed);
+    int64_t now = env_now_us(w->rt->env);
+    meter_busy(&c->meter, from, now);
+    if (w->timing) meter_add(&c->steps_us, now - from);
+    if (!again && inst_is_stuck(i)) meter_block(&c->meter, now);
+    return now;
+}
+
 static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
 {
-    (void)wake_us;
+    (void)now_us, (void)wake_us;
     struct worker *w = container_of(t, struct worker, task);
-    struct env *env = w->rt->env;
     if (atomic_load(&w->rt->pauses)) {
         flush_dirty(w); /* whoever pauses us may free an instance that has ended: it must be on no list */
         atomic_store(&w->paused, true);
         bell_ring(&w->rt->control);
         return STEP_WAIT;
     }
-    for (int served = 0;; served++) {
-        int slot = next_ready(w);
-        if (slot < 0) break;
-        uint64_t bit = 1ull << (slot & 63);
-        w->mine[slot / 64] &= ~bit;
+    int64_t begin = 0, now = 0;
+    for (int slot; (slot = next_ready(w)) >= 0;) {
+        w->mine[slot / 64] &= ~(1ull << (slot & 63));
         struct inst *i = atomic_load_explicit(&w->heads[slot], memory_order_acquire);
         while (i && i->driver) i = i->driver;
-        if (i && inst_step(i)) atomic_fetch_or_explicit(&w->ready[slot / 64], bit, memory_order_relaxed);
+        if (!begin) begin = now = env_now_us(w->rt->env);
+        if (i) now = step_head(w, i, slot, now);
         if (!w->mine[w->chunk]) w->chunk++; /* the next word's turn */
-        if (served % 4 == 3 && env_now_us(env) - now_us >= STEP_US) return STEP_AGAIN;
+        if (now - begin >= STEP_US) return STEP_AGAIN;
     }
     flush_dirty(w);
     return next_ready(w) >= 0 ? STEP_AGAIN : STEP_WAIT;

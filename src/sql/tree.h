@@ -199,6 +199,7 @@ enum stmt_kind {
     STMT_COMMIT,
     STMT_ROLLBACK,
     STMT_CHECKPOINT,
+    STMT_LOAD, /* value: the module's path or name, at name_pos */
 };
 
 struct ast_option {
@@ -227,7 +228,7 @@ struct stmt {
     const char *name; /* the object's */
     uint32_t name_pos;
     const char *what; /* SHOW, DROP ("source", "sink", "stream", "materialized view", ...), ALTER's kind, SET's key */
-    const char *value; /* SET's value; ALTER's action ("set", "pause", "resume", "add column") */
+    const char *value; /* SET's value; the pattern of SHOW ... LIKE; SUBSCRIBE's epoch (NULL: none); ALTER's action ("set", "pause", "resume", "add column") */
     /* CREATE */
     LIST(struct ast_column) columns;
     LIST(const char) primary_key;

@@ -52,7 +52,7 @@ static void reads_whole_files(void **state)
     assert_int_equal(s->class->splits(s), 1);
     assert_int_equal(s->class->split_size(s, 0), sizeof big - 1);
     assert_string_equal(s->class->guess_format(s->ctx.options), "csv");
-    assert_true(s->class->bounded(s->ctx.options));
+    assert_true(s->class->bounded(s->class, s->ctx.options));
     struct text t = {0};
     ok(s->class->seek(s, 0, NULL, &h.err));
     assert_int_equal(read_all(s, 0, &t), ST_DONE);
@@ -117,7 +117,7 @@ static void follows_what_is_appended(void **state)
     const char *path = in_folder(folder, "log.csv");
     write_file(path, "one\n", "w");
     struct source *s = harness_source(&h, "file", "path", path, "follow", "true", NULL);
-    assert_false(s->class->bounded(s->ctx.options));
+    assert_false(s->class->bounded(s->class, s->ctx.options));
     struct text t = {0};
     assert_int_equal(read_all(s, 0, &t), ST_WAIT);
     struct payload p;

@@ -140,14 +140,14 @@ static void descriptors_end_the_wait(void **state)
     int pipes[2];
     ok(gate_init(&g, true, NULL));
     assert_int_equal(pipe(pipes), 0);
-    struct pollfd fds[1] = {{pipes[0], POLLIN, 0}};
+    struct pollfd fds[2] = {{0}, {pipes[0], POLLIN, 0}};
     gate_prepare(&g);
-    gate_park_fds(&g, fds, 1, 1000);
-    assert_int_equal(fds[0].revents, 0);
+    gate_park_fds(&g, fds, 2, 1000);
+    assert_int_equal(fds[1].revents, 0);
     assert_int_equal(write(pipes[1], "x", 1), 1);
     gate_prepare(&g);
-    gate_park_fds(&g, fds, 1, -1);
-    assert_int_equal(fds[0].revents, POLLIN);
+    gate_park_fds(&g, fds, 2, -1);
+    assert_int_equal(fds[1].revents, POLLIN);
     close(pipes[0]), close(pipes[1]);
     gate_done(&g);
 }

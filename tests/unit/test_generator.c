@@ -55,7 +55,7 @@ static void makes_what_is_asked(void **state)
     (void)state;
     struct source *s = harness_source(&h, "generator", "rows", "5000", "fields", FIELDS, "step", "1 s", NULL);
     assert_non_null(s);
-    assert_true(s->class->bounded(s->ctx.options));
+    assert_true(s->class->bounded(s->class, s->ctx.options));
     assert_int_equal(s->class->split_size(s, 0), 5000);
     ok(s->class->seek(s, 0, NULL, &h.err));
     struct batch *b;
@@ -103,7 +103,7 @@ static void keeps_the_pace(void **state)
     (void)state;
     struct source *s = harness_source(&h, "generator", "rows.per.second", "1000", "step", "1 ms", "fields", FIELDS, NULL);
     struct source *fast = harness_source(&h, "generator", "step", "1 ms", "fields", FIELDS, NULL);
-    assert_false(s->class->bounded(s->ctx.options));
+    assert_false(s->class->bounded(s->class, s->ctx.options));
     struct batch *whole = next(fast, NULL);
     struct payload p;
     uint32_t rows = 0;

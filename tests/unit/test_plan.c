@@ -30,7 +30,7 @@ static const struct option_spec csv_options[] = {
     {"header", OPT_BOOL, "true", 0, NULL, 0, 0, "Whether a first line names the columns."},
     {0},
 };
-static bool file_bounded(const struct options *o) { return !options_int(o, "follow"); }
+static bool file_bounded(const struct source_class *c, const struct options *o) { return (void)c, !options_int(o, "follow"); }
 static const char *file_format(const struct options *o)
 {
     const char *dot = strrchr(options_text(o, "path"), '.');

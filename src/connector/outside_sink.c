@@ -1,0 +1,184 @@
+/* An outside sink class as one of ours. SPDX-License-Identifier: Apache-2.0 */
+#include "connector/outside.h"
+
+struct outside_sink {
+    struct sink sink;
+    struct outside_io o;
+    const struct lam_sink_class *class;
+    struct pool *pool;
+    struct batch *shown; /* the batch that `array` shows, which keeps it */
+    struct ArrowArray array;
+    _Alignas(16) char self[];
+};
+
+struct outside_class {
+    struct sink_class class;
+    struct lam_sink_class outside;
+};
+
+static struct outside_sink *of(struct sink *s) { return container_of(s, struct outside_sink, sink); }
+
+static const struct lam_sink_class *class_of(const struct sink_class *c)
+{
+    return &container_of(c, struct outside_class, class)->outside;
+}
+
+static const int nothing[] = {0};
+static const int may_wait[] = {LAM_IO_WAIT, LAM_IO_RETRY, 0};
+static const int write_results[] = {LAM_IO_WAIT, LAM_IO_RETRY, LAM_IO_POISON, LAM_IO_CLOSED, 0};
+
+/* Called again after WAIT and RETRY, without a close between. */
+static enum status open(struct sink *s, uint64_t incarnation, uint64_t *marker, bool *fresh, struct err *err)
+{
+    struct outside_sink *x = of(s);
+    x->class = class_of(s->class);
+    if (!x->pool) x->pool = pool_new(s->ctx.account);
+    if (!x->o.is_open) outside_open(&x->o, x->class->name, &s->ctx, &s->wake, x->self);
+    *marker = 0;
+    *fresh = true;
+    int result = x->class->open(&x->o.io, incarnation, marker, fresh, outside_err(err));
+    return outside_result(&x->o, "open", result, may_wait, err);
+}
+
+static enum status write_bytes(struct sink *s, const char *p, size_t n, size_t *accepted, struct err *err)
+{
+    struct outside_sink *x = of(s);
+    *accepted = 0;
+    int result = x->class->write_bytes(&x->o.io, p, n, accepted, outside_err(err));
+    if (*accepted <= n) return outside_result(&x->o, "write_bytes", result, write_results, err);
+    *accepted = 0;
+    return err_set(err, E_EXEC, "write_bytes of the connector %s accepted more than it was offered", x->class->name);
+}
+
+static void hide(struct outside_sink *x)
+{
+    if (x->array.release) x->array.release(&x->array);
+    x->shown = NULL;
+}
+
+static enum status write_rows(struct sink *s, const struct batch *b, uint32_t from, uint32_t *accepted, struct err *err)
+{
+    struct outside_sink *x = of(s);
+    *accepted = 0;
+    if (x->shown != b) {
+        hide(x);
+        TRY(cdata_export(x->pool, (struct batch *)b, s->ctx.schema, 0, &x->array, err));
+        x->shown = (struct batch *)b;
+    }
+    struct lam_rows rows = {.size = sizeof rows, .array = &x->array, .from = from, .weight = b->weight};
+    int64_t took = 0;
+    int result = x->class->write_columns(&x->o.io, &rows, &took, outside_err(err));
+    if (took < 0 || took > b->rows - from)
+        return err_set(err, E_EXEC, "write_columns of the connector %s accepted more than it was offered", x->class->name);
+    *accepted = (uint32_t)took;
+    if (from + *accepted == b->rows) hide(x);
+    return outside_result(&x->o, "write_columns", result, write_results, err);
+}
+
+static enum status flush(struct sink *s, struct err *err)
+{
+    struct outside_sink *x = of(s);
+    if (!x->class->flush) return ST_OK;
+    return outside_result(&x->o, "flush", x->class->flush(&x->o.io, outside_err(err)), may_wait, err);
+}
+
+static enum status commit(struct sink *s, uint64_t epoch, struct err *err)
+{
+    struct outside_sink *x = of(s);
+    return outside_result(&x->o, "commit", x->class->commit(&x->o.io, epoch, outside_err(err)), may_wait, err);
+}
+
+static enum status abort_epoch(struct sink *s, struct err *err)
+{
+    struct outside_sink *x = of(s);
+    if (!x->class->abort) return ST_OK;
+    return outside_result(&x->o, "abort", x->class->abort(&x->o.io, outside_err(err)), nothing, err);
+}
+
+static int wait(struct sink *s, struct pollfd *fds, int max, int64_t *wake_us)
+{
+    struct outside_sink *x = of(s);
+    *wake_us = INT64_MAX;
+    int n = x->o.is_open && x->class->wait ? x->class->wait(&x->o.io, fds, max, wake_us) : 0;
+    return n < 0 ? 0 : n > max ? max : n;
+}
+
+/* Who cancels sees to it that the sink is not being closed; one that is not open yet is stopped by its task. */
+static void cancel(struct sink *s)
+{
+    struct outside_sink *x = of(s);
+    if (x->o.is_open && x->class->cancel) x->class->cancel(&x->o.io);
+}
+
+static enum status close(struct sink *s, bool complete, struct err *err)
+{
+    struct outside_sink *x = of(s);
+    enum status st = ST_OK;
+    hide(x);
+    if (x->o.is_open) st = outside_result(&x->o, "close", x->class->close(&x->o.io, complete, outside_err(err)), nothing, err);
+    if (x->pool) pool_close(TAKE(x->pool));
+    outside_close(&x->o);
+    return st;
+}
+
+/* ---- classes ------------------------------------------------------------------------------------------------------ */
+
+_Static_assert((int)LAM_AT_MOST_ONCE == (int)AT_MOST_ONCE && (int)LAM_AT_LEAST_ONCE == (int)AT_LEAST_ONCE, "guarantees");
+_Static_assert((int)LAM_EXACTLY_ONCE == (int)EXACTLY_ONCE, "guarantees");
+
+static enum status class_fits(const char *what, const struct lam_sink_class *c, struct err *err)
+{
+    TRY(outside_names_fit(what, c->name, c->aliases, c->sentence, err));
+    const char *lacks = !c->open                                                               ? "open"
+                        : !c->close                                                            ? "close"
+                        : c->payload == LAM_BYTES && !c->write_bytes                           ? "write_bytes"
+                        : c->payload != LAM_BYTES && !c->write_columns                         ? "write_columns"
+                        : c->guarantee == LAM_EXACTLY_ONCE && !c->commit                       ? "commit, though it is exactly once"
+                        : c->blocking && !c->cancel                                            ? "cancel, though it is blocking"
+                        : c->payload != LAM_BYTES && c->payload != LAM_COLUMNS                 ? "a payload"
+                        : (unsigned)c->guarantee > LAM_EXACTLY_ONCE                            ? "a guarantee"
+                        : c->flush_us < 0 || c->instance_size > (size_t)1 << 30                ? "a sensible flush_us or instance_size"
+                                                                                               : NULL;
+    return lacks ? err_set(err, E_MODULE, "%s: the sink class %s lacks %s", what, c->name, lacks) : ST_OK;
+}
+
+enum status outside_sink(struct arena *a, const struct module *m, const struct lam_sink_class *from, const struct sink_class **out,
+                         struct err *err)
+{
+    struct outside_class *x = arena_alloc(a, sizeof *x);
+    struct lam_sink_class *c = &x->outside;
+    const char *what = arena_printf(a, "the module %s", m->name);
+    if (from->size < sizeof from->size || from->size > 1 << 16) return err_set(err, E_MODULE, "%s: the size of a sink class is wrong", what);
+    memcpy(c, from, from->size < sizeof *c ? from->size : sizeof *c);
+    TRY(class_fits(what, c, err));
+    const struct option_spec *options;
+    TRY(outside_options(a, what, c->options, c->n_options, c->option_size, &options, err));
+    c->name = arena_strdup(a, c->name);
+    x->class = (struct sink_class){
+        .size = sizeof x->class,
+        .name = c->name,
+        .aliases = outside_names(a, c->aliases),
+        .sentence = arena_strdup(a, c->sentence),
+        .module = m,
+        .instance_size = sizeof(struct outside_sink) + c->instance_size,
+        .payload = (enum payload_kind)c->payload,
+        .options = options,
+        .guarantee = (enum guarantee)c->guarantee,
+        .blocking = c->blocking,
+        .changelog = c->changelog,
+        .flush_us = c->flush_us,
+        .default_format = c->default_format ? arena_strdup(a, c->default_format) : NULL,
+        .guess_format = source_no_guess,
+        .open = open,
+        .write_bytes = c->payload == LAM_BYTES ? write_bytes : sink_not_bytes,
+        .write_rows = c->payload == LAM_BYTES ? sink_not_rows : write_rows,
+        .flush = flush,
+        .commit = c->commit ? commit : sink_no_commit,
+        .abort = abort_epoch,
+        .wait = wait,
+        .cancel = cancel,
+        .close = close,
+    };
+    *out = &x->class;
+    return ST_OK;
+}
