@@ -108,6 +108,9 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
 enum status session_apply(struct lam_session *s, struct err *err);
 void session_undo(struct lam_session *s);
 
+enum status alter_stream(struct lam_session *s, const struct object *o, const struct stmt *st, struct err *err);
+enum status set_statement(struct lam_session *s, const struct stmt *st, struct err *err);
+
 /* SHOW, DESCRIBE, EXPLAIN. */
 enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err);
 

@@ -382,14 +382,26 @@ static enum status unsupported(const struct stmt *st, struct err *err)
 {
     static const char *const what[] = {
         [STMT_CREATE_VIEW] = "CREATE MATERIALIZED VIEW", [STMT_CREATE_TABLE] = "CREATE TABLE",
-        [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",    [STMT_ALTER] = "ALTER",
-        [STMT_INSERT] = "INSERT",                        [STMT_SET] = "SET",
+        [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",   
+        [STMT_INSERT] = "INSERT",                        
         [STMT_CHECKPOINT] = "CHECKPOINT",
     };
     err_at(err, E_UNSUPPORTED, st->pos, "%s is not supported", what[st->kind]);
     if (st->kind == STMT_CREATE_VIEW) err_hint(err, "use CREATE STREAM");
     if (st->kind == STMT_INSERT) err_hint(err, "push rows with lam_push, or read them with a FILE or GENERATOR source");
     return E_UNSUPPORTED;
+}
+
+static enum status alter(struct lam_session *s, const struct stmt *st, struct err *err)
+{
+    lock_take(&s->db->lock);
+    const struct object *o = catalog_seen(s, st->name);
+    lock_give(&s->db->lock);
+    if (!o) return not_found(s->db, st, err);
+    if (strcmp(st->what, kind_name(o->kind)) != 0)
+        return err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, kind_name(o->kind), st->what);
+    if (o->kind == OBJECT_STREAM) return alter_stream(s, o, st, err);
+    return err_at(err, E_UNSUPPORTED, st->pos, "ALTER %s is not supported", st->what);
 }
 
 static enum status run(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err)
@@ -399,6 +411,8 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
     case STMT_CREATE_STREAM:
     case STMT_CREATE_SINK: return create(s, st, text, err);
     case STMT_DROP: return drop(s, st, err);
+    case STMT_ALTER: return alter(s, st, err);
+    case STMT_SET: return set_statement(s, st, err);
     case STMT_SELECT: return result_select(s, st->select, false, out, err);
     case STMT_SUBSCRIBE: return result_subscribe(s, st, out, err);
     case STMT_EXPLAIN:

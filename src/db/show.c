@@ -65,7 +65,9 @@ static void show_streams(struct lam_db *db, struct table *t)
         struct stream_stats s;
         bool ran = runtime_stream_stats(db->runtime, o->id, &s);
         table_text(t, o->name);
-        table_text(t, !s.running ? "STOPPED" : s.ended ? "ENDED" : "RUNNING");
+        char failed[32];
+        snprintf(failed, sizeof failed, s.failed == E_NOMEM ? "FAILED(MEMORY)" : "FAILED(%04d)", s.failed);
+        table_text(t, !s.running ? "STOPPED" : s.failed ? failed : s.ended ? "ENDED" : s.paused ? "PAUSED" : "RUNNING");
         if (ran) {
             table_int(t, (int64_t)s.rows_out);
             table_int(t, (int64_t)s.late);

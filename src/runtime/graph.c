@@ -25,6 +25,7 @@ struct root {
     struct sub_config sub_config;
     struct keep *keep;
     uint64_t owner;
+    const char *whose;
     const struct plan *top; /* of a named stream: not shared */
     enum on_error on_error;
     struct run_sink *run_sink;
@@ -120,6 +121,7 @@ void change_sink(struct change *ch, const struct object *sink)
     struct root *r = add_root(ch);
     r->sink = sink;
     r->owner = sink->id;
+    r->whose = sink->name;
     r->plan = sink->plan;
     r->on_error = ch->rt->cfg.on_error;
 }
@@ -237,7 +239,10 @@ static struct component *new_component(struct runtime *rt)
 static void join(struct component *a, struct component *b)
 {
     a = component_of(a), b = component_of(b);
-    if (a != b) atomic_store(&b->joined, a);
+    if (a == b) return;
+    if (atomic_load(&b->paused)) atomic_store(&a->paused, true);
+    if (atomic_load(&b->starved)) note_write(&a->hunger, b->hunger.text), atomic_store(&a->starved, true);
+    atomic_store(&b->joined, a);
 }
 
 static struct node *new_node(struct change *ch, const struct plan *p, int ninst)
@@ -403,7 +408,7 @@ static enum status stream_node(struct change *ch, const struct object *o, struct
 {
     struct use *u = find_use(ch, o);
     if (!u->node) {
-        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = o->id, .top = o->plan};
+        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = o->id, .whose = o->name, .top = o->plan};
         struct node *top;
         TRY(build(ch, o->plan, &own, &top, err));
         struct node *n = new_node(ch, NULL, top->ninst);
@@ -431,6 +436,14 @@ static int instances(struct change *ch, const struct plan *p, struct node *const
     for (int i = 0; i < p->nin; i++)
         if (p->in[i].dist != DIST_SAME || in[i]->ninst > 1) return ch->rt->nworkers;
     return 1;
+}
+
+static struct account *budget_of(struct change *ch, uint64_t stream_id)
+{
+    lock_take(&ch->rt->lock);
+    struct account *a = budget_account(ch->rt, stream_id);
+    lock_give(&ch->rt->lock);
+    return a;
 }
 
 static enum status build(struct change *ch, const struct plan *p, const struct root *root, struct node **out, struct err *err)
@@ -463,6 +476,8 @@ static enum status build(struct change *ch, const struct plan *p, const struct r
     n->nin = p->nin;
     n->component = in[0]->component;
     n->owner = root->owner;
+    n->whose = root->whose;
+    if (root->top) n->account = budget_of(ch, root->owner);
     n->keep = keep;
     n->on_error = root->on_error;
     if (keep) keep->refs++;
@@ -671,7 +686,7 @@ static void find_replaced(struct change *ch, const struct replacement *r)
 static enum status make_replacement(struct change *ch, struct swap *s, struct err *err)
 {
     if (!s->old) {
-        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = s->object->id, .top = s->object->plan};
+        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = s->object->id, .whose = s->object->name, .top = s->object->plan};
         TRY(build(ch, s->object->plan, &own, &s->top, err));
         s->top->users++;
         s->top->is_top = true;
@@ -1163,6 +1178,7 @@ void node_free(struct node *n)
     mem_free((void *)n->pick);
     mem_free(n->inst);
     if (n->arena) arena_free(n->arena);
+    if (n->account) account_unref(n->account);
     keep_unref(n->keep);
     mem_free(n);
 }

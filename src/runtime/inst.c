@@ -61,6 +61,13 @@ void inst_forget_changes(struct inst *i)
     i->made = NULL;
 }
 
+static void leave_refused(struct inst *i)
+{
+    struct inst **at = &i->worker->refused;
+    while (*at && *at != i) at = &(*at)->next_refused;
+    if (*at) *at = i->next_refused;
+}
+
 static void leave_dirty(struct inst *i)
 {
     for (struct inst **at = &i->worker->dirty; *at; at = &(*at)->next_dirty)
@@ -74,6 +81,7 @@ void inst_free(struct inst *i)
 {
     if (!i) return;
     if (i->dirty) leave_dirty(i);
+    if (i->refused) leave_refused(i);
     batch_unref(i->input);
     batch_unref(i->arrived);
     batch_unref(i->forward_rows.b);
@@ -104,7 +112,7 @@ enum status inst_open(struct inst *i, const struct text *images, int nimages, st
     struct op_ctx *c = &op->ctx;
     c->plan = i->node->plan;
     c->pool = inst_pool(i);
-    c->state = state_new(rt->account, rt->cfg.seed);
+    c->state = state_new(i->node->account ? i->node->account : rt->account, rt->cfg.seed);
     c->seed = rt->cfg.seed;
     c->worker = i->worker->index;
     c->workers = rt->nworkers;
@@ -185,6 +193,37 @@ static struct rows pick(struct inst *i, const struct rows *r)
     return (struct rows){b, r->sel, r->n};
 }
 
+/* Gives the operator the batch at hand. For want of memory it may refuse, with nothing changed but what it counted: then the
+ * batch stays at hand. A query that nobody could give more fails instead. */
+static void offer(struct inst *i)
+{
+    struct op_ctx *c = &i->op->ctx;
+    uint64_t errors = atomic_load_explicit(&c->errors, memory_order_relaxed), late = atomic_load_explicit(&c->late, memory_order_relaxed);
+    int64_t from = call_begins(i);
+    enum status st = i->op->class->batch(i->op, i->offered_port, &i->offered);
+    i->refused = st == E_NOMEM && i->node->whose;
+    if (!i->refused) return after_call(i, from, st);
+    call_ends(i, from);
+    atomic_store_explicit(&c->errors, errors, memory_order_relaxed);
+    atomic_store_explicit(&c->late, late, memory_order_relaxed);
+    i->next_refused = i->worker->refused;
+    i->worker->refused = i;
+    component_starve(i->worker->rt, i->node->component, i->node->whose);
+}
+
+/* false: there is still none. */
+static bool offer_again(struct inst *i)
+{
+    struct component *c = component_of(i->node->component);
+    bool cancel = atomic_load(&c->cancel);
+    if (!cancel && atomic_load(&c->starved)) return false;
+    leave_refused(i);
+    i->refused = false;
+    i->cut |= cancel;
+    if (!cancel) offer(i);
+    return !i->refused;
+}
+
 static void accept_batch(struct inst *i, int port, const struct rows *r)
 {
     i->port_idle[port] = false;
@@ -201,8 +240,9 @@ static void accept_batch(struct inst *i, int port, const struct rows *r)
         return;
     }
     i->input = batch_ref(r->b);
-    int64_t from = call_begins(i);
-    after_call(i, from, i->op->class->batch(i->op, port, r));
+    i->offered = *r;
+    i->offered_port = port;
+    offer(i);
 }
 
 static void raise_watermark(struct inst *i, int port, int64_t wm)
@@ -573,6 +613,7 @@ static bool run(struct inst *i)
             if (i->busy_child) continue;
             return false;
         }
+        if (i->refused && !offer_again(i)) return false;
         if (take_output(i)) continue;
         if (i->more) {
             if (++i->worker->calls > MORE_CALLS) return false;
@@ -750,7 +791,7 @@ static void look_after_links(struct inst *i)
     if (all_closed && !i->finished && !has_new_consumers(i)) i->done = true;
 }
 
-bool inst_is_stuck(const struct inst *i) { return i->busy_child || i->forward != EVENT_NONE; }
+bool inst_is_stuck(const struct inst *i) { return i->busy_child || i->forward != EVENT_NONE || i->refused; }
 
 static void drain_finished(struct inst *i)
 {

@@ -282,6 +282,15 @@ void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
 
 /* ---- the step --------------------------------------------------------------------------------------------------------- */
 
+/* Paused, or for want of memory behind it. Its inputs are not idle all that time. */
+bool part_is_held(struct part *p)
+{
+    bool held = component_holds(p->reader->component);
+    if (!held && p->was_held)
+        for (int i = 0; i < p->nsplits; i++) p->splits[i].last_row_us = env_now_us(p->reader->rt->env);
+    return p->was_held = held;
+}
+
 /* Barriers, stopping, waiting for room: true when the step is over. A reader that nobody reads any more still gives out what
  * it has accepted. */
 bool part_before_rows(struct part *p, enum step *out)
@@ -296,7 +305,7 @@ bool part_before_rows(struct part *p, enum step *out)
     if (!r->pushed_end) inject(p); /* an end that was pushed goes first, and answers for the barrier */
     if (p->left) return *out = part_finish(p, END_MOVED), true;
     if (atomic_load(&r->stop)) return *out = part_finish(p, END_HOLD), true;
-    if (p->holding) return *out = STEP_WAIT, true;
+    if (p->holding || part_is_held(p)) return *out = STEP_WAIT, true;
     return false;
 }
 
@@ -351,7 +360,7 @@ static int part_fds(struct task *t, struct pollfd *out, int max)
 {
     struct part *p = container_of(t, struct part, task);
     int n = 0;
-    if (!p->source || p->batch || p->holding) return 0;
+    if (!p->source || p->batch || p->holding || p->was_held) return 0;
     for (int i = 0; i < p->nsplits && n < max; i++) {
         int64_t at;
         if (!p->splits[i].ended) n += p->source->class->wait(p->source, p->splits[i].number, out + n, max - n, &at);

@@ -38,7 +38,7 @@ struct push_wait {
 static bool may_push(struct push_wait *w)
 {
     struct part *p = &w->r->parts[0];
-    return p->over || p->left || (w->r->queue == w && !p->batch && !p->holding);
+    return p->over || p->left || (w->r->queue == w && !p->batch && !p->holding && !part_is_held(p));
 }
 
 static bool may_push_fact(void *ctx)

@@ -222,6 +222,12 @@ static void wake_all(struct reader *r)
         if (r->parts[i].task.host) task_wake(&r->parts[i].task);
 }
 
+void reader_wake(struct reader *r)
+{
+    wake_all(r);
+    bell_ring(&r->room);
+}
+
 void reader_stop(struct reader *r)
 {
     atomic_store(&r->stop, true);

@@ -40,6 +40,7 @@ struct part {
     uint32_t *sel;
     int64_t said;        /* the last watermark */
     bool began, idle_said, over;
+    bool was_held;
     bool left;           /* the barrier it was to leave at has entered */
     _Atomic uint64_t barrier; /* epoch asked for; 0: none */
     _Atomic int barrier_kind;
@@ -100,6 +101,7 @@ void part_say_watermark(struct part *p);
 void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us);
 bool part_before_rows(struct part *p, enum step *out);
 bool part_all_closed(struct part *p);
+bool part_is_held(struct part *p);
 void part_close_source(struct part *p);
 enum step part_finish(struct part *p, int kind); /* an END of that kind is the last it says */
 

@@ -217,6 +217,10 @@ struct inst {
     struct batch *arrived; /* from a ring, to be taken when what it woke is said */
     int arrived_port;
     struct batch *input; /* kept until the operator has taken it in full */
+    struct rows offered; /* of it */
+    int offered_port;
+    bool refused;        /* for want of memory: it is offered again when the component goes on */
+    struct inst *next_refused; /* of the worker's list */
     uint32_t wm_ports;   /* ports whose new watermark the operator has not been told */
     bool barrier_due, end_due, held, idle_sent, ended; /* held: a port ended with HOLD */
     int64_t wm_out;      /* without an operator: its output watermark */
@@ -278,6 +282,7 @@ struct worker {
     int chunk;                   /* where the round stands */
     _Atomic int chunks;          /* in use */
     struct inst *dirty;          /* instances with rows in builders */
+    struct inst *refused;        /* instances whose component waits for memory */
     int calls;                   /* of `more` in this step of an instance */
     uint32_t steps;              /* of instances */
     bool timing;                 /* this one's calls are timed one by one */
@@ -307,6 +312,8 @@ struct node {
     struct component *component;
     struct reader *reader; /* the head of a reader's rows */
     const struct schema *schema;
+    const char *whose;     /* the stream's or sink's name; NULL: of a query */
+    struct account *account; /* of its state */
     struct arena *arena;   /* or NULL */
     const int *pick;       /* columns of the input to keep (a narrower view of a shared reader); NULL: all */
     bool is_top;           /* gives a named stream its rows, and is that stream's alone */
@@ -332,12 +339,24 @@ struct component {
     _Atomic bool cancel;      /* readers stop, everything is cut */
     _Atomic bool failed;
     struct err err;           /* valid once failed is set */
+    _Atomic bool paused;      /* by ALTER STREAM: readers take nothing in */
+    _Atomic bool starved;     /* an operator had no memory for a batch: readers take nothing in, and the batch waits */
+    struct note hunger;       /* whose operator */
     _Atomic int64_t waiting;  /* answers to the epoch under way that are still missing */
     bool busy, kept; /* control's notes */
     struct component *next;
 };
 struct component *component_of(struct component *c);
 void component_fail(struct runtime *rt, struct component *c, const struct err *err);
+void component_starve(struct runtime *rt, struct component *c, const char *whose);
+enum status component_hunger(struct component *c, struct err *err); /* E_NOMEM, with advice */
+static inline bool component_holds(struct component *c) /* its readers are to wait */
+{
+    c = component_of(c);
+    return atomic_load_explicit(&c->paused, memory_order_relaxed) || atomic_load_explicit(&c->starved, memory_order_relaxed);
+}
+/* Control, with the lock: readers and refused batches look again. */
+void component_go_on(struct runtime *rt, struct component *c);
 
 /* ---- readers -------------------------------------------------------------------------------------------------------- */
 
@@ -356,6 +375,7 @@ bool reader_runs(struct reader *r); /* it was started */
 void reader_pin(struct reader *r);
 void reader_unpin(struct reader *r);
 bool reader_pinned(struct reader *r);
+void reader_wake(struct reader *r);
 void reader_stop(struct reader *r); /* no more rows: END(CUT) */
 /* The next CHANGE barrier is the last it says: another reader goes on from there. */
 void reader_leave(struct reader *r);
@@ -421,6 +441,12 @@ bool sub_closed(struct sub *s);
 bool sub_idle(struct sub *s);   /* no call of sub_call is to come */
 bool sub_ended(struct sub *s);
 
+/* ---- budgets ------------------------------------------------------------------------------------------------------------- */
+
+/* The account of a stream's state, which a limit may bound; the caller's reference. Control, with the lock. */
+struct account *budget_account(struct runtime *rt, uint64_t stream_id);
+void budget_drop(struct runtime *rt, uint64_t stream_id); /* 0: all */
+
 /* ---- what ran --------------------------------------------------------------------------------------------------------------------- */
 
 struct run_reader;
@@ -464,6 +490,7 @@ struct runtime {
     struct run_sink *sinks;
     struct run_sub *subs;
     struct past *past;
+    struct budget *budgets;
     uint64_t next_epoch;
     _Atomic int pauses;   /* workers step nothing while there are some; see runtime_pause */
     _Atomic int watchers; /* while there are some, the calls of every step are timed, else of one in TIMED_STEPS */

@@ -222,6 +222,13 @@ enum status epoch_blocked(struct runtime *rt, struct component *c, const char *w
 {
     char who[120] = "a sink or subscriber";
     struct sink_stats s;
+    if (atomic_load(&component_of(c)->starved)) {
+        char whose[sizeof c->hunger.text];
+        note_read(&component_of(c)->hunger, whose);
+        err_set(err, E_TIMEOUT, "%s waits for \"%.80s\", which has no memory left for its state", what, whose);
+        err_hint(err, "give it more: ALTER STREAM ... SET (memory.limit = '...'), or SET memory_limit = '...'");
+        return E_TIMEOUT;
+    }
     lock_take(&rt->lock);
     for (struct run_sink *k = rt->sinks; k; k = k->next) {
         if (!in_component(outlet_node(k->outlet)->component, c) || deliver_done(k->deliver)) continue;
@@ -548,6 +555,8 @@ static bool done_locked(struct waiting *w)
             if (w->err) *w->err = c->err;
             return w->st = c->err.code, true;
         }
+    for (struct component *c = rt->components; c; c = c->next)
+        if (!atomic_load(&c->joined) && atomic_load(&c->starved)) return w->st = component_hunger(c, w->err), true;
     for (struct run_sink *s = rt->sinks; s; s = s->next)
         if (!s->detached && deliver_failed(s->deliver, w->err)) return w->st = w->err ? w->err->code : E_WRITE, true;
     return !any_busy(rt);
@@ -631,7 +640,10 @@ void runtime_interrupt(struct runtime *rt)
 {
     atomic_store(&rt->closing, true);
     lock_take(&rt->lock);
-    for (struct component *c = rt->components; c; c = c->next) atomic_store(&c->cancel, true);
+    for (struct component *c = rt->components; c; c = c->next) {
+        atomic_store(&c->cancel, true);
+        component_go_on(rt, c);
+    }
     for (struct run_reader *r = rt->readers; r; r = r->next) reader_stop(r->reader);
     for (struct run_sub *s = rt->subs; s; s = s->next) sub_cancel(s->sub);
     lock_give(&rt->lock);
@@ -667,6 +679,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     for (struct component *c = rt->components; c; c = c->next)
         if (!atomic_load(&c->joined)) free_component(rt, c);
     past_drop(rt, 0);
+    budget_drop(rt, 0);
     runtime_resume(rt);
     stop_threads(rt);
     for (struct component *c = rt->components, *next; c; c = next) {
@@ -701,7 +714,7 @@ static struct reader *pin_reader(struct runtime *rt, uint64_t source_id)
     for (struct run_reader *r = rt->readers; r; r = r->next) {
         bool its = r->source_id == source_id || r->former_id == source_id;
         if (!its || !reader_runs(r->reader) || !reader_pushed(r->reader) || r->scan->gone) continue;
-        if (!found || found->left) found = r;
+        if (!found || found->left || r->former_id == source_id) found = r;
     }
     if (found) reader_pin(found->reader);
     lock_give(&rt->lock);
@@ -711,22 +724,24 @@ static struct reader *pin_reader(struct runtime *rt, uint64_t source_id)
 struct successor {
     struct runtime *rt;
     uint64_t source_id;
-    struct reader *left;
 };
 
 static bool has_successor(void *ctx)
 {
     struct successor *s = ctx;
-    struct reader *r = pin_reader(s->rt, s->source_id);
-    if (r) reader_unpin(r);
-    return r != s->left;
+    lock_take(&s->rt->lock);
+    struct run_reader *r = s->rt->readers;
+    while (r && (r->former_id != s->source_id || !reader_runs(r->reader))) r = r->next;
+    lock_give(&s->rt->lock);
+    return r;
 }
 
 /* The reader refused since another takes its place: waits for that. Unpins r. */
 static bool has_moved(struct runtime *rt, struct reader *r, uint64_t source_id)
 {
-    struct successor s = {rt, source_id, r};
-    bool moved = reader_leaving(r) && runtime_wait(rt, has_successor, &s, CANCEL_US);
+    struct successor s = {rt, source_id};
+    bool its_own = reader_object(r) && reader_object(r)->id == source_id; /* else the caller is to look for the name again */
+    bool moved = its_own && reader_leaving(r) && runtime_wait(rt, has_successor, &s, CANCEL_US);
     reader_unpin(r);
     return moved;
 }
@@ -848,6 +863,9 @@ bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_
         out->watermark = s.watermark;
         out->ended = (!out->running || out->ended) && node_ended(n);
         out->running = found = true;
+        struct component *c = component_of(n->component);
+        out->paused = atomic_load(&c->paused);
+        out->failed = atomic_load(&c->failed) ? (int)c->err.code : atomic_load(&c->starved) ? (int)E_NOMEM : 0;
     }
     lock_give(&rt->lock);
     return found;
@@ -857,6 +875,7 @@ void runtime_forget(struct runtime *rt, uint64_t id)
 {
     lock_take(&rt->lock);
     past_drop(rt, id);
+    budget_drop(rt, id);
     lock_give(&rt->lock);
 }
 

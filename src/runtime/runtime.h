@@ -66,6 +66,11 @@ enum status change_apply(struct change *ch, int64_t timeout_us, bool *stands, st
 
 /* Does a subscription or query read the stream or source, at whatever remove? */
 bool runtime_subscribed(struct runtime *rt, uint64_t object_id);
+/* Stops the readers of all that shares one with the stream between two batches, or lets them go on: E_MISUSE when it does not
+ * run. Going on offers again what was refused for want of memory. */
+enum status runtime_hold_stream(struct runtime *rt, uint64_t stream_id, bool hold, struct err *err);
+/* Bounds a stream's state, or (id 0) all memory; 0: no limit. What waits for memory tries again. */
+void runtime_limit(struct runtime *rt, uint64_t stream_id, int64_t bytes);
 /* May something that has not been freed yet still look at the object? */
 bool runtime_holds(struct runtime *rt, uint64_t object_id);
 /* Frees what has ended. */
@@ -148,7 +153,8 @@ struct sink_stats {
 struct stream_stats {
     uint64_t rows_in, rows_out, late, errors;
     int64_t watermark, state_bytes;
-    bool running, ended;
+    bool running, ended, paused;
+    int failed; /* the error's code; E_NOMEM: it waits for memory */
     char late_example[200], last_error[200];
 };
 /* Of all readers and instances of the object since it was created, those that have ended too. false: nothing has run. */

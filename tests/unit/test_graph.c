@@ -235,7 +235,206 @@ static void test_replace_under_load(void **state)
     ut_close(&u);
 }
 
-int main(void)
+/* ---- budgets and pauses -------------------------------------------------------------------------------------------------- */
+
+static uint64_t rng;
+static uint64_t draw(uint64_t below)
+{
+    uint64_t z = rng += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    return (z ^ z >> 27) % below;
+}
+
+/* Many keys, a batch's worth of windows; some rows late. */
+static int64_t keyed_row(void *ctx, int row, int col)
+{
+    int64_t n = *(int64_t *)ctx + row;
+    return col == 0 ? n * 7919 % 3001 : col == 1 ? n : n % 97 == 0 ? n / 2 : n;
+}
+
+static const char *const budget_queries[] = {
+    "SELECT k, COUNT(*) AS c, SUM(v) AS t FROM s GROUP BY k, TUMBLE(ts, INTERVAL '2' SECOND)",
+    "SELECT k % 10 AS k, COUNT(DISTINCT k) AS c, MAX(v) AS t FROM s GROUP BY k % 10, TUMBLE(ts, INTERVAL '3' SECOND)",
+};
+
+/* The rows of y, sorted, and its counts, with a budget that is raised whenever it is used up; 0: no budget. */
+static char *run_budget(uint64_t seed, int64_t budget, int *refusals, struct stream_stats *st)
+{
+    struct under_test u;
+    char sql[400];
+    rng = seed;
+    open_sim(&u, 1 + (int)draw(4), draw(2) ? 64 : 0, seed);
+    snprintf(sql, sizeof sql, SOURCE "CREATE STREAM y AS %s; CREATE SINK a FROM y INTO MOCK (name = 'a');", budget_queries[draw(2)]);
+    ut_sql(&u, sql);
+    if (budget) {
+        snprintf(sql, sizeof sql, "ALTER STREAM y SET (memory.limit = %lld)", (long long)budget);
+        ut_sql(&u, sql);
+    }
+    *refusals = 0;
+    for (int64_t n = 0, ended = 0; ended < 2;) {
+        int64_t from = n;
+        int rows = 1 + (int)(seed % 700);
+        int r = ended ? lam_wait(u.db, u.s, 1000000) : ut_push(&u, "s", kvt, 3, rows, keyed_row, &from, 1000);
+        if (r == LAM_OK && ended) break;
+        if (r == LAM_OK && (n += rows) > 20000 && !ended++) lam_push_end(u.db, "s");
+        if (r == LAM_OK) continue;
+        assert_true(budget && (r == LAM_TIMEOUT || r == E_NOMEM));
+        assert_true(++*refusals < 200);
+        budget += budget / 4 + 1000;
+        snprintf(sql, sizeof sql, "ALTER STREAM y SET (memory.limit = %lld)", (long long)budget);
+        ut_sql(&u, sql);
+    }
+    assert_true(lam_wait(u.db, u.s, 1000000) == LAM_OK);
+    assert_true(runtime_stream_stats(db_runtime(u.db), 2, st));
+    char *rows = mock_rows("a");
+    close_sim(&u);
+    return rows;
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static void sort_rows(char *text)
+{
+    char *copy = strdup(text), *save, **at = malloc(sizeof *at * (strlen(text) + 1)), *to = text;
+    size_t n = 0;
+    for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) at[n++] = l;
+    qsort(at, n, sizeof *at, by_text);
+    for (size_t i = 0; i < n; i++) to += sprintf(to, "%s\n", at[i]);
+    free(at);
+    free(copy);
+}
+
+/* Whatever the budget, and however often it is used up and raised: the result of the run without one, nothing counted twice. */
+static void test_budgets(void **state)
+{
+    (void)state;
+    int all = 0;
+    for (uint64_t seed = 1; seed <= 25; seed++) {
+        int none, some;
+        struct stream_stats free_st, tight_st;
+        char *want = run_budget(seed, 0, &none, &free_st);
+        char *got = run_budget(seed, 2000 + (int64_t)(seed * 37 % 41) * 3000, &some, &tight_st);
+        sort_rows(want);
+        sort_rows(got);
+        assert_string_equal(got, want);
+        assert_int_equal(tight_st.late, free_st.late);
+        assert_int_equal(tight_st.rows_out, free_st.rows_out);
+        all += some;
+        mem_free(want);
+        mem_free(got);
+    }
+    assert_true(all > 50);
+}
+
+static void state_is(struct under_test *u, const char *stream, const char *want)
+{
+    struct ArrowArrayStream rows;
+    struct ArrowArray a;
+    assert_int_equal(lam_execute(u->s, "SHOW STREAMS", &rows), LAM_OK);
+    assert_int_equal(rows.get_next(&rows, &a), 0);
+    bool found = false;
+    for (int64_t i = 0; i < a.length; i++) {
+        const int32_t *name = a.children[0]->buffers[1], *st = a.children[1]->buffers[1];
+        if (strncmp((const char *)a.children[0]->buffers[2] + name[i], stream, strlen(stream)) != 0) continue;
+        char text[40];
+        snprintf(text, sizeof text, "%.*s", st[i + 1] - st[i], (const char *)a.children[1]->buffers[2] + st[i]);
+        assert_string_equal(text, want);
+        found = true;
+    }
+    assert_true(found);
+    a.release(&a);
+    rows.release(&rows);
+}
+
+/* FAILED(MEMORY) is a state: others run, DDL says what it waits for, more memory ends it. */
+static void test_no_memory_is_a_state(void **state)
+{
+    (void)state;
+    struct under_test u;
+    open_sim(&u, 2, 64, 3);
+    ut_sql(&u, SOURCE "CREATE STREAM y AS SELECT k, v, COUNT(*) AS c FROM s GROUP BY k, v, TUMBLE(ts, INTERVAL '1' DAY);"
+                      "CREATE SINK a FROM y INTO MOCK (name = 'a');"
+                      "CREATE SOURCE o (v BIGINT); CREATE STREAM z AS SELECT v FROM o; CREATE SINK b FROM z INTO MOCK (name = 'b');"
+                      "ALTER STREAM y SET ('memory.limit' = '20 KiB');");
+    int64_t from = 0;
+    while (ut_push(&u, "s", kvt, 3, 100, dense, &from, 1000) == LAM_OK) from += 100;
+    state_is(&u, "y", "FAILED(MEMORY)");
+    state_is(&u, "z", "RUNNING");
+    static const char *const v[] = {"v"};
+    int64_t five = 5;
+    assert_int_equal(ut_push(&u, "o", v, 1, 5, dense, &five, 1000), LAM_OK);
+    env_sim_advance(sim, 10000000);
+    for (int i = 0; i < 1000; i++) lam_step(u.db, 1);
+    assert_int_equal(lam_wait(u.db, u.s, 1000), E_NOMEM);
+    assert_non_null(strstr(lam_errmsg(u.s), "\"y\""));
+    assert_int_equal(mock_count("b"), 5);
+    assert_int_equal(lam_execute(u.s, "CREATE SINK c FROM y INTO MOCK (name = 'c');", NULL), E_TIMEOUT);
+    assert_non_null(strstr(lam_errmsg(u.s), "\"y\", which has no memory left"));
+    assert_int_equal(lam_execute(u.s, "ALTER STREAM y SET ('memory.limits' = '1 MiB');", NULL), E_OPTION);
+    ut_sql(&u, "ALTER STREAM y RESUME"); /* with no more than before it is refused again */
+    assert_int_equal(lam_wait(u.db, u.s, 1000), E_NOMEM);
+    ut_sql(&u, "ALTER STREAM y SET ('memory.limit' = '0');");
+    push(&u, from, 100);
+    lam_push_end(u.db, "s");
+    lam_push_end(u.db, "o");
+    assert_int_equal(lam_wait(u.db, u.s, 1000000), LAM_OK);
+    assert_int_equal(mock_count("a"), from + 100);
+    ut_sql(&u, "SET memory_limit = '100 MiB'");
+    assert_int_not_equal(lam_execute(u.s, "SET memory_limit = 'lots'", NULL), LAM_OK);
+    assert_int_not_equal(lam_execute(u.s, "SET nothing = 1", NULL), LAM_OK);
+    close_sim(&u);
+}
+
+/* A database that is closed while one waits for memory lets go of the batch. */
+static void test_close_without_memory(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        struct under_test u;
+        int64_t from = 0;
+        mock_reset();
+        sim = NULL;
+        ut_open(&u, &ways[i], NULL);
+        ut_sql(&u, SOURCE "CREATE STREAM y AS SELECT k, v, COUNT(*) AS c FROM s GROUP BY k, v, TUMBLE(ts, INTERVAL '1' DAY);"
+                          "CREATE SINK a FROM y INTO MOCK (name = 'a'); ALTER STREAM y SET ('memory.limit' = '20 KiB');");
+        while (ut_push(&u, "s", kvt, 3, 100, dense, &from, 1000) == LAM_OK) from += 100;
+        ut_close(&u);
+    }
+}
+
+/* A paused stream takes nothing in and loses nothing; others run, and so do changes. */
+static void test_pause_and_resume(void **state)
+{
+    (void)state;
+    struct under_test u;
+    open_sim(&u, 2, 7, 3);
+    ut_sql(&u, SOURCE "CREATE STREAM x AS SELECT k, v FROM s WHERE v >= 0; CREATE SINK a FROM x INTO MOCK (name = 'a');"
+                      "CREATE SOURCE o (v BIGINT); CREATE STREAM z AS SELECT v FROM o; CREATE SINK b FROM z INTO MOCK (name = 'b');");
+    push(&u, 0, 20);
+    ut_sql(&u, "ALTER STREAM x PAUSE");
+    state_is(&u, "x", "PAUSED");
+    int64_t from = 20, five = 5;
+    static const char *const v[] = {"v"};
+    assert_int_equal(ut_push(&u, "s", kvt, 3, 20, dense, &from, 1000), LAM_TIMEOUT);
+    assert_int_equal(ut_push(&u, "o", v, 1, 5, dense, &five, 1000), LAM_OK);
+    assert_int_equal(lam_drain(u.db, 1000000), LAM_OK);
+    assert_int_equal(mock_count("a"), 20);
+    assert_int_equal(mock_count("b"), 5);
+    ut_sql(&u, "CREATE SINK d FROM x INTO MOCK (name = 'd');");
+    env_sim_advance(sim, 100000000); /* it is not idle */
+    ut_sql(&u, "ALTER STREAM x RESUME");
+    state_is(&u, "x", "RUNNING");
+    push(&u, 20, 20);
+    lam_push_end(u.db, "s");
+    lam_push_end(u.db, "o");
+    assert_int_equal(lam_wait(u.db, u.s, 1000000), LAM_OK);
+    assert_int_equal(mock_count("a"), 40);
+    assert_int_equal(mock_count("d"), 20);
+    assert_int_equal(lam_execute(u.s, "ALTER STREAM x PAUSE", NULL), E_MISUSE);
+    close_sim(&u);
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_r6_equal_outlets_are_shared),
@@ -245,6 +444,11 @@ int main(void)
         cmocka_unit_test(test_drop_and_create_are_one_change),
         cmocka_unit_test(test_waiting_names_who),
         cmocka_unit_test(test_replace_under_load),
+        cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_no_memory_is_a_state),
+        cmocka_unit_test(test_close_without_memory),
+        cmocka_unit_test(test_pause_and_resume),
     };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
