@@ -44,6 +44,7 @@ struct entry {
     struct object *object;
     struct lam_session *pending; /* made by this session's change, not applied yet; others do not see it */
     struct lam_session *dropped; /* by this session's change, not applied yet; others still see it */
+    bool discard;                /* DROP SINK ... DISCARD */
     struct entry *replaces;      /* what it takes the place of when applied; then kept, `removed`, for plans still look at it */
     int holds;                   /* pushes under way */
     bool removed;                /* from the list; the last hold frees it */
@@ -108,6 +109,11 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
 enum status session_apply(struct lam_session *s, struct err *err);
 void session_undo(struct lam_session *s);
 
+const char *object_kind_name(enum object_kind k); /* "source" */
+enum status session_not_found(struct lam_db *db, const struct stmt *st, struct err *err);
+
+/* ALTER and SET. */
+enum status alter_statement(struct lam_session *s, const struct stmt *st, struct err *err);
 enum status alter_stream(struct lam_session *s, const struct object *o, const struct stmt *st, struct err *err);
 enum status set_statement(struct lam_session *s, const struct stmt *st, struct err *err);
 

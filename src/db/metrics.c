@@ -223,7 +223,7 @@ static void of_sink(struct metrics *m, const struct survey_sink *x, struct total
     const struct sink_stats *s = &x->stats;
     struct labels l = label(m, none, "sink", x->name);
     put(m, M_SINK_WRITES, l, (double)s->writes);
-    put(m, M_SINK_WRITE_ERRORS, l, (double)s->errors);
+    put(m, M_SINK_WRITE_ERRORS, l, (double)s->write_errors);
     put(m, M_SINK_RETRIES, l, (double)s->retries);
     put(m, M_SINK_BACKPRESSURE, l, (double)s->blocks);
     put(m, M_SINK_ROWS, l, (double)s->rows);

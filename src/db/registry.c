@@ -46,6 +46,7 @@ const struct connector_info *registry_sink(struct lam_db *db, const char *name)
     *i = (struct connector_info){.name = c->name,
                                  .is_bytes = c->payload == PAYLOAD_BYTES,
                                  .changelog = c->changelog,
+                                 .cancels = c->cancel != sink_no_cancel,
                                  .options = c->options,
                                  .default_format = c->default_format,
                                  .guess_format = c->guess_format,

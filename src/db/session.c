@@ -137,7 +137,7 @@ static bool collect_change(struct lam_session *s, struct change *ch)
         if (e->pending == s && sink) change_sink(ch, e->object), any = true;
         const struct entry *place = e->pending == s ? catalog_place(e) : NULL;
         if (place) change_replace(ch, place->object->id, e->object), any = true;
-        if (e->dropped == s && sink) change_drop_sink(ch, e->object->id), any = true;
+        if (e->dropped == s && sink) change_drop_sink(ch, e->object->id, e->discard), any = true;
     }
     return any;
 }
@@ -206,33 +206,34 @@ enum status session_apply(struct lam_session *s, struct err *err)
 
 /* ---- DDL ---------------------------------------------------------------------------------------------------------------- */
 
-static const char *kind_name(enum object_kind k)
+const char *object_kind_name(enum object_kind k)
 {
     return k == OBJECT_SOURCE ? "source" : k == OBJECT_STREAM ? "stream" : "sink";
 }
 
 /* Marks an object, with all that depends on it when `cascade`, to go when the change is applied. */
-static enum status drop_object(struct lam_session *s, const struct object *o, bool cascade, uint32_t pos, struct err *err)
+static enum status drop_object(struct lam_session *s, const struct object *o, bool cascade, bool discard, uint32_t pos, struct err *err)
 {
     struct lam_db *db = s->db;
     const struct object *user;
     while ((user = catalog_user(s, o))) {
         if (!cascade) {
-            err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": %s \"%s\" depends on it", kind_name(o->kind), o->name,
-                   kind_name(user->kind), user->name);
+            err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": %s \"%s\" depends on it", object_kind_name(o->kind), o->name,
+                   object_kind_name(user->kind), user->name);
             err_hint(err, "drop \"%s\" first, or use DROP ... CASCADE", user->name);
             return E_DEPENDENT;
         }
-        TRY(drop_object(s, user, true, pos, err));
+        TRY(drop_object(s, user, true, discard, pos, err));
     }
     struct entry *e = catalog_entry(db, o);
     if (e->dropped || (e->pending && e->pending != s))
-        return err_at(err, E_EXISTS, pos, "%s \"%s\" is being changed by another session", kind_name(o->kind), o->name);
+        return err_at(err, E_EXISTS, pos, "%s \"%s\" is being changed by another session", object_kind_name(o->kind), o->name);
     if (o->kind != OBJECT_SINK && runtime_subscribed(db->runtime, o->id)) {
-        err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", kind_name(o->kind), o->name);
+        err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", object_kind_name(o->kind), o->name);
         err_hint(err, "close it first");
         return E_DEPENDENT;
     }
+    e->discard = discard;
     if (!e->pending) return e->dropped = s, ST_OK;
     catalog_leave_place(e); /* what it was to replace stays dropped */
     catalog_remove(db, o);
@@ -281,11 +282,11 @@ static enum status may_replace(struct lam_session *s, const struct object *old, 
     if (!user && !watched) return ST_OK;
     const char *who = user ? user->name : "a subscription";
     if (!same_columns(old->schema, o->schema, &column))
-        err_at(err, E_DEPENDENT, pos, "cannot replace %s \"%s\": column \"%s\" would change, and \"%s\" reads it", kind_name(o->kind), o->name,
+        err_at(err, E_DEPENDENT, pos, "cannot replace %s \"%s\": column \"%s\" would change, and \"%s\" reads it", object_kind_name(o->kind), o->name,
                column, who);
     else if (!same_times(old, o))
         err_at(err, E_DEPENDENT, pos, "cannot replace %s \"%s\": its event time, its end or its kind would change, and \"%s\" reads it",
-               kind_name(o->kind), o->name, who);
+               object_kind_name(o->kind), o->name, who);
     else
         return ST_OK;
     err_hint(err, "keep them as they are, or drop \"%s\" first", who);
@@ -298,9 +299,9 @@ static enum status replace(struct lam_session *s, const struct object *old, stru
     struct lam_db *db = s->db;
     struct entry *e = catalog_entry(db, old);
     if (e->dropped || (e->pending && e->pending != s))
-        return err_at(err, E_EXISTS, pos, "%s \"%s\" is being changed by another session", kind_name(old->kind), old->name);
+        return err_at(err, E_EXISTS, pos, "%s \"%s\" is being changed by another session", object_kind_name(old->kind), old->name);
     if (old->kind != o->kind) {
-        err_at(err, E_TYPE, pos, "\"%s\" is a %s", o->name, kind_name(old->kind));
+        err_at(err, E_TYPE, pos, "\"%s\" is a %s", o->name, object_kind_name(old->kind));
         err_hint(err, "drop it first");
         return E_TYPE;
     }
@@ -335,7 +336,7 @@ static enum status create(struct lam_session *s, const struct stmt *st, const ch
     if (others) return being_made(st, err);
     if (old && st->if_not_exists) return ST_OK;
     if (old && !st->or_replace) {
-        err_at(err, E_EXISTS, st->name_pos, "%s \"%s\" already exists", kind_name(old->kind), st->name);
+        err_at(err, E_EXISTS, st->name_pos, "%s \"%s\" already exists", object_kind_name(old->kind), st->name);
         err_hint(err, "use CREATE OR REPLACE, or IF NOT EXISTS");
         return E_EXISTS;
     }
@@ -351,7 +352,7 @@ static enum status create(struct lam_session *s, const struct stmt *st, const ch
 
 static const char *view_name(const void *ctx, int i) { return catalog_name(ctx, i); }
 
-static enum status not_found(struct lam_db *db, const struct stmt *st, struct err *err)
+enum status session_not_found(struct lam_db *db, const struct stmt *st, struct err *err)
 {
     err_at(err, E_TABLE, st->name_pos, "no %s \"%s\"", st->what ? st->what : "object", st->name);
     lock_take(&db->lock);
@@ -366,14 +367,16 @@ static enum status drop(struct lam_session *s, const struct stmt *st, struct err
     lock_take(&s->db->lock);
     const struct object *o = catalog_seen(s, st->name);
     lock_give(&s->db->lock);
-    if (!o) return st->if_exists ? ST_OK : not_found(s->db, st, err);
-    if (strcmp(st->what, kind_name(o->kind)) != 0) {
-        err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, kind_name(o->kind), st->what);
+    if (!o) return st->if_exists ? ST_OK : session_not_found(s->db, st, err);
+    if (strcmp(st->what, object_kind_name(o->kind)) != 0) {
+        err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, object_kind_name(o->kind), st->what);
         err_hint(err, "use DROP %s", o->kind == OBJECT_SOURCE ? "SOURCE" : o->kind == OBJECT_STREAM ? "STREAM" : "SINK");
         return E_TYPE;
     }
+    if (st->discard && o->kind != OBJECT_SINK)
+        return err_at(err, E_UNSUPPORTED, st->name_pos, "only sinks are dropped with DISCARD; \"%s\" is a %s", st->name, object_kind_name(o->kind));
     lock_take(&s->db->lock);
-    enum status r = drop_object(s, o, st->cascade, st->name_pos, err);
+    enum status r = drop_object(s, o, st->cascade, st->discard, st->name_pos, err);
     lock_give(&s->db->lock);
     return r;
 }
@@ -382,26 +385,14 @@ static enum status unsupported(const struct stmt *st, struct err *err)
 {
     static const char *const what[] = {
         [STMT_CREATE_VIEW] = "CREATE MATERIALIZED VIEW", [STMT_CREATE_TABLE] = "CREATE TABLE",
-        [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",   
-        [STMT_INSERT] = "INSERT",                        
+        [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",
+        [STMT_INSERT] = "INSERT",
         [STMT_CHECKPOINT] = "CHECKPOINT",
     };
     err_at(err, E_UNSUPPORTED, st->pos, "%s is not supported", what[st->kind]);
     if (st->kind == STMT_CREATE_VIEW) err_hint(err, "use CREATE STREAM");
     if (st->kind == STMT_INSERT) err_hint(err, "push rows with lam_push, or read them with a FILE or GENERATOR source");
     return E_UNSUPPORTED;
-}
-
-static enum status alter(struct lam_session *s, const struct stmt *st, struct err *err)
-{
-    lock_take(&s->db->lock);
-    const struct object *o = catalog_seen(s, st->name);
-    lock_give(&s->db->lock);
-    if (!o) return not_found(s->db, st, err);
-    if (strcmp(st->what, kind_name(o->kind)) != 0)
-        return err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, kind_name(o->kind), st->what);
-    if (o->kind == OBJECT_STREAM) return alter_stream(s, o, st, err);
-    return err_at(err, E_UNSUPPORTED, st->pos, "ALTER %s is not supported", st->what);
 }
 
 static enum status run(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err)
@@ -411,7 +402,7 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
     case STMT_CREATE_STREAM:
     case STMT_CREATE_SINK: return create(s, st, text, err);
     case STMT_DROP: return drop(s, st, err);
-    case STMT_ALTER: return alter(s, st, err);
+    case STMT_ALTER: return alter_statement(s, st, err);
     case STMT_SET: return set_statement(s, st, err);
     case STMT_SELECT: return result_select(s, st->select, false, out, err);
     case STMT_SUBSCRIBE: return result_subscribe(s, st, out, err);

@@ -82,11 +82,17 @@ static void show_streams(struct lam_db *db, struct table *t)
     }
 }
 
+/* accepted = rows + dropped + dead_lettered + lag_rows */
 static void show_sinks(struct lam_db *db, struct table *t)
 {
-    static const char *const names[] = {"sink_name", "input", "connector", "format", "state", "rows", "bytes", "writes", "errors", "retries", "lag_rows", "lag_bytes", "late_rows", "row_errors", "last_error"};
-    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_INT64, T_INT64, T_INT64,
-                                         T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64, T_VARCHAR};
+    static const char *const names[] = {
+        "sink_name", "input",     "connector",    "format",  "state",    "since",   "accepted", "rows",
+        "dropped",   "dead_lettered", "lag_rows", "lag_bytes", "bytes",  "writes",  "flushes",  "write_errors",
+        "retries",   "timeouts",  "backpressure_events", "epoch", "late_rows", "row_errors", "last_error", "last_error_at"};
+    static const enum type_id types[] = {
+        T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_TIMESTAMP, T_INT64, T_INT64,
+        T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,     T_INT64, T_INT64,
+        T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,     T_VARCHAR, T_TIMESTAMP};
     columns(t, names, types, countof(names));
     for (struct entry *e = db->objects; e; e = e->next) {
         const struct object *o = e->object;
@@ -98,15 +104,17 @@ static void show_sinks(struct lam_db *db, struct table *t)
         table_text(t, o->connector->name);
         table_text(t, o->format ? o->format->name : NULL);
         table_text(t, runs ? s.state : "STOPPED");
-        const int64_t counts[] = {(int64_t)s.rows,    (int64_t)s.bytes,    (int64_t)s.writes, (int64_t)s.errors,
-                                  (int64_t)s.retries, (int64_t)s.lag_rows, s.lag_bytes,        (int64_t)s.late,
-                                  (int64_t)s.row_errors};
-        for (size_t i = 0; i < countof(counts); i++)
-            if (runs)
-                table_int(t, counts[i]);
-            else
-                table_null(t);
-        table_text(t, runs && s.last_error[0] ? s.last_error : NULL);
+        if (!runs) {
+            for (size_t i = 5; i < countof(names); i++) table_null(t);
+            continue;
+        }
+        table_int(t, s.since_us);
+        const uint64_t counts[] = {s.accepted, s.rows,    s.dropped,      s.dead_lettered, s.lag_rows, (uint64_t)s.lag_bytes,
+                                   s.bytes,    s.writes,  s.flushes,      s.write_errors,  s.retries,  s.timeouts,
+                                   s.backpressure_events, s.epoch,        s.late,          s.row_errors};
+        for (size_t i = 0; i < countof(counts); i++) table_int(t, (int64_t)counts[i]);
+        table_text(t, s.last_error[0] ? s.last_error : NULL);
+        put_time(t, s.last_error_us ? s.last_error_us : TS_MIN);
     }
 }
 

@@ -15,6 +15,7 @@ struct connector_info {
     bool is_bytes; /* needs a format */
     bool replayable;
     bool changelog; /* a sink that takes rows of weight -1 */
+    bool cancels;   /* a sink whose calls can be given a deadline */
     const struct option_spec *options;
     bool (*bounded)(const struct source_class *class, const struct options *o);
     const char *default_format;

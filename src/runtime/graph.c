@@ -36,6 +36,7 @@ struct root {
 struct drop {
     struct drop *next;
     uint64_t sink_id;
+    bool discard;
     struct run_sink *sink; /* NULL: it does not run */
 };
 
@@ -141,10 +142,10 @@ void change_sub(struct change *ch, const struct plan *plan, struct arena *own, e
     r->keep->arena = own;
 }
 
-void change_drop_sink(struct change *ch, uint64_t sink_id)
+void change_drop_sink(struct change *ch, uint64_t sink_id, bool discard)
 {
     struct drop *d = arena_alloc(ch->arena, sizeof *d);
-    *d = (struct drop){ch->drops, sink_id, NULL};
+    *d = (struct drop){ch->drops, sink_id, discard, NULL};
     ch->drops = d;
 }
 
@@ -831,10 +832,14 @@ static bool is_shared(struct runtime *rt, const struct run_sink *s)
 
 /* With the lock, workers paused. A sink is taken off at the next CHANGE barrier: it gets whole what came before. The last of an
  * outlet takes that off its node. */
-static void drop_sink(struct runtime *rt, struct run_sink *s)
+static void drop_sink(struct runtime *rt, struct run_sink *s, bool discard)
 {
     struct run_outlet *o = run_outlet_of(rt, s);
     s->detached = true;
+    if (discard)
+        deliver_cancel(s->deliver);
+    else
+        deliver_leave(s->deliver);
     if (is_shared(rt, s)) {
         deliver_end_at(s->deliver, rt->next_epoch + 1);
     } else if (!o->detached) {
@@ -1008,7 +1013,7 @@ static void commit(struct change *ch)
     make_swaps(ch);
     for (struct link_made *m = ch->made; m; m = m->next) inst_change(m->inst, m->link, NULL);
     for (struct drop *d = ch->drops; d; d = d->next)
-        if (d->sink) drop_sink(rt, d->sink);
+        if (d->sink) drop_sink(rt, d->sink, d->discard);
     runtime_resume(rt);
     lock_give(&rt->lock);
 }

@@ -20,6 +20,7 @@ struct outlet {
     int turn;
     bool cut, ended, whole;
     _Atomic bool closing; /* no sink wants its rows any more */
+    _Atomic bool waits;   /* for room in the log */
     _Atomic int64_t watermark;
     struct answer answer;
     struct lock lock; /* of what follows, `ended`, and of closing while there is a hold */
@@ -169,6 +170,10 @@ static bool log_waits(struct outlet *o, int64_t *wake_us)
     bool full = log_full(o->log, &err);
     if (err.code) runtime_log(o->rt, 1, "stream \"%.80s\": %s; %s", o->from->name, err.text, err.hint);
     if (full) *wake_us = log_retry_us(o->log);
+    if (full != atomic_load_explicit(&o->waits, memory_order_relaxed)) {
+        atomic_store(&o->waits, full);
+        if (full) bell_ring(&o->rt->control);
+    }
     return full;
 }
 
@@ -230,6 +235,7 @@ struct log *outlet_log(struct outlet *o) { return o->log; }
 struct answer *outlet_answer(struct outlet *o) { return &o->answer; }
 struct node *outlet_node(struct outlet *o) { return o->from; }
 void outlet_start(struct runtime *rt, struct outlet *o) { host_add(rt->driver ? rt->driver : rt->io, &o->task); }
+bool outlet_waits(struct outlet *o) { return atomic_load(&o->waits); }
 bool outlet_done(struct outlet *o) { return atomic_load(&o->task.done); }
 
 void outlet_close(struct outlet *o)

@@ -405,6 +405,7 @@ struct node *outlet_node(struct outlet *o);
 void outlet_start(struct runtime *rt, struct outlet *o);
 void outlet_close(struct outlet *o); /* no sink wants its rows any more */
 bool outlet_done(struct outlet *o);
+bool outlet_waits(struct outlet *o); /* its log is full */
 /* Control, building a change: keeps a running outlet from closing for want of sinks until outlet_join or outlet_let_go.
  * false: it is too late. */
 bool outlet_hold(struct outlet *o);
@@ -425,7 +426,12 @@ bool deliver_done(struct deliver *d);
 void deliver_cancel(struct deliver *d); /* give up now */
 const struct object *deliver_object(struct deliver *d);
 void deliver_stats(struct deliver *d, struct sink_stats *out);
-bool deliver_failed(struct deliver *d, struct err *err);
+void deliver_leave(struct deliver *d); /* no more will come: end when all is out; give up where an operator is needed */
+bool deliver_blocked(struct deliver *d);
+bool deliver_broken(struct deliver *d, struct err *err); /* BLOCKED, or closed with an error */
+/* Posts a command and waits for the answer. set: for SINK_SET, the options given. */
+enum status deliver_command(struct deliver *d, enum sink_command what, const struct options *set, int64_t timeout_us,
+                            struct err *err);
 
 /* ---- subscriptions ------------------------------------------------------------------------------------------------------------ */
 

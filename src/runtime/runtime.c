@@ -335,6 +335,9 @@ enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *
 
 /* ---- ends ---------------------------------------------------------------------------------------------------------------- */
 
+/* Nothing will come of it by itself any more. */
+static bool is_through(struct run_sink *s) { return deliver_done(s->deliver) || deliver_blocked(s->deliver); }
+
 /* With the lock: of each component, whether something in it has still to end, and whether it is kept all the same. */
 static void take_stock(struct runtime *rt)
 {
@@ -349,7 +352,7 @@ static void take_stock(struct runtime *rt)
         c->kept = true;
     }
     for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (!s->detached && !deliver_done(s->deliver)) component_of(outlet_node(s->outlet)->component)->busy = true;
+        if (!s->detached && !is_through(s)) component_of(outlet_node(s->outlet)->component)->busy = true;
     for (struct run_sub *s = rt->subs; s; s = s->next)
         if (!sub_closed(s->sub) || !sub_idle(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
 }
@@ -543,7 +546,31 @@ struct waiting {
     enum status st;
 };
 
-/* All done, something failed, or the caller was canceled. */
+/* BLOCKED sinks whose logs are full hold their streams: nothing comes of those by itself. */
+static void leave_out_held(struct runtime *rt)
+{
+    for (struct run_sink *s = rt->sinks; s; s = s->next)
+        if (!s->detached && deliver_blocked(s->deliver) && outlet_waits(s->outlet))
+            component_of(outlet_node(s->outlet)->component)->busy = false;
+}
+
+static bool anyone_takes_rows(struct runtime *rt)
+{
+    for (struct run_sub *s = rt->subs; s; s = s->next)
+        if (!sub_closed(s->sub)) return true;
+    for (struct run_sink *s = rt->sinks; s; s = s->next)
+        if (!s->detached && !is_through(s)) return true;
+    return false;
+}
+
+static struct run_sink *broken_sink(struct runtime *rt, struct err *err)
+{
+    struct run_sink *s = rt->sinks;
+    while (s && (s->detached || !deliver_broken(s->deliver, err))) s = s->next;
+    return s;
+}
+
+/* All done, something failed, or the caller was canceled. A sink's error is told when the others have come to their end. */
 static bool done_locked(struct waiting *w)
 {
     struct runtime *rt = w->rt;
@@ -557,9 +584,10 @@ static bool done_locked(struct waiting *w)
         }
     for (struct component *c = rt->components; c; c = c->next)
         if (!atomic_load(&c->joined) && atomic_load(&c->starved)) return w->st = component_hunger(c, w->err), true;
-    for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (!s->detached && deliver_failed(s->deliver, w->err)) return w->st = w->err ? w->err->code : E_WRITE, true;
-    return !any_busy(rt);
+    if (!broken_sink(rt, w->err)) return !any_busy(rt);
+    leave_out_held(rt);
+    w->st = w->err->code;
+    return !any_busy(rt) || !anyone_takes_rows(rt);
 }
 
 static bool done_fact(void *ctx)
@@ -594,6 +622,23 @@ bool runtime_subscribed(struct runtime *rt, uint64_t id)
     for (struct run_sub *s = rt->subs; s && !found; s = s->next) found = !sub_closed(s->sub) && reads_object(sub_node(s->sub), id);
     lock_give(&rt->lock);
     return found;
+}
+
+static struct run_sink *find_sink(struct runtime *rt, uint64_t id)
+{
+    struct run_sink *s = rt->sinks;
+    while (s && (s->sink_id != id || s->detached)) s = s->next;
+    return s;
+}
+
+enum status runtime_alter_sink(struct runtime *rt, uint64_t object_id, enum sink_command what, const struct options *set,
+                               int64_t timeout_us, struct err *err)
+{
+    lock_take(&rt->lock);
+    struct run_sink *s = find_sink(rt, object_id);
+    lock_give(&rt->lock);
+    if (!s) return err_set(err, E_MISUSE, "the sink does not run");
+    return deliver_command(s->deliver, what, set, timeout_us, err);
 }
 
 bool runtime_holds(struct runtime *rt, uint64_t id)
@@ -658,18 +703,21 @@ static void give_up(struct runtime *rt)
     turn_give(rt);
 }
 
+/* Sinks have half of the time to deliver what they hold; then they are canceled and have the rest to come back. */
 bool runtime_free(struct runtime *rt, int64_t timeout_us)
 {
     if (!rt) return true;
     runtime_interrupt(rt);
-    int64_t half = timeout_us < 0 ? 1000000 : timeout_us / 2;
-    if (!wait_until(rt, turn_is_mine, rt, half, true)) return false;
+    int64_t now = env_now_us(rt->env), half = now + (timeout_us < 0 ? CANCEL_US : timeout_us / 2);
+    int64_t until = timeout_us < 0 ? INT64_MAX : now + timeout_us;
+    if (!wait_until(rt, turn_is_mine, rt, time_left(rt, half), true)) return false;
     for (struct run_sub *s = rt->subs; s; s = s->next) sub_stop_calls(s->sub);
-    bool ok = wait_until(rt, everything_ended, rt, half, true);
+    for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_leave(s->deliver);
+    bool ok = wait_until(rt, everything_ended, rt, time_left(rt, half), true);
     if (!ok) {
         for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_cancel(s->deliver);
         for (struct run_outlet *o = rt->outlets; o; o = o->next) outlet_close(o->outlet);
-        ok = wait_until(rt, everything_ended, rt, timeout_us < 0 ? -1 : half, true);
+        ok = wait_until(rt, everything_ended, rt, timeout_us < 0 ? -1 : time_left(rt, until), true);
     }
     if (!ok) {
         give_up(rt);

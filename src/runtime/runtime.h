@@ -41,8 +41,9 @@ struct change;
 struct change *change_new(struct runtime *rt);
 void change_free(struct change *ch); /* not applied: undone */
 void change_sink(struct change *ch, const struct object *sink);
-/* A sink ends where the change begins. One that replaces it is opened when it has delivered what it holds. */
-void change_drop_sink(struct change *ch, uint64_t sink_id);
+/* A sink ends where the change begins: after what it was given is out, or at once when it discards, is BLOCKED, or does not come
+ * to the end in time. New sinks are opened when it has ended. */
+void change_drop_sink(struct change *ch, uint64_t sink_id, bool discard);
 /* A source or stream is replaced where it runs: at the barrier its readers hear the new one in its place. The columns, and what
  * they are in time, are the same. */
 void change_replace(struct change *ch, uint64_t old_id, const struct object *object);
@@ -64,6 +65,10 @@ void change_sub(struct change *ch, const struct plan *plan, struct arena *own, e
  * cannot be taken back, and takes effect when what holds it up goes on. */
 enum status change_apply(struct change *ch, int64_t timeout_us, bool *stands, struct err *err);
 
+/* ALTER SINK. The command reaches the sink whatever else it does; E_TIMEOUT: it is in a call and will obey later. */
+enum sink_command { SINK_RETRY, SINK_PAUSE, SINK_RESUME, SINK_SKIP, SINK_SET };
+enum status runtime_alter_sink(struct runtime *rt, uint64_t object_id, enum sink_command what, const struct options *set,
+                               int64_t timeout_us, struct err *err);
 /* Does a subscription or query read the stream or source, at whatever remove? */
 bool runtime_subscribed(struct runtime *rt, uint64_t object_id);
 /* Stops the readers of all that shares one with the stream between two batches, or lets them go on: E_MISUSE when it does not
@@ -141,13 +146,25 @@ struct source_stats {
     bool running, ended, idle;
     char last_error[200];
 };
+/* BLOCKED: it needs an operator, and keeps its place meanwhile. */
+enum sink_state { SINK_OPENING, SINK_RUNNING, SINK_RETRYING, SINK_PAUSED, SINK_BLOCKED, SINK_CLOSED };
+const char *sink_state_name(enum sink_state s);
+
+/* accepted = rows + dropped + dead_lettered + lag_rows */
 struct sink_stats {
-    uint64_t rows, bytes, writes, errors, retries, lag_rows;
+    uint64_t accepted; /* rows that its stream gave it */
+    uint64_t rows;     /* delivered: the connector took them */
+    uint64_t dropped, dead_lettered;
+    uint64_t lag_rows; /* held */
+    int64_t lag_bytes; /* in the log */
+    uint64_t bytes, writes, write_errors, retries, timeouts, flushes, backpressure_events;
+    uint64_t write_p50_us, write_p99_us, write_max_us; /* of whole writes */
+    uint64_t epoch;            /* all before its mark is flushed */
     uint64_t blocks; /* how often rows had to wait for the system outside */
     int64_t busy_us, blocked_us;
     uint64_t late, row_errors; /* of a query that is the sink's own */
-    int64_t lag_bytes;
-    const char *state; /* OPENING, RUNNING, RETRYING, PAUSED, BLOCKED, CLOSED, FAILED */
+    const char *state; /* its name */
+    int64_t since_us, last_error_us; /* wall clock; last_error_us 0: none yet */
     char last_error[200];
 };
 struct stream_stats {

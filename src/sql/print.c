@@ -440,6 +440,7 @@ static void put_drop(const struct stmt *s, struct text *out)
     text_puts(out, s->if_exists ? " IF EXISTS " : " ");
     sql_print_name(s->name, out);
     if (s->cascade) text_puts(out, " CASCADE");
+    if (s->discard) text_puts(out, " DISCARD");
 }
 
 static void put_subscribe(const struct stmt *s, struct text *out)
