@@ -68,6 +68,7 @@ static void read_options(struct reader *r)
     r->watermark = o->watermark;
     r->delay_us = o->delay_us;
     if (!o->options) return;
+    if (!rt->cfg.replay) r->overflow = (enum overflow)options_int(o->options, "overflow");
     if (options_get(o->options, "on_error")->set) r->on_error = (enum on_error)options_int(o->options, "on_error");
     if (options_get(o->options, "batch.rows")->set && !rt->cfg.replay) {
         int64_t n = options_int(o->options, "batch.rows");
@@ -177,6 +178,7 @@ static void free_part(struct part *p)
         if (p->edges && p->edges[w] && !p->edges[w]->reader.task) edge_free(p->edges[w]); /* was never linked */
     mem_free(p->edges);
     mem_free(p->sel);
+    mem_free(p->rest);
     pool_close(p->pool);
 }
 
@@ -288,6 +290,9 @@ void reader_stats(struct reader *r, struct source_stats *out)
     for (int i = 0; i < r->nparts; i++) {
         struct part *p = &r->parts[i];
         out->rows += atomic_load(&p->rows);
+        out->accepted += atomic_load(&p->accepted);
+        out->dropped += atomic_load(&p->dropped);
+        out->waits += atomic_load(&p->waits);
         out->bytes += atomic_load(&p->bytes);
         out->bad += atomic_load(&p->bad);
         out->nulled += atomic_load(&p->nulled);

@@ -32,8 +32,9 @@ struct part {
     struct split *splits;
     struct batch *batch; /* at hand */
     struct split *from;  /* its split */
-    struct batch **rest; /* of a push: to be taken in hand after it */
-    int at_rest, nrest;
+    struct batch **rest; /* to be taken in hand after it: of a push, or what waits under drop_oldest */
+    int at_rest, nrest, cap_rest;
+    int64_t rest_bytes;
     uint32_t row;        /* the next one */
     struct batch *piece; /* cut, found no room yet */
     bool fast;           /* the batch needs no cut */
@@ -48,6 +49,7 @@ struct part {
     _Atomic bool resume, seek;
     struct answer answer;
     /* counters */
+    _Atomic uint64_t accepted, dropped, waits; /* of pushes */
     _Atomic uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
     _Atomic uint64_t batches;
     _Atomic int64_t position, watermark, watermark_at; /* when it last rose */
@@ -82,6 +84,7 @@ struct reader {
     /* pushed */
     struct lock lock;
     struct bell room;
+    enum overflow { OVERFLOW_BLOCK, OVERFLOW_DROP_OLDEST, OVERFLOW_DROP_NEWEST, OVERFLOW_ERROR } overflow;
     struct push_wait *queue; /* callers in the order they came */
     bool pushed_end;
     _Atomic int pins;
@@ -96,6 +99,8 @@ extern const struct task_class part_class;
 void part_begin(struct part *p);
 void part_take(struct part *p, struct split *s, struct batch *b); /* in hand; there is none */
 bool part_hand_on(struct part *p);
+void part_keep(struct part *p, struct batch *b); /* behind the rest */
+struct batch *part_oldest(struct part *p);       /* off the rest; NULL: there is none */
 void part_drop_rest(struct part *p);
 void part_say_watermark(struct part *p);
 void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us);

@@ -138,6 +138,7 @@ void sub_close(struct sub *s); /* lets go; what fed it stops or goes on without 
 /* ---- display -------------------------------------------------------------------------------------------------------- */
 
 struct source_stats {
+    uint64_t accepted, dropped, waits; /* of pushes: accepted = rows + dropped + what waits; waits: of callers, each once */
     uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
     uint64_t batches, blocks; /* blocks: how often it had to wait for room */
     int64_t busy_us, blocked_us, watermark_at; /* when the watermark last rose, on the env's clock; 0: never */

@@ -434,6 +434,72 @@ static void test_pause_and_resume(void **state)
     close_sim(&u);
 }
 
+/* ---- what becomes of rows that are pushed too fast ------------------------------------------------------------------------ */
+
+struct pushes {
+    int64_t accepted, taken, dropped, waits;
+    int refused;
+};
+
+/* 200 batches are pushed while nothing is taken; then all that was accepted comes out, but what was dropped. */
+static struct pushes overflow(const char *policy, int workers)
+{
+    struct under_test u;
+    struct pushes p = {0};
+    struct source_stats st;
+    char sql[400];
+    open_sim(&u, workers, 0, 3);
+    snprintf(sql, sizeof sql, "CREATE SOURCE s (k BIGINT, v BIGINT, ts BIGINT) WITH (overflow = '%s');"
+             "CREATE STREAM x AS SELECT v FROM s; CREATE SINK a FROM x INTO MOCK (name = 'a');", policy);
+    ut_sql(&u, sql);
+    ut_sql(&u, "ALTER STREAM x PAUSE");
+    for (int64_t i = 0; i < 200; i++) {
+        int64_t from = i * 2000;
+        int r = ut_push(&u, "s", kvt, 3, 2000, dense, &from, 1000);
+        p.refused += r != LAM_OK;
+        if (r) assert_int_equal(r, strcmp(policy, "error") ? LAM_TIMEOUT : E_FULL);
+        if (i == 100) assert_int_equal(lam_drain(u.db, 1000000), LAM_OK); /* barriers pass */
+    }
+    ut_sql(&u, "ALTER STREAM x RESUME");
+    lam_push_end(u.db, "s");
+    assert_int_equal(lam_wait(u.db, u.s, 10000000), LAM_OK);
+    assert_true(runtime_source_stats(db_runtime(u.db), 1, &st));
+    p.accepted = (int64_t)st.accepted;
+    p.taken = (int64_t)st.rows;
+    p.dropped = (int64_t)st.dropped;
+    p.waits = (int64_t)st.waits;
+    assert_int_equal(mock_count("a"), p.taken);
+    assert_int_equal(p.accepted, p.taken + p.dropped);
+    if (!strcmp(policy, "drop_oldest")) { /* what is left is the newest, in order */
+        char *rows = mock_rows("a");
+        assert_int_equal(atoll(rows), 400000 - p.taken);
+        mem_free(rows);
+    }
+    close_sim(&u);
+    return p;
+}
+
+static void test_r13_overflow(void **state)
+{
+    (void)state;
+    for (int workers = 1; workers <= 4; workers += 3) {
+        struct pushes block = overflow("block", workers), fails = overflow("error", workers);
+        struct pushes oldest = overflow("drop_oldest", workers), newest = overflow("drop_newest", workers);
+        assert_int_equal(block.waits, block.refused);
+        assert_int_equal(block.dropped + fails.dropped + oldest.refused + newest.refused, 0);
+        assert_int_equal(block.accepted, (200 - block.refused) * 2000);
+        assert_int_equal(fails.accepted, (200 - fails.refused) * 2000);
+        assert_int_equal(oldest.accepted, 400000);
+        assert_int_equal(newest.accepted, 400000);
+        assert_true(oldest.dropped > 0 && oldest.taken > 2000);
+        assert_int_equal(newest.dropped, 400000);
+    }
+    struct under_test u;
+    open_sim(&u, 1, 0, 1);
+    assert_int_equal(lam_execute(u.s, "CREATE SOURCE g (v BIGINT) FROM GENERATOR (rows = 5, overflow = 'error')", NULL), E_OPTION);
+    close_sim(&u);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +514,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_no_memory_is_a_state),
         cmocka_unit_test(test_close_without_memory),
         cmocka_unit_test(test_pause_and_resume),
+        cmocka_unit_test(test_r13_overflow),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
