@@ -123,7 +123,7 @@ static enum status subscribe(struct lam_session *s, const char *stream, const st
     struct change *ch = change_new(s->db->runtime);
     struct sub *sub;
     change_sub(ch, plan, TAKE(a), ON_ERROR_SKIP, &sc, &sub);
-    TRY(change_apply(ch, CONTROL_TIMEOUT_US, err));
+    TRY(change_apply(ch, CONTROL_TIMEOUT_US, NULL, err));
     *out = make(s->db, sub, &cfg);
     if (cfg.callback) sub_call(sub, subscription_deliver, *out);
     return ST_OK;
