@@ -213,7 +213,6 @@ struct outlet *outlet_new(struct runtime *rt, struct node *from, struct componen
         log.disk_bytes = rt->cfg.spill_bytes;
         log.name = env_random(rt->env); /* others, of other processes, may use the folder */
     }
-    log.changelog = from->plan && from->plan->stream != STREAM_APPEND;
     o->log = log_new(&log, &o->task);
     o->nedges = from->ninst;
     o->edges = mem_zalloc(sizeof *o->edges * (size_t)o->nedges);

@@ -198,9 +198,9 @@ static void ask(void *ctx, struct answer *a)
     if (atomic_load(&a->ended)) answer_epoch(b->rt, b->c, a, b->epoch);
 }
 
-void epoch_begin(struct runtime *rt, struct component *c, int kind)
+static void begin_epoch(struct runtime *rt, struct component *c, int kind, uint64_t epoch)
 {
-    struct beginning b = {rt, c, ++rt->next_epoch, 0};
+    struct beginning b = {rt, c, epoch, 0};
     INVARIANT(!atomic_load(&c->waiting));
     each_answer(rt, c, count, &b);
     atomic_store(&c->waiting, b.n);
@@ -208,6 +208,8 @@ void epoch_begin(struct runtime *rt, struct component *c, int kind)
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (in_component(r->scan->component, c) && !reader_done(r->reader)) reader_barrier(r->reader, b.epoch, kind);
 }
+
+void epoch_begin(struct runtime *rt, struct component *c, int kind) { begin_epoch(rt, c, kind, ++rt->next_epoch); }
 
 static bool epoch_answered(void *ctx) { return !atomic_load(&((struct component *)ctx)->waiting); }
 
@@ -236,6 +238,20 @@ enum status runtime_drain(struct runtime *rt, int64_t timeout_us, struct err *er
 {
     if (!turn_take(rt, timeout_us)) return no_turn(err);
     enum status st = epoch_all(rt, BARRIER_DRAIN, timeout_us, err);
+    turn_give(rt);
+    return st;
+}
+
+enum status runtime_checkpoint(struct runtime *rt, int64_t timeout_us, uint64_t *epoch, struct err *err)
+{
+    if (!turn_take(rt, timeout_us)) return no_turn(err);
+    enum status st = wait_all(rt, timeout_us, err);
+    if (!st) {
+        *epoch = ++rt->next_epoch;
+        for (struct component *c = rt->components; c; c = c->next)
+            if (!atomic_load(&c->joined)) begin_epoch(rt, c, BARRIER_DRAIN, *epoch);
+        st = wait_all(rt, timeout_us, err);
+    }
     turn_give(rt);
     return st;
 }

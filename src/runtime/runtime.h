@@ -81,6 +81,8 @@ void runtime_sweep_now(struct runtime *rt, int64_t timeout_us); /* the same, don
 enum status runtime_wait_done(struct runtime *rt, int64_t timeout_us, _Atomic bool *cancel, struct err *err);
 /* A DRAIN barrier through everything: what was accepted before is out. */
 enum status runtime_drain(struct runtime *rt, int64_t timeout_us, struct err *err);
+/* One barrier of the same number through everything. */
+enum status runtime_checkpoint(struct runtime *rt, int64_t timeout_us, uint64_t *epoch, struct err *err);
 /* Test of declared state: FREEZE everywhere behind paused readers, drop every operator, load the images, seek the
  * readers, go on. */
 enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *err);
