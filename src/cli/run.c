@@ -110,11 +110,13 @@ static int add_print(struct cli *c)
 static int wait_for_end(struct cli *c)
 {
     struct progress p;
+    struct hint *hint = c->print ? hint_begin(c, c->print) : NULL;
     progress_begin(&p, c);
     int rc;
     while ((rc = lam_wait(c->db, c->session, p.on ? PROGRESS_US : -1)) == LAM_TIMEOUT && !stop_signal())
         progress_show(&p, c);
     progress_end(&p);
+    hint_end(hint);
     if (stop_signal()) return stop_status();
     if (!rc) return EXIT_OK;
     cli_message(c);

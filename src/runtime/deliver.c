@@ -9,8 +9,6 @@
 
 #include <stdio.h>
 
-#define LETTER_PAUSE_US 1000 /* a dead-letter stream that has no room is offered the row again */
-
 static void be(struct deliver *d, enum sink_state state)
 {
     if (atomic_exchange(&d->state, (int)state) == (int)state) return;
@@ -322,6 +320,7 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     d->pool = pool_new(rt->account);
     d->task.pool = d->pool;
     d->set = settings_of(object);
+    d->letters = letters_new(object, rt->env);
     d->keeps = d->class->cancel != sink_no_cancel;
     d->has_watch = d->class->blocking && d->keeps;
     atomic_store(&d->since_us, env_wall_us(rt->env));
@@ -408,6 +407,8 @@ const char *sink_state_name(enum sink_state s)
     return names[s];
 }
 
+const struct histogram *deliver_latency(struct deliver *d) { return &d->write_us; }
+
 void deliver_stats(struct deliver *d, struct sink_stats *out)
 {
     memset(out, 0, sizeof *out);
@@ -420,7 +421,6 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->write_max_us = histogram_max(&d->write_us);
     out->busy_us = meter_busy_us(&d->meter);
     out->blocked_us = meter_blocked_us(&d->meter, env_now_us(d->rt->env));
-    out->blocks = atomic_load(&d->meter.blocks);
     out->retries = atomic_load(&d->retries);
     out->timeouts = atomic_load(&d->timeouts);
     out->dropped = atomic_load(&d->dropped);

@@ -30,6 +30,7 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
     rt->account = cfg->account;
     rt->nworkers = cfg->workers;
     lock_init(&rt->lock);
+    lock_init(&rt->letter_lock);
     rt->workers = mem_zalloc(sizeof *rt->workers * (size_t)rt->nworkers);
     for (int i = 0; i < rt->nworkers; i++) rt->workers[i] = worker_new(rt, i);
     enum status st = ST_OK;
@@ -532,6 +533,7 @@ static bool done_locked(struct waiting *w)
             if (w->err) *w->err = c->err;
             return w->st = c->err.code, true;
         }
+    letters_end(rt);
     if (!broken_sink(rt, w->err)) return !any_busy(rt);
     leave_out_held(rt);
     w->st = w->err->code;
@@ -744,6 +746,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     for (int i = 0; i < rt->nworkers; i++) worker_free(rt->workers[i]);
     mem_free(rt->workers);
     lock_done(&rt->lock);
+    lock_done(&rt->letter_lock);
     mem_free(rt);
     return true;
 }

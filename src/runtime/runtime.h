@@ -131,6 +131,7 @@ void sub_close(struct sub *s); /* lets go; what fed it stops or goes on without 
 
 struct source_stats {
     uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
+    uint64_t dead_lettered; /* of `bad` */
     uint64_t batches, blocks; /* blocks: how often it had to wait for room */
     int64_t busy_us, blocked_us, watermark_at; /* when the watermark last rose, on the env's clock; 0: never */
     int64_t size, position; /* of all splits together, in the connector's unit; size -1: unknown */
@@ -152,8 +153,7 @@ struct sink_stats {
     uint64_t bytes, writes, write_errors, retries, timeouts, flushes, backpressure_events;
     uint64_t write_p50_us, write_p99_us, write_max_us; /* of whole writes */
     uint64_t epoch;            /* all before its mark is flushed */
-    uint64_t blocks; /* how often rows had to wait for the system outside */
-    int64_t busy_us, blocked_us;
+    int64_t busy_us, blocked_us; /* blocked: rows waited for the system outside */
     uint64_t late, row_errors; /* of a query that is the sink's own */
     const char *state; /* its name */
     int64_t since_us, last_error_us; /* wall clock; last_error_us 0: none yet */

@@ -384,6 +384,89 @@ static void commands_come_first(void **state)
     assert_int_equal(stats("z").rows, 5000);
 }
 
+/* ---- dead letters ---------------------------------------------------------------------------------------------------------- */
+
+#define LETTERS "CREATE STREAM bad (v BIGINT, sink VARCHAR, error VARCHAR, more INTEGER);"
+
+static void poison_goes_to_the_dead_letters(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (script = 'fail write 1 poison 3', dead_letter = 'bad');"
+                              "CREATE SINK letters FROM bad WHERE v > 0 INTO MOCK; CREATE SINK again FROM bad INTO BLACKHOLE");
+    push(0, 6);
+    run(1000);
+    assert_rows("z", "0\n1\n3\n4\n5\n");
+    assert_rows("letters", "2|z|the script lets write number 1 fail|\\N\n");
+    assert_int_equal(stats("z").dead_lettered, 1);
+    assert_int_equal(stats("z").dropped, 0);
+    lam_push_end(u.db, "s");
+    assert_int_equal(lam_wait(u.db, u.s, 10000000), LAM_OK); /* the dead letters end when their feeders have */
+    assert_state("letters", "CLOSED");
+    refused("DROP STREAM bad", "depends on it");
+}
+
+/* Letters of letters; each stream ends after the one that feeds it. */
+static void letters_of_letters(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE STREAM worse (v BIGINT, error VARCHAR);"
+                              "CREATE SINK z FROM s INTO MOCK (script = 'fail write 1- poison 1', dead_letter = 'bad');"
+                              "CREATE SINK y FROM bad INTO MOCK (script = 'fail write 2- poison 1', dead_letter = 'worse');"
+                              "CREATE SINK x FROM worse INTO MOCK");
+    push(0, 5);
+    lam_push_end(u.db, "s");
+    assert_int_equal(lam_wait(u.db, u.s, 10000000), LAM_OK);
+    assert_int_equal(stats("z").dead_lettered, 5);
+    assert_int_equal(mock_count("y") + mock_count("x"), 5);
+    assert_true(mock_count("x") > 0);
+}
+
+static void letters_that_nobody_reads(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (script = 'fail write 1 poison', dead_letter = 'bad')");
+    push(0, 3);
+    run(1000);
+    assert_int_equal(stats("z").dropped, 1);
+}
+
+/* A dead-letter stream without room holds up its sink, which tries on; commands reach it, and nothing is lost. */
+static void letters_without_room(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (script = 'fail write 1- poison 1', dead_letter = 'bad')");
+    struct lam_sub *sub;
+    assert_int_equal(lam_subscribe(u.s, "bad", NULL, &sub), LAM_OK);
+    push(0, 2000);
+    run(100000);
+    assert_state("z", "RETRYING");
+    uint64_t stuck = stats("z").dead_lettered;
+    assert_true(stuck < 2000);
+    ut_sql(&u, "ALTER SINK z SKIP"); /* the row at hand */
+    int64_t n = 0;
+    struct ArrowArray a;
+    for (int i = 0; i < 3000 && n < 1999; i++) {
+        run(2000);
+        while (lam_poll(sub, &a) == LAM_OK) n += a.length, a.release(&a);
+    }
+    assert_int_equal(n, 1999);
+    assert_int_equal(stats("z").dead_lettered, 1999);
+    assert_int_equal(stats("z").dropped, 1);
+    lam_sub_close(sub);
+}
+
+static void letters_that_cannot_be(void **state)
+{
+    (void)state;
+    refused(SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (dead_letter = 'bed')", "there is no stream 'bed'");
+    refused(SOURCE "CREATE SINK z FROM s INTO MOCK (dead_letter = 's')", "no declared stream");
+    refused(LETTERS "CREATE SINK z FROM bad INTO MOCK (dead_letter = 'bad')", "would come back");
+    refused(LETTERS "CREATE STREAM worse (v BIGINT); CREATE SINK z FROM bad INTO MOCK (dead_letter = 'worse');"
+            "CREATE STREAM again AS SELECT v + 1 AS v FROM worse; CREATE SINK y FROM again INTO MOCK (dead_letter = 'bad')", "would come back");
+    refused(SOURCE "CREATE STREAM bad (v VARCHAR); CREATE SINK z FROM s INTO MOCK (dead_letter = 'bad')", "is VARCHAR");
+    refused(SOURCE "CREATE STREAM bad (v BIGINT NOT NULL); CREATE SINK z FROM s INTO MOCK (dead_letter = 'bad')", "NOT NULL");
+}
+
 /* ---- ends ----------------------------------------------------------------------------------------------------------------- */
 
 static void drop_drains(void **state)
@@ -461,7 +544,8 @@ int main(int argc, char **argv)
         T(retries_have_a_limit), T(poison_is_counted), T(a_target_that_wants_no_more), T(flushes_fail), T(closing_fails),
         T(calls_have_deadlines), T(some_cannot_be_canceled), T(r4_flush_by_a_deadline), T(r18_batches), T(pause_and_resume),
         T(skip_lets_go_of_a_batch), T(skip_what_cannot_be_flushed), T(set_changes_a_running_sink), T(commands_come_first),
-        T(drop_drains), T(drop_discards), T(drop_of_a_blocked_sink), T(close_is_bounded),
+        T(poison_goes_to_the_dead_letters), T(letters_of_letters), T(letters_that_nobody_reads), T(letters_without_room),
+        T(letters_that_cannot_be), T(drop_drains), T(drop_discards), T(drop_of_a_blocked_sink), T(close_is_bounded),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
