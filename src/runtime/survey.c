@@ -254,6 +254,22 @@ const struct survey_sink *survey_sink_then(const struct survey *then, const stru
     return x;
 }
 
+static bool holds_back(const struct survey_source *a, const struct survey_source *b)
+{
+    bool a_out = a->stats.idle || a->stats.ended, b_out = b->stats.idle || b->stats.ended;
+    return a_out != b_out ? !a_out : a->stats.watermark < b->stats.watermark;
+}
+
+const struct survey_source *survey_holder(const struct survey_node *n)
+{
+    const struct survey_source *least = n->source;
+    for (int i = 0; i < n->nin; i++) {
+        const struct survey_source *s = survey_holder(n->in[i]);
+        if (s && (!least || holds_back(s, least))) least = s;
+    }
+    return least;
+}
+
 bool runtime_wait_us(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
 {
     return runtime_wait(rt, fact, ctx, timeout_us);
