@@ -1,6 +1,6 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
 # MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
-MODE ?= $(if $(filter check units slt fuzz,$(MAKECMDGOALS)),check,release)
+MODE ?= $(if $(filter check units slt fuzz conformance,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 CXX := $(if $(filter fuzz,$(MODE)),clang++,g++)
@@ -153,6 +153,8 @@ check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_
 	$O/metrics_doc | diff -u docs/metrics.md - || { failed=1; echo "docs/metrics.md is out of date: make docs"; }; \
 	for e in $(EXAMPLES); do $O/$$e | diff -u examples/embed/$$e.txt - || { failed=1; echo "FAILED examples/embed/$$e"; }; done; \
 	$O/conformance 2>$O/conformance.log || { failed=1; grep -E 'FAILED|failed$$' $O/conformance.log || tail -1 $O/conformance.log; }; \
+	tests/cli/modules.sh $O/laminar $O/modules $O/options_doc || failed=1; \
+	tests/module/tutorial.sh $O/laminar $O/stage/usr/local/include || { failed=1; echo "FAILED docs/writing_connectors.md"; }; \
 	tests/cli/run.sh $O/laminar || failed=1; \
 	tests/cli/bad_input.sh $O/laminar || failed=1; \
 	tests/cli/terminal.py $O/laminar || failed=1; \

@@ -359,6 +359,26 @@ void reader_stats(struct reader *r, struct source_stats *out);
 enum status reader_push(struct reader *r, struct batch **b, int n, int64_t timeout_us, struct err *err);
 enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err);
 void reader_push_end(struct reader *r);
+/* The same without waiting: ST_FULL, E_NO_READER. The reference is taken when ST_OK. */
+enum status reader_offer(struct reader *r, struct batch *b);
+
+/* ---- dead letters ------------------------------------------------------------------------------------------------------ */
+
+#define LETTER_PAUSE_US 1000 /* then a stream that has no room is offered them again */
+
+/* How rows of a source's or sink's dead letters are made. */
+struct letters;
+struct letters *letters_new(const struct object *from, struct env *env); /* NULL: it has none */
+void letters_free(struct letters *l);
+/* A row that a sink cannot take. */
+struct batch *letter_of_row(const struct letters *l, struct pool *pool, const struct batch *b, uint32_t row, const struct err *why);
+/* Records that a source cannot read: a batch with room for n, and one more in it. raw NULL: it is not known. */
+struct batch *letter_batch(const struct letters *l, struct pool *pool, uint32_t n);
+void letter_add_record(const struct letters *l, struct batch *to, uint32_t cap, const char *raw, size_t n, int64_t position,
+                       const char *error);
+/* Takes the reference unless ST_FULL: offer it again. E_NO_READER: nothing reads the stream. */
+enum status letters_post(struct runtime *rt, const struct letters *l, struct batch *b);
+void letters_end(struct runtime *rt); /* with the runtime's lock */
 
 /* ---- outlets and deliver tasks ------------------------------------------------------------------------------------------ */
 
@@ -457,6 +477,8 @@ struct runtime {
     struct run_sub *subs;
     struct past *past;
     uint64_t next_epoch;
+    struct lock letter_lock;  /* of what follows; nothing is taken or waited for under it */
+    struct reader *letterboxes;
     _Atomic int pauses;   /* workers step nothing while there are some; see runtime_pause */
     _Atomic int watchers; /* while there are some, the calls of every step are timed, else of one in TIMED_STEPS */
 };

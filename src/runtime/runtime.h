@@ -21,6 +21,8 @@ struct run_config {
     bool eof_hold;
     bool replay;          /* every source is pushed */
     enum on_error on_error;
+    const char *spill_path; /* NULL: none */
+    int64_t spill_bytes;    /* of one log */
     struct account *account;
     void (*log)(void *ctx, int level, const char *message);
     void *log_ctx;
@@ -79,6 +81,8 @@ void runtime_sweep_now(struct runtime *rt, int64_t timeout_us); /* the same, don
 enum status runtime_wait_done(struct runtime *rt, int64_t timeout_us, _Atomic bool *cancel, struct err *err);
 /* A DRAIN barrier through everything: what was accepted before is out. */
 enum status runtime_drain(struct runtime *rt, int64_t timeout_us, struct err *err);
+/* One barrier of the same number through everything. */
+enum status runtime_checkpoint(struct runtime *rt, int64_t timeout_us, uint64_t *epoch, struct err *err);
 /* Test of declared state: FREEZE everywhere behind paused readers, drop every operator, load the images, seek the
  * readers, go on. */
 enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *err);
@@ -131,6 +135,7 @@ void sub_close(struct sub *s); /* lets go; what fed it stops or goes on without 
 
 struct source_stats {
     uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
+    uint64_t dead_lettered; /* of `bad` */
     uint64_t batches, blocks; /* blocks: how often it had to wait for room */
     int64_t busy_us, blocked_us, watermark_at; /* when the watermark last rose, on the env's clock; 0: never */
     int64_t size, position; /* of all splits together, in the connector's unit; size -1: unknown */
