@@ -20,6 +20,7 @@ struct root {
     struct sub **sub;
     struct sub_config sub_config;
     struct keep *keep;
+    const struct plan *last; /* of a named stream: its node is no other's, for it is shown and goes under that name */
     uint64_t owner;
     enum on_error on_error;
     struct run_sink *run_sink;
@@ -298,7 +299,7 @@ struct wish {
 
 static bool fulfils(const struct node *n, const struct wish *w)
 {
-    if (!n->plan || n->nin != 1 || n->in[0].from != w->from || n->on_error != w->on_error || !n->pick != !w->pick) return false;
+    if (n->stream_id || !n->plan || n->nin != 1 || n->in[0].from != w->from || n->on_error != w->on_error || !n->pick != !w->pick) return false;
     if (!w->pick) return same_plan(n->plan, w->plan);
     return same_names(n->schema, w->plan->schema) && !memcmp(n->pick, w->pick, sizeof *w->pick * (size_t)n->schema->n);
 }
@@ -350,7 +351,7 @@ static enum status stream_node(struct change *ch, const struct object *o, struct
 {
     struct use *u = find_use(ch, o);
     if (!u->node) {
-        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = o->id};
+        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = o->id, .last = o->plan};
         TRY(build(ch, o->plan, &own, &u->node, err));
         /* A stream that only renames what is there would share another's node: its identity is its own. */
         if (!u->node->stream_id) u->node->stream_id = o->id;
@@ -387,7 +388,7 @@ static enum status build(struct change *ch, const struct plan *p, const struct r
     struct node *in[OP_PORTS];
     if (p->nin > OP_PORTS) return err_set(err, E_LIMIT, "more than %d inputs of one operator", OP_PORTS);
     for (int i = 0; i < p->nin; i++) TRY(build(ch, p->in[i].node, root, &in[i], err));
-    bool stateless = p->kind == PLAN_FILTER || p->kind == PLAN_PROJECT;
+    bool stateless = (p->kind == PLAN_FILTER || p->kind == PLAN_PROJECT) && p != root->last;
     struct node *n = stateless ? find_equal(ch, &(struct wish){p, in[0], NULL, root->on_error}) : NULL;
     if (n) return *out = n, ST_OK;
     n = new_node(ch, p, instances(ch, p, in));
