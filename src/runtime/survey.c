@@ -112,7 +112,6 @@ static struct survey_node *add_node(struct survey *v, const struct node *n)
     s->ended = node_ended(n);
     s->failed = atomic_load(&c->failed);
     if (s->failed) s->error = arena_strdup(v->arena, c->err.text);
-    s->users = n->users;
     s->at_end = gives_at_end(n->plan);
     s->window_end = s->window_needs = TS_MAX;
     s->watermark = watermark_of(n);

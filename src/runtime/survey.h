@@ -64,7 +64,6 @@ struct survey_node {
     struct survey_source *source; /* whose rows it hands on; NULL: none */
     int nin;
     struct survey_node *in[OP_PORTS];
-    int users;
     int ninst;
     struct survey_inst *inst;
     uint64_t rows_in, batches_in, bytes_in, rows_out, batches_out, late, errors, blocks;
