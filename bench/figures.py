@@ -284,7 +284,12 @@ def latency():
         figure(f"latency_{share}_ratio", r[f"{share}_ratio"], "of two futex hops", goal, us=r[f"{share}_us"], bare_us=r[f"bare_{share}_us"])
 
 
-parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency]
+def change():
+    r = json.loads(subprocess.run([args.bin / "change"], check=True, capture_output=True, text=True).stdout)
+    figure("change_gap_over_probe", r["over_ms"], "ms", 1, gap_ms=r["gap_ms"], probe_ms=r["probe_ms"], changes_per_s=r["changes_per_s"])
+
+
+parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency, change]
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 for name in ("bin", "laminar", "library", "flights", "bids", "peer", "out"):
     parser.add_argument("--" + name, type=pathlib.Path, required=True)
