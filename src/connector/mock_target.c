@@ -75,6 +75,10 @@ void mock_target_flush(struct mock_target *t)
 
 void mock_target_commit(struct mock_target *t, uint64_t epoch)
 {
+    if (epoch <= mock_target_marker(t)) { /* it holds that epoch already */
+        mock_target_abort(t);
+        return;
+    }
     mock_target_flush(t);
     lock_take(&registry.lock);
     t->marker = epoch;

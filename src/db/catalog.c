@@ -182,5 +182,5 @@ static const char *name_seen(const void *ctx, int i)
 
 struct catalog catalog_view(struct lam_session *s)
 {
-    return (struct catalog){find, name_seen, source, sink, registry_connector_name, format_in, format_out, format_name, s};
+    return (struct catalog){find, name_seen, source, sink, registry_connector_name, format_in, format_out, format_name, s, s->db->cfg.spill_path};
 }

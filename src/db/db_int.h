@@ -15,6 +15,15 @@
 struct survey_sub;
 struct result; /* a SELECT's rows that are handed out */
 
+/* Where arrays handed out take what they convert into. A thread keeps to one, so what it takes next is what it gave back last,
+ * still in its cache, however many subscriptions it serves. */
+struct exporter {
+    struct lock lock;
+    struct pool *pool;
+};
+#define EXPORTERS 8
+struct exporter *exporter_take(struct lam_db *db); /* with its lock */
+
 struct lam_db {
     struct env *env;
     bool owns_env;
@@ -33,6 +42,7 @@ struct lam_db {
     struct lam_sub *subs;
     struct lock push_lock; /* of push_pool: foreign arrays become batches under it */
     struct pool *push_pool;
+    struct exporter exporters[EXPORTERS];
     struct arena *arena;   /* of what follows */
     struct description *descriptions; /* of connectors and formats, as the planner sees them */
     const char *modules;   /* lam_config.modules, a copy */
@@ -161,7 +171,6 @@ struct lam_sub {
     struct sub *sub;
     struct arena *arena;
     struct schema *schema;
-    struct pool *pool; /* what exports convert into */
     unsigned flags;
     int fd;            /* lam_sub_fd; -1 */
     int due;           /* what lam_poll_many met behind the rows it gave; 0 */

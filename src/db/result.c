@@ -192,7 +192,11 @@ enum status result_subscribe(struct lam_session *s, const struct stmt *st, struc
     TRY(read_options(arena, st, &cfg, err));
     TRY(subscription_plan(s, arena, st->name, st->name_pos, st->where, &plan, err));
     TRY(subscription_check(st->name, plan, &cfg, err));
-    if (st->value) return err_at(err, E_UNSUPPORTED, st->name_pos, "AS OF EPOCH is not supported");
+    if (st->value) {
+        err_at(err, E_UNSUPPORTED, st->name_pos, "AS OF EPOCH is not supported");
+        err_hint(err, "without it a subscription begins now");
+        return E_UNSUPPORTED;
+    }
     TRY(session_apply(s, err));
     return open_result(s, plan, TAKE(arena), ON_ERROR_SKIP, &cfg, false, out, err);
 }

@@ -225,6 +225,7 @@ static enum status drop_object(struct lam_session *s, const struct object *o, bo
         }
         TRY(drop_object(s, user, true, discard, pos, err));
     }
+    runtime_sweep_now(db->runtime, CONTROL_TIMEOUT_US);
     struct entry *e = catalog_entry(db, o);
     if (e->dropped || (e->pending && e->pending != s))
         return err_at(err, E_EXISTS, pos, "%s \"%s\" is being changed by another session", object_kind_name(o->kind), o->name);
@@ -381,13 +382,24 @@ static enum status drop(struct lam_session *s, const struct stmt *st, struct err
     return r;
 }
 
+static enum status checkpoint(struct lam_session *s, struct ArrowArrayStream *out, struct err *err)
+{
+    uint64_t epoch;
+    TRY(session_apply(s, err));
+    TRY(runtime_checkpoint(s->db->runtime, CONTROL_TIMEOUT_US, &epoch, err));
+    struct table *t = table_new();
+    table_column(t, "epoch", T_INT64);
+    table_int(t, (int64_t)epoch);
+    table_give(t, out);
+    return ST_OK;
+}
+
 static enum status unsupported(const struct stmt *st, struct err *err)
 {
     static const char *const what[] = {
         [STMT_CREATE_VIEW] = "CREATE MATERIALIZED VIEW", [STMT_CREATE_TABLE] = "CREATE TABLE",
         [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",
         [STMT_INSERT] = "INSERT",
-        [STMT_CHECKPOINT] = "CHECKPOINT",
     };
     err_at(err, E_UNSUPPORTED, st->pos, "%s is not supported", what[st->kind]);
     if (st->kind == STMT_CREATE_VIEW) err_hint(err, "use CREATE STREAM");
@@ -406,6 +418,7 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
     case STMT_SET: return set_statement(s, st, err);
     case STMT_SELECT: return result_select(s, st->select, false, out, err);
     case STMT_SUBSCRIBE: return result_subscribe(s, st, out, err);
+    case STMT_CHECKPOINT: return checkpoint(s, out, err);
     case STMT_EXPLAIN:
         if (st->analyze && st->name) return result_analyze(s, st, out, err);
         if (st->analyze && st->explained->kind == STMT_SELECT) return result_select(s, st->explained->select, true, out, err);

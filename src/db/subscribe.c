@@ -97,7 +97,6 @@ static struct lam_sub *make(struct lam_db *db, struct sub *sub, const struct lam
     l->sub = sub;
     l->arena = arena_new();
     l->schema = schema_copy(l->arena, sub_schema(sub));
-    l->pool = pool_new(NULL);
     l->flags = sub_changelog(sub) ? CDATA_WEIGHT : 0;
     l->watermark = TS_MIN;
     l->fd = -1;
@@ -150,7 +149,6 @@ int lam_subscribe(struct lam_session *s, const char *stream, const struct lam_su
 void subscription_let_go(struct lam_sub *l)
 {
     if (atomic_fetch_sub(&l->refs, 1) > 1) return;
-    pool_close(l->pool);
     arena_free(l->arena);
     gate_close_fd(l->fd);
     lock_done(&l->tie);

@@ -46,12 +46,16 @@ enum status call_end(struct deliver *d, enum status st, bool progress, struct er
         d->deadline = 0;
         lock_give(&d->lock);
     }
-    if (st == ST_WAIT && !late && !progress) return add(&d->waits, 1), st;
-    d->call = CALL_NONE;
+    bool waits = st == ST_WAIT && !late;
+    if (waits) add(&d->waits, 1);
+    if (waits && !progress) return st;
+    int64_t now = env_now_us(d->rt->env);
     if (c == CALL_WRITE) {
         add(&d->writes, 1);
-        histogram_add(&d->write_us, env_now_us(d->rt->env) - d->since);
+        histogram_add(&d->write_us, now - d->since);
     }
+    d->call = waits ? c : CALL_NONE; /* what took a part waits for the rest anew */
+    d->since = now;
     return late ? timed_out(d, c, err) : st;
 }
 
@@ -78,6 +82,7 @@ static enum step watch(struct task *t, int64_t now, int64_t *wake_us)
     bool over = d->over;
     if (d->deadline && now >= d->deadline && !d->late) {
         d->late = true;
+        d->watch_armed = false; /* the next call arms it */
         d->class->cancel(d->sink);
     } else if (d->deadline && !d->late) {
         *wake_us = d->deadline;

@@ -207,7 +207,11 @@ struct outlet *outlet_new(struct runtime *rt, struct node *from, struct componen
     o->component = c;
     lock_init(&o->lock);
     struct log_config log = {.env = rt->env, .account = rt->account, .schema = from->schema, .memory_bytes = OUTLET_BYTES};
-    log.changelog = from->plan && from->plan->stream != STREAM_APPEND;
+    if (rt->cfg.spill_path) {
+        log.dir = rt->cfg.spill_path;
+        log.disk_bytes = rt->cfg.spill_bytes;
+        log.name = env_random(rt->env); /* others, of other processes, may use the folder */
+    }
     o->log = log_new(&log, &o->task);
     o->nedges = from->ninst;
     o->edges = mem_zalloc(sizeof *o->edges * (size_t)o->nedges);

@@ -98,7 +98,7 @@ static bool is_closed(struct part *p)
 {
     struct reader *r = p->reader;
     if (p->over || r->pushed_end || part_all_closed(p)) return true;
-    if (r->overflow == OVERFLOW_DROP_OLDEST && reader_leaving(r)) return true; /* what waits goes first, so no more may come */
+    if (r->overflow == FULL_DROPS_OLDEST && reader_leaving(r)) return true; /* what waits goes first, so no more may come */
     part_begin(p);
     return p->left;
 }
@@ -137,7 +137,7 @@ static enum status push_now(struct reader *r, struct batch **b, int n, struct er
 {
     struct part *p = &r->parts[0];
     bool room = !r->queue && !p->batch && p->at_rest == p->nrest && !p->holding && !part_is_held(p);
-    if (!room && r->overflow == OVERFLOW_ERROR) {
+    if (!room && r->overflow == FULL_FAILS) {
         err_set(err, E_FULL, "source \"%s\" has no room", r->object->name);
         err_hint(err, "push again later, or create the source with overflow = 'block'");
         return E_FULL;
@@ -145,7 +145,7 @@ static enum status push_now(struct reader *r, struct batch **b, int n, struct er
     count(&p->accepted, rows_of(b, n));
     if (room)
         take(p, b, n);
-    else if (r->overflow == OVERFLOW_DROP_OLDEST)
+    else if (r->overflow == FULL_DROPS_OLDEST)
         take_dropping(p, b, n);
     else
         for (int i = 0; i < n; i++) drop_batch(p, b[i]);
@@ -167,13 +167,32 @@ enum status reader_push(struct reader *r, struct batch **b, int n, int64_t timeo
     struct part *p = &r->parts[0];
     lock_take(&r->lock);
     enum status st;
-    if (r->overflow == OVERFLOW_BLOCK)
+    if (r->overflow == FULL_WAITS)
         st = push_waiting(r, b, n, timeout_us, err);
     else
         st = is_closed(p) ? closed(r, err) : push_now(r, b, n, err);
     lock_give(&r->lock);
     bell_ring(&r->room);
     if (!st && r->idle_us && !atomic_load(&p->idle_armed)) task_wake(&p->task); /* arms the idle timer */
+    return st;
+}
+
+enum status reader_offer(struct reader *r, struct batch *b)
+{
+    struct part *p = &r->parts[0];
+    enum status st = ST_OK;
+    lock_take(&r->lock);
+    if (p->over || r->pushed_end || part_all_closed(p)) {
+        st = E_NO_READER;
+    } else if (r->queue || p->batch || p->holding) {
+        st = ST_FULL;
+    } else {
+        part_begin(p);
+        part_take(p, &p->splits[0], b);
+        part_hand_on(p);
+    }
+    lock_give(&r->lock);
+    if (!st && r->idle_us && !atomic_load(&p->idle_armed)) task_wake(&p->task);
     return st;
 }
 

@@ -29,6 +29,7 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
     rt->account = cfg->account;
     rt->nworkers = cfg->workers;
     lock_init(&rt->lock);
+    lock_init(&rt->letter_lock);
     rt->workers = mem_zalloc(sizeof *rt->workers * (size_t)rt->nworkers);
     for (int i = 0; i < rt->nworkers; i++) rt->workers[i] = worker_new(rt, i);
     enum status st = ST_OK;
@@ -136,11 +137,16 @@ bool turn_take(struct runtime *rt, int64_t timeout_us) { return runtime_wait(rt,
 
 static void sweep(struct runtime *rt);
 
+/* Who wants a sweep while another has the turn says so first and tries the turn then; this one gives the turn first and looks
+ * then, so one of them sweeps. */
 void turn_give(struct runtime *rt)
 {
-    sweep(rt);
-    atomic_store(&rt->turn, false);
-    bell_ring(&rt->control);
+    do {
+        atomic_store(&rt->unswept, false);
+        sweep(rt);
+        atomic_store(&rt->turn, false);
+        bell_ring(&rt->control);
+    } while (atomic_load(&rt->unswept) && turn_is_mine(rt));
 }
 
 static enum status no_turn(struct err *err)
@@ -192,9 +198,9 @@ static void ask(void *ctx, struct answer *a)
     if (atomic_load(&a->ended)) answer_epoch(b->rt, b->c, a, b->epoch);
 }
 
-void epoch_begin(struct runtime *rt, struct component *c, int kind)
+static void begin_epoch(struct runtime *rt, struct component *c, int kind, uint64_t epoch)
 {
-    struct beginning b = {rt, c, ++rt->next_epoch, 0};
+    struct beginning b = {rt, c, epoch, 0};
     INVARIANT(!atomic_load(&c->waiting));
     each_answer(rt, c, count, &b);
     atomic_store(&c->waiting, b.n);
@@ -202,6 +208,8 @@ void epoch_begin(struct runtime *rt, struct component *c, int kind)
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (in_component(r->scan->component, c) && !reader_done(r->reader)) reader_barrier(r->reader, b.epoch, kind);
 }
+
+void epoch_begin(struct runtime *rt, struct component *c, int kind) { begin_epoch(rt, c, kind, ++rt->next_epoch); }
 
 static bool epoch_answered(void *ctx) { return !atomic_load(&((struct component *)ctx)->waiting); }
 
@@ -264,6 +272,20 @@ enum status runtime_drain(struct runtime *rt, int64_t timeout_us, struct err *er
 {
     if (!turn_take(rt, timeout_us)) return no_turn(err);
     enum status st = epoch_all(rt, BARRIER_DRAIN, timeout_us, err);
+    turn_give(rt);
+    return st;
+}
+
+enum status runtime_checkpoint(struct runtime *rt, int64_t timeout_us, uint64_t *epoch, struct err *err)
+{
+    if (!turn_take(rt, timeout_us)) return no_turn(err);
+    enum status st = wait_all(rt, timeout_us, err);
+    if (!st) {
+        *epoch = ++rt->next_epoch;
+        for (struct component *c = rt->components; c; c = c->next)
+            if (!atomic_load(&c->joined)) begin_epoch(rt, c, BARRIER_DRAIN, *epoch);
+        st = wait_all(rt, timeout_us, err);
+    }
     turn_give(rt);
     return st;
 }
@@ -536,7 +558,13 @@ static void sweep(struct runtime *rt)
 
 void runtime_sweep(struct runtime *rt)
 {
+    atomic_store(&rt->unswept, true);
     if (turn_is_mine(rt)) turn_give(rt); /* else who has it sweeps */
+}
+
+void runtime_sweep_now(struct runtime *rt, int64_t timeout_us)
+{
+    if (turn_take(rt, timeout_us)) turn_give(rt);
 }
 
 struct waiting {
@@ -582,6 +610,7 @@ static bool done_locked(struct waiting *w)
             if (w->err) *w->err = c->err;
             return w->st = c->err.code, true;
         }
+    letters_end(rt);
     for (struct component *c = rt->components; c; c = c->next)
         if (!atomic_load(&c->joined) && atomic_load(&c->starved)) return w->st = component_hunger(c, w->err), true;
     if (!broken_sink(rt, w->err)) return !any_busy(rt);
@@ -738,6 +767,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     for (int i = 0; i < rt->nworkers; i++) worker_free(rt->workers[i]);
     mem_free(rt->workers);
     lock_done(&rt->lock);
+    lock_done(&rt->letter_lock);
     mem_free(rt);
     return true;
 }

@@ -21,6 +21,8 @@ struct run_config {
     bool eof_hold;
     bool replay;          /* every source is pushed */
     enum on_error on_error;
+    const char *spill_path; /* NULL: none */
+    int64_t spill_bytes;    /* of one log */
     struct account *account;
     void (*log)(void *ctx, int level, const char *message);
     void *log_ctx;
@@ -80,6 +82,7 @@ void runtime_limit(struct runtime *rt, uint64_t stream_id, int64_t bytes);
 bool runtime_holds(struct runtime *rt, uint64_t object_id);
 /* Frees what has ended. */
 void runtime_sweep(struct runtime *rt);
+void runtime_sweep_now(struct runtime *rt, int64_t timeout_us); /* the same, done when it returns: waits for others who change the graph */
 
 /* ---- waiting ------------------------------------------------------------------------------------------------------ */
 
@@ -87,6 +90,8 @@ void runtime_sweep(struct runtime *rt);
 enum status runtime_wait_done(struct runtime *rt, int64_t timeout_us, _Atomic bool *cancel, struct err *err);
 /* A DRAIN barrier through everything: what was accepted before is out. */
 enum status runtime_drain(struct runtime *rt, int64_t timeout_us, struct err *err);
+/* One barrier of the same number through everything. */
+enum status runtime_checkpoint(struct runtime *rt, int64_t timeout_us, uint64_t *epoch, struct err *err);
 /* Test of declared state: FREEZE everywhere behind paused readers, drop every operator, load the images, seek the
  * readers, go on. */
 enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *err);
@@ -140,6 +145,7 @@ void sub_close(struct sub *s); /* lets go; what fed it stops or goes on without 
 struct source_stats {
     uint64_t accepted, dropped, waits; /* of pushes: accepted = rows + dropped + what waits; waits: of callers, each once */
     uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
+    uint64_t dead_lettered; /* of `bad` */
     uint64_t batches, blocks; /* blocks: how often it had to wait for room */
     int64_t busy_us, blocked_us, watermark_at; /* when the watermark last rose, on the env's clock; 0: never */
     int64_t size, position; /* of all splits together, in the connector's unit; size -1: unknown */
@@ -161,8 +167,7 @@ struct sink_stats {
     uint64_t bytes, writes, write_errors, retries, timeouts, flushes, backpressure_events;
     uint64_t write_p50_us, write_p99_us, write_max_us; /* of whole writes */
     uint64_t epoch;            /* all before its mark is flushed */
-    uint64_t blocks; /* how often rows had to wait for the system outside */
-    int64_t busy_us, blocked_us;
+    int64_t busy_us, blocked_us; /* blocked: rows waited for the system outside */
     uint64_t late, row_errors; /* of a query that is the sink's own */
     const char *state; /* its name */
     int64_t since_us, last_error_us; /* wall clock; last_error_us 0: none yet */

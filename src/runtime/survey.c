@@ -152,6 +152,7 @@ static void add_sink(struct survey *v, const struct run_sink *r, struct survey_n
     s->on = on;
     deliver_stats(r->deliver, &s->stats);
     log_stats(outlet_log(r->outlet), &s->log);
+    histogram_copy(&s->latency, deliver_latency(r->deliver));
     for (int i = 0; i < ninst; i++) add_queue(outlet_edge(r->outlet, i), &s->queued, &s->queue_size);
     s->next = v->sinks;
     v->sinks = s;

@@ -59,4 +59,6 @@ SUBSCRIBE s AS OF EPOCH 12 WHERE a > 1 WITH (policy = 'drop_oldest', buffer.byte
 SUBSCRIBE epoch WITH (policy = sample, sample.every = 10);
 BEGIN; COMMIT; ROLLBACK; END; ABORT; BEGIN TRANSACTION; COMMIT WORK;
 CHECKPOINT;
+LOAD './path/to/module.so';
+SELECT load FROM load;
 VALUES (1), (2) ORDER BY 1 LIMIT 1;
