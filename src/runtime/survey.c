@@ -192,7 +192,6 @@ static const struct node *giver(const struct node *n)
 static void name_stream(const struct node *n, struct survey_node *s)
 {
     s->stream_id = n->stream_id;
-    s->users = n->users;
     s->gone = n->gone;
 }
 
