@@ -72,5 +72,6 @@ enum status alter_statement(struct lam_session *s, const struct stmt *st, struct
     if (strcmp(st->what, object_kind_name(o->kind)) != 0)
         return err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, object_kind_name(o->kind), st->what);
     if (o->kind == OBJECT_SINK) return alter_sink(s, o, st, err);
+    if (o->kind == OBJECT_STREAM) return alter_stream(s, o, st, err);
     return err_at(err, E_UNSUPPORTED, st->pos, "ALTER %s is not supported", st->what);
 }

@@ -113,7 +113,7 @@ static enum status open_result(struct lam_session *s, const struct plan *plan, s
     struct sub *sub;
     struct analysis *analysis = analyze ? analysis_of_select(db) : NULL;
     change_sub(ch, plan, own, on_error, cfg, &sub);
-    enum status st = change_apply(ch, CONTROL_TIMEOUT_US, err);
+    enum status st = change_apply(ch, CONTROL_TIMEOUT_US, NULL, err);
     if (st) {
         analysis_free(analysis);
         return st;

@@ -23,6 +23,9 @@ const struct option_spec source_options[] = {
     {.name = "record.max", .type = OPT_SIZE, .dflt = "16 MiB", .min = 64, .max = 1 << 30,
      .sentence = "The longest record; a longer one is an error of that record."},
     {.name = "batch.rows", .type = OPT_INT, .dflt = "2048", .min = 1, .max = 8192, .sentence = "Most rows of a batch."},
+    {.name = "overflow", .type = OPT_ENUM, .dflt = "block", .values = "block|drop_oldest|drop_newest|error",
+     .sentence = "Of a source without connector: what becomes of rows pushed faster than they are taken: the caller waits, the "
+                 "oldest that wait are dropped, the new ones are, or the call fails."},
     {.name = "max.future.skew", .type = OPT_DURATION,
      .sentence = "A row stamped further than this ahead of the clock does not move the watermark; by default every row does."},
     {0},
@@ -473,6 +476,12 @@ static enum status make_source(struct maker *m)
     TRY(find_format(m, what));
     TRY(read_options(m, what));
     TRY(source_dead_letter(m));
+    const struct ast_option *overflow = option_given(m->s, "overflow");
+    if (overflow && o->connector) {
+        err_at(m->err, E_OPTION, overflow->pos, "%s is read no faster than its rows are taken, so it has no option 'overflow'", what);
+        err_hint(m->err, "it is for sources without connector, which the program pushes into");
+        return E_OPTION;
+    }
     o->bounded = o->connector && o->connector->bounded && o->connector->bounded(o->connector->class, o->options);
     return ST_OK;
 }

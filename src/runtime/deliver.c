@@ -274,7 +274,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
     for (struct command *c; (c = command_take(d)); command_answer(c, d->rt)) c->st = obey(d, c);
     if (atomic_load(&d->leaving)) d->paused = false;
     if (atomic_load(&d->cancel)) return give_up(d);
-    if (!d->cursor) return STEP_WAIT;
+    if (!d->cursor || atomic_load(&d->held)) return STEP_WAIT;
     if (d->blocked) return atomic_load(&d->leaving) ? give_up(d) : STEP_WAIT;
     if (now < d->retry_at) return *wake_us = d->retry_at, STEP_WAIT;
     enum status st = go_on(d, now, wake_us, &err);
@@ -348,6 +348,13 @@ void deliver_attach(struct deliver *d)
     lock_give(&d->lock);
     d->cursor = cursor_new(d->log, policy, (struct log_reader){.task = &d->task});
     task_wake(&d->task);
+}
+
+void deliver_hold(struct deliver *d) { atomic_store(&d->held, true); }
+
+void deliver_release(struct deliver *d)
+{
+    if (atomic_exchange(&d->held, false)) task_wake(&d->task);
 }
 
 void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at, epoch); }

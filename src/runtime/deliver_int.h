@@ -57,6 +57,7 @@ struct deliver {
     uint32_t tries;        /* without progress between them */
     uint64_t tried_at;     /* the position of the last one */
     _Atomic bool cancel;   /* give up now */
+    _Atomic bool held;     /* what it replaces has not finished */
     _Atomic bool leaving;  /* deliver what there is and end: pause no more, and give up where an operator would be needed */
 
     /* control lane: command.c */
