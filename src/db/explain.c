@@ -123,7 +123,7 @@ static void put_node(const struct view *v, const struct survey_node *n, int dept
 static void put_head(const struct view *v, const struct survey_node *n)
 {
     struct text *out = v->out;
-    text_puts(out, n->failed ? "has failed: " : n->ended ? "ended: " : "runs: ");
+    text_puts(out, n->failed ? "has failed: " : n->starved ? "has no memory: " : n->paused ? "is paused: " : n->ended ? "ended: " : "runs: ");
     if (n->failed) text_printf(out, "%s; ", n->error);
     put_count(n->rows_out, out);
     text_puts(out, n->rows_out == 1 ? " row out" : " rows out");

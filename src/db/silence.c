@@ -298,6 +298,11 @@ bool silence_reason(const struct survey *then, const struct survey *now, const s
         text_puts(out, "nothing reads it: create a sink on it, or subscribe");
         return true;
     }
+    if (n->starved || n->paused) {
+        text_puts(out, n->starved ? "its state has found no memory: raise memory.limit (ALTER STREAM ... SET), then RESUME"
+                                  : "it is paused; ALTER STREAM ... RESUME lets it go on");
+        return true;
+    }
     if (sink_stuck(&s, n)) return true;
     if (rows_out(&s, n)) return false;
     if (is_blocked(now, n) && backpressure(now, n, out)) return true;

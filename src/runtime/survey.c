@@ -111,6 +111,8 @@ static struct survey_node *add_node(struct survey *v, const struct node *n)
     s->gone = n->gone;
     s->ended = node_ended(n);
     s->failed = atomic_load(&c->failed);
+    s->paused = atomic_load(&c->paused);
+    s->starved = atomic_load(&c->starved);
     if (s->failed) s->error = arena_strdup(v->arena, c->err.text);
     s->at_end = gives_at_end(n->plan);
     s->window_end = s->window_needs = TS_MAX;

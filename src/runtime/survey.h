@@ -60,6 +60,7 @@ struct survey_node {
     uint64_t owner;     /* the stream or sink whose plan it belongs to; 0: a query's or a reader's */
     bool narrows;       /* only picks columns of a reader's rows */
     bool ended, gone, failed;
+    bool paused, starved; /* with all of its component: by ALTER, or because state found no memory */
     const char *error;  /* of its component, when that failed */
     struct survey_source *source; /* whose rows it hands on; NULL: none */
     int nin;
