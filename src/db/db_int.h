@@ -198,7 +198,6 @@ enum status subscription_plan(struct lam_session *s, struct arena *a, const char
 #define SUBSCRIPTION_POLICIES "block|drop_oldest|drop_newest|sample" /* in the order of enum sub_policy */
 /* Only a stream that is appended to can lose rows and mean the same. */
 enum status subscription_check(const char *stream, const struct plan *plan, const struct sub_config *c, struct err *err);
-enum status subscription_policy(const char *name, enum sub_policy *out, struct err *err);
 
 /* Small tables for SHOW: columns are declared, then cells put row by row. */
 struct table;

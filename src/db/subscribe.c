@@ -8,7 +8,7 @@ static const char *const policies[] = {[SUB_BLOCK] = "block", [SUB_DROP_OLDEST] 
 
 static const char *nth_policy(const void *ctx, int i) { return ((const char *const *)ctx)[i]; }
 
-enum status subscription_policy(const char *name, enum sub_policy *out, struct err *err)
+static enum status read_policy(const char *name, enum sub_policy *out, struct err *err)
 {
     *out = SUB_BLOCK;
     if (!name) return ST_OK;
@@ -49,7 +49,7 @@ static enum status read_config(const struct lam_sub_config *user, struct lam_sub
         memcpy(cfg, user, user->size);
     }
     *out = (struct sub_config){.every = cfg->sample_every, .bytes = cfg->buffer_bytes, .calls = cfg->callback};
-    return subscription_policy(cfg->policy, &out->policy, err);
+    return read_policy(cfg->policy, &out->policy, err);
 }
 
 enum status subscription_plan(struct lam_session *s, struct arena *a, const char *stream, uint32_t pos, struct ast *where, struct plan **out,

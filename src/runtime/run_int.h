@@ -466,7 +466,6 @@ void sub_let_go(struct sub *s); /* closes its inputs; the caller uses it no more
 void sub_drain(struct sub *s);  /* control, after that: lets go of what still comes */
 bool sub_closed(struct sub *s);
 bool sub_idle(struct sub *s);   /* no call of sub_call is to come */
-bool sub_ended(struct sub *s);
 
 /* ---- budgets ------------------------------------------------------------------------------------------------------------- */
 

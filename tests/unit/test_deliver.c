@@ -219,6 +219,33 @@ static void closing_fails(void **state)
     assert_rows("z", "0\n1\n2\n");
 }
 
+/* A disk that is full: when there is room again the file goes on where it stopped. */
+static void a_full_disk(void **state)
+{
+    (void)state;
+    env_sim_capacity(sim, 3000);
+    ut_sql(&u, SOURCE "CREATE SINK z FROM s INTO FILE (path = 'z.csv', format = 'csv', flush.interval = '0 s')");
+    for (int i = 0; i < 10; i++) push(i * 100, 100);
+    run(1000);
+    assert_state("z", "BLOCKED");
+    env_sim_capacity(sim, 0);
+    ut_sql(&u, "ALTER SINK z RETRY");
+    lam_push_end(u.db, "s");
+    assert_int_equal(lam_wait(u.db, u.s, 10000000), LAM_OK);
+    struct text want = {0};
+    text_puts(&want, "v\n");
+    for (int i = 0; i < 1000; i++) text_printf(&want, "%d\n", i);
+    char got[5000];
+    size_t n = 0;
+    struct file *f;
+    assert_int_equal(env_open(env_sim_env(sim), "z.csv", FILE_READ, &f, NULL), 0);
+    assert_int_equal(file_pread(f, got, sizeof got, 0, &n, NULL), 0);
+    file_close(f, NULL);
+    assert_int_equal(n, want.n);
+    assert_memory_equal(got, want.p, n);
+    text_done(&want);
+}
+
 /* ---- deadlines -------------------------------------------------------------------------------------------------------- */
 
 static void calls_have_deadlines(void **state)
@@ -657,7 +684,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         T(a_system_that_is_away), T(a_refusal_is_for_an_operator), T(wait_tells_of_the_blocked), T(writes_are_retried),
-        T(retries_have_a_limit), T(poison_is_counted), T(a_target_that_wants_no_more), T(flushes_fail), T(closing_fails),
+        T(retries_have_a_limit), T(poison_is_counted), T(a_target_that_wants_no_more), T(flushes_fail), T(closing_fails), T(a_full_disk),
         T(calls_have_deadlines), T(some_cannot_be_canceled), T(r4_flush_by_a_deadline), T(r18_batches), T(pause_and_resume),
         T(skip_lets_go_of_a_batch), T(skip_what_cannot_be_flushed), T(set_changes_a_running_sink), T(commands_come_first),
         T(r13_oldest_rows_are_dropped), T(overflow_can_block_the_sink), T(overflow_changes_while_it_runs), T(rows_that_wait_spill),
