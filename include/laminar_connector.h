@@ -125,8 +125,8 @@ struct lam_host {
     char *(*room)(struct lam_bytes *out, size_t n);
     void (*put)(struct lam_bytes *out, const void *p, size_t n);
     /* For poll_records: adds a record whose value is the n bytes at p, which are copied (or lie where record_room said), or with p NULL one
-     * without a value: a tombstone. after: the split's place behind it. False: that is enough for one poll; a record that is
-     * given all the same is taken. The whole of a poll is less than 1 GiB. */
+     * without a value: a tombstone. after: the split's place behind it. False: that was the last
+     * that this poll takes, for there are out->max, or they are 1 MiB; what is left comes with the next. */
     bool (*record)(struct lam_records *out, const void *p, size_t n, const struct lam_position *after);
     /* Room for n bytes of the next record's value, to be written there in place of being copied; then record(out, that place, bytes
      * written, ...). Asked again with more, what was written stays, but the place may be another. Valid until the next of these
@@ -145,7 +145,8 @@ struct lam_io {
     const struct ArrowSchema *schema;
     bool epochs; /* a sink that is exactly once: commit will be called, and nothing is to be visible before */
     /* RECORDS: those columns of schema that the class's table of metadata has, with the types of that table. A source gives
-     * them beside its records; of a sink's rows they are not part of the value. Without children: there are none. */
+     * them, and only them, beside its records; of a sink's rows they are not part of the value. Without children: there are
+     * none. */
     const struct ArrowSchema *metadata;
 };
 
@@ -163,7 +164,7 @@ enum lam_payload {
  * the record is bad. */
 struct lam_metadata {
     const char *name;     /* lower case letters, digits and _, of which it begins with one: "_key" */
-    const char *type;     /* as in SQL: BLOB, VARCHAR, JSON, INTEGER, BIGINT, DOUBLE, BOOLEAN, TIMESTAMP ... */
+    const char *type;     /* as in SQL, without parentheses: BLOB, VARCHAR, JSON, INTEGER, BIGINT, DOUBLE, BOOLEAN, TIMESTAMP ... */
     const char *sentence; /* what it holds: one sentence, with its full stop */
 };
 
@@ -329,8 +330,9 @@ struct lam_sink_class {
     /* Once, also after an open that failed. complete: all rows were delivered and flushed, the target is to be finished; otherwise
      * what is not visible yet is dropped. OK or an error. Frees what the instance has, whatever it returns. */
     int (*close)(struct lam_io *io, bool complete, struct lam_error *err);
-    /* RECORDS: columns that are the class's to use (key, headers, partition), and no part of the value. All of the rows' columns are in
-     * lam_rows; which of them an option names is the class's business, and such a column stays part of the value. */
+    /* RECORDS: columns that are the class's to use (key, headers, partition), and no part of the value. They lie in lam_rows as all
+     * columns do, as io->schema says: of the table's type, where one type of text is as good as another, and TIMESTAMP as
+     * TIMESTAMPTZ. A column that an option of the class names is its business, and stays part of the value. */
     const struct lam_metadata *metadata;
     int n_metadata;
     size_t metadata_size;

@@ -49,10 +49,12 @@ struct metadata {
 };
 /* The entry with that name; NULL: there is none, or no table. */
 const struct metadata *metadata_find(const struct metadata *table, const char *name);
-/* The columns of s that the table has (mine), with the table's types, and the others (value), each with its number in s. Any of the
- * four may be NULL. */
-void metadata_divide(struct arena *a, const struct metadata *table, const struct schema *s, const struct schema **mine, int **mine_at,
-                     const struct schema **value, int **value_at);
+/* The columns of a schema that a table has (mine), with the table's types, and the others (value), with their places in it. */
+struct divided {
+    const struct schema *mine, *value;
+    int *mine_at, *value_at;
+};
+void metadata_divide(struct arena *a, const struct metadata *table, const struct schema *s, struct divided *out);
 
 /* Where classes that were loaded or registered come from. */
 struct module {

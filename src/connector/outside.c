@@ -117,6 +117,77 @@ void outside_room_done(struct outside_room *r)
     *r = (struct outside_room){0};
 }
 
+/* ---- records ------------------------------------------------------------------------------------------------------ */
+
+#define ENOUGH (1 << 20)
+#define TOO_MUCH (1 << 30) /* places within it fit 32 bits */
+
+void outside_place_put(const struct lam_position *from, uint32_t skip, struct position *out)
+{
+    struct outside_place place = {.skip = skip, .n = (uint8_t)from->n};
+    memcpy(place.extra, from->extra, sizeof place.extra);
+    *out = (struct position){.offset = from->offset, .n = sizeof place};
+    memcpy(out->extra, &place, sizeof place);
+}
+
+void outside_records_begin(struct outside_records *r, uint32_t max)
+{
+    if (max > r->cap) {
+        mem_free(r->records);
+        mem_free(r->places);
+        r->records = mem_alloc(sizeof *r->records * max);
+        r->places = mem_alloc(sizeof *r->places * max);
+        r->cap = max;
+    }
+    r->given = (struct lam_records){.size = sizeof r->given, .max = max};
+    r->values.bytes = (struct lam_bytes){.size = sizeof r->values.bytes};
+    r->asked = 0;
+    r->wrong = NULL;
+}
+
+void outside_records_done(struct outside_records *r)
+{
+    outside_room_done(&r->values);
+    mem_free(r->records);
+    mem_free(r->places);
+    *r = (struct outside_records){0};
+}
+
+static struct outside_records *records_of(struct lam_records *out) { return container_of(out, struct outside_records, given); }
+
+static char *host_record_room(struct lam_records *out, size_t n)
+{
+    struct outside_records *r = records_of(out);
+    struct lam_bytes *bytes = &r->values.bytes;
+    size_t before = bytes->n;
+    bytes->n += r->asked; /* what was written moves along */
+    host_room(bytes, n > r->asked ? n - r->asked + 1 : 1);
+    bytes->n = before;
+    if (n > r->asked) r->asked = n;
+    return r->values.p + PAYLOAD_HEADROOM + before;
+}
+
+static bool host_record(struct lam_records *out, const void *p, size_t n, const struct lam_position *after)
+{
+    struct outside_records *r = records_of(out);
+    struct lam_bytes *bytes = &r->values.bytes;
+    if (out->n >= r->cap) r->wrong = "more records than were asked for";
+    if (after->n > sizeof after->extra) r->wrong = "a position that is too long";
+    if (n >= TOO_MUCH || bytes->n + n >= TOO_MUCH + (size_t)ENOUGH) r->wrong = "a record of 1 GiB";
+    if (r->wrong) return false;
+    struct record *record = &r->records[out->n];
+    *record = (struct record){(uint32_t)bytes->n, p ? (uint32_t)n : RECORD_NONE, after->offset};
+    outside_place_put(after, 0, &r->places[out->n++]);
+    if (p) {
+        char *to = host_room(bytes, n + 1);
+        if (p != to && n) memcpy(to, p, n);
+        to[n] = '\n';
+        bytes->n += n + 1;
+    }
+    r->asked = 0;
+    return out->n < out->max && bytes->n < ENOUGH;
+}
+
 const struct lam_host outside_host = {
     .size = sizeof(struct lam_host),
     .version = "0.1.0",
@@ -137,13 +208,19 @@ const struct lam_host outside_host = {
     .hint = host_hint,
     .room = host_room,
     .put = host_put,
+    .record = host_record,
+    .record_room = host_record_room,
 };
 
 /* ---- instances -------------------------------------------------------------------------------------------------- */
 
-void outside_open(struct outside_io *o, const char *class_name, const struct connector_ctx *ctx, struct wake *w, void *self)
+void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table, const struct connector_ctx *ctx,
+                  struct wake *w, void *self)
 {
     if (!o->schema.release) cdata_schema(ctx->schema, 0, &o->schema);
+    if (!o->arena) o->arena = arena_new();
+    if (!o->columns.mine) metadata_divide(o->arena, table, ctx->schema, &o->columns);
+    if (!o->metadata.release) cdata_schema(o->columns.mine, 0, &o->metadata);
     o->ctx = ctx;
     o->wake = w;
     o->class_name = class_name;
@@ -154,12 +231,16 @@ void outside_open(struct outside_io *o, const char *class_name, const struct con
                             .name = ctx->name,
                             .options = (const struct lam_options *)ctx->options,
                             .schema = &o->schema,
+                            .metadata = &o->metadata,
                             .epochs = ctx->epochs};
 }
 
 void outside_close(struct outside_io *o)
 {
     if (o->schema.release) o->schema.release(&o->schema);
+    if (o->metadata.release) o->metadata.release(&o->metadata);
+    arena_free(TAKE(o->arena));
+    o->columns = (struct divided){0};
     o->is_open = false;
 }
 
@@ -267,6 +348,38 @@ enum status outside_options(struct arena *a, const char *what, const struct lam_
                                         .max = o->max,
                                         .sentence = copy(a, o->sentence)};
         TRY(option_fits(what, table, &table[i], err));
+    }
+    *out = table;
+    return ST_OK;
+}
+
+static bool is_column(const char *s)
+{
+    if (!s || *s != '_' || !s[1]) return false;
+    for (size_t n = 0; *s; s++)
+        if (++n > 60 || !((*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') || *s == '_')) return false;
+    return true;
+}
+
+enum status outside_metadata(struct arena *a, const char *what, const char *class_name, const struct lam_metadata *from, int n,
+                             size_t stride, const struct metadata **out, struct err *err)
+{
+    *out = NULL;
+    if (n < 0 || n > 1000 || (n && (!from || stride < sizeof *from)))
+        return err_set(err, E_MODULE, "%s: n_metadata or metadata_size of %s is wrong", what, class_name);
+    if (!n) return ST_OK;
+    struct metadata *table = arena_alloc(a, sizeof *table * (size_t)(n + 1));
+    for (int i = 0; i < n; i++) {
+        const struct lam_metadata *m = (const void *)((const char *)from + (size_t)i * stride);
+        const char *wrong = !is_column(m->name)                ? "whose name is not an underscore and lower case letters, digits and _"
+                            : metadata_find(table, m->name)    ? "that is there twice"
+                            : !m->type                         ? "without a type"
+                            : !is_sentence(m->sentence)        ? "and does not say in one sentence what it holds"
+                                                               : NULL;
+        struct type t;
+        if (!wrong && (!type_from_word(m->type, &t) || !type_width(t))) wrong = "of a type that there is not";
+        if (wrong) return err_set(err, E_MODULE, "%s: %s has a column of metadata %s", what, class_name, wrong);
+        table[i] = (struct metadata){copy(a, m->name), t, copy(a, m->sentence)};
     }
     *out = table;
     return ST_OK;

@@ -129,7 +129,11 @@ struct encoder {
     const struct encoder_class *class;
     const struct schema *schema;
     enum changelog_style changelog;
+    bool values; /* made for put_values */
 };
+/* An encoder whose put_values is to be called, and nothing else. */
+enum status encoder_new_values(const struct encoder_class *c, const struct schema *schema, enum changelog_style changelog,
+                               const struct options *o, struct encoder **out, struct err *err);
 enum status encoder_new(const struct encoder_class *c, const struct schema *schema, enum changelog_style changelog,
                         const struct options *o, struct encoder **out, struct err *err);
 void encoder_free(struct encoder *e);

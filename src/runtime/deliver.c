@@ -4,6 +4,7 @@
  * good fails this sink only. SPDX-License-Identifier: Apache-2.0 */
 #include "connector/connector.h"
 #include "log/log.h"
+#include "runtime/deliver_records.h"
 #include "runtime/run_int.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct deliver {
     const struct sink_class *class;
     struct sink *sink;
     struct encoder *encoder;
+    struct record_writer *records;
     struct cursor *cursor;
     struct log *log;
     struct host *host, *own_host;
@@ -161,7 +163,10 @@ static enum status deliver_rows(struct deliver *d, struct err *err)
     while (!d->ending && !(at = cursor_peek(d->cursor, &e, err))) {
         while (e.kind == LOG_BATCH && d->row < e.b->rows) {
             uint32_t took = 0;
-            enum status st = d->class->write_rows(d->sink, e.b, d->row, &took, err);
+            size_t bytes = 0;
+            enum status st = d->records ? record_writer_write(d->records, d->sink, e.b, d->row, &took, &bytes, err)
+                                        : d->class->write_rows(d->sink, e.b, d->row, &took, err);
+            add(&d->bytes, bytes);
             d->row += took;
             if (took) d->unflushed = true;
             add(&d->rows, took);
@@ -321,6 +326,7 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
             style = options_int(object->options, "changelog") == 1 ? CHANGELOG_OP : CHANGELOG_W;
         st = encoder_new(object->format->class, object->schema, style, object->options, &d->encoder, err);
     }
+    if (!st) st = record_writer_new(d->pool, object, &d->records, err);
     if (!st) st = runtime_host(rt, "lam-sink", d->class->blocking, &d->own_host, &d->host, err);
     if (st) {
         deliver_free(d);
@@ -343,6 +349,7 @@ void deliver_free(struct deliver *d)
     host_free(d->own_host);
     cursor_free(d->cursor);
     encoder_free(d->encoder);
+    record_writer_free(d->records);
     sink_free(d->sink);
     text_done(&d->out);
     pool_close(d->pool);

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/reader_int.h"
 
-static void note_bad(struct part *p, struct split *s)
+void fetch_note_bad(struct part *p, struct split *s)
 {
     const struct decode_report *d = &s->decoder->report;
     uint64_t bad = 0, nulled = 0;
@@ -58,7 +58,7 @@ static enum status fetch_bytes(struct part *p, struct split *s, int64_t now, str
         struct batch *b = NULL;
         enum status st = decoder_next(s->decoder, p->pool, p->reader->batch_rows, &b, err);
         s->payload.offset = s->decoder->offset;
-        note_bad(p, s);
+        fetch_note_bad(p, s);
         if (st == ST_OK) {
             if (p->reader->class->mark != source_no_mark) p->source->class->mark(p->source, s->number, &s->payload);
             atomic_store_explicit(&p->position, s->decoder->offset, memory_order_relaxed);
@@ -131,6 +131,7 @@ static enum status fetch_values(struct part *p, struct split *s, struct err *err
 enum status fetch_batch(struct part *p, struct split *s, int64_t now, struct err *err)
 {
     if (p->reader->values) return fetch_values(p, s, err);
+    if (p->reader->class->payload == PAYLOAD_RECORDS) return fetch_records(p, s, now, err);
     return p->reader->class->payload == PAYLOAD_BYTES ? fetch_bytes(p, s, now, err) : fetch_columns(p, s, now, err);
 }
 
@@ -141,6 +142,7 @@ enum status fetch_seek(struct part *p, struct split *s, bool fresh, struct err *
     fresh |= !s->at.offset && !s->at.n;
     TRY(c->seek(p->source, s->number, fresh ? NULL : &s->at, err));
     s->input_ended = false;
+    if (c->payload == PAYLOAD_RECORDS) return fetch_records_seek(p, s, err);
     if (c->payload != PAYLOAD_BYTES) return ST_OK;
     struct decode_report report = s->decoder ? s->decoder->report : (struct decode_report){0};
     decoder_free(s->decoder);

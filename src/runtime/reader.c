@@ -134,6 +134,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     if (!values && !r->pushed) {
         r->class = source->connector->class;
         r->blocking = r->class->blocking;
+        if (r->class->payload == PAYLOAD_RECORDS) fetch_records_plan(r);
         struct connector_ctx ctx = context(r);
         first = source_new(r->class, &ctx);
         st = r->class->open(first, err);
@@ -171,6 +172,7 @@ static void free_part(struct part *p)
     for (int i = 0; i < p->nsplits; i++) {
         decoder_free(p->splits[i].decoder);
         mem_free(p->splits[i].buf);
+        batch_unref(p->splits[i].records.b);
     }
     mem_free(p->splits);
     for (int w = 0; w < p->reader->rt->nworkers; w++)
