@@ -111,6 +111,18 @@ $O/options_doc: $O/tools/options_doc.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 docs: $O/options_doc
 	$< >docs/connectors.md
+# Connectors outside the tree, compiled as an outsider would: against the headers as they are installed.
+MODULES := $(patsubst tests/module/%.c,$O/modules/%.so,$(wildcard tests/module/*.c))
+$O/stage/usr/local/include/%.h: include/%.h
+	@$(MAKE) -s install-headers NODEPS=1 MODE=$(MODE) DESTDIR=$O/stage
+$O/modules/%.so: tests/module/%.c tests/module/Makefile $O/stage/usr/local/include/laminar_connector.h $O/stage/usr/local/include/laminar.h
+	@$(MAKE) -s -C tests/module INCLUDE=$(abspath $O/stage)/usr/local/include O=$(abspath $(@D)) CFLAGS="-Wall -Wextra -Werror $(FLAGS.$(MODE))" $(abspath $@)
+modules: $(MODULES)
+# What every source and sink passes.
+$O/conformance: $(patsubst %.c,$O/%.o,$(wildcard tests/conformance/*.c)) $O/inside.a | $(MODULES)
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+conformance: $O/conformance
+	$<
 # What a program that embeds the library does: built with its header and archive only.
 $O/embed: examples/embed/embed.c include/laminar.h $O/lib/liblaminar.a
 	$(CC) -Wall -Wextra -Iinclude $(FLAGS.$(MODE)) -o $@ $< $O/lib/liblaminar.a $(LDLIBS)
@@ -131,11 +143,12 @@ bench-kernels: $(if $(NODEPS),,deps) $(KERNELS)
 
 # What make check runs: the units, a little fuzzing, the program from outside, the SQL files and the pages of documentation,
 # the page of options and the example of embedding.
-check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/embed
+check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/embed $O/conformance
 	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
 	$(MAKE) -s fuzz MODE=$(MODE) NODEPS=1 N=500 >$O/fuzz.log 2>&1 || { failed=1; tail -20 $O/fuzz.log; }; \
 	$O/options_doc | diff -u docs/connectors.md - || { failed=1; echo "docs/connectors.md is out of date: make docs"; }; \
 	$O/embed | diff -u examples/embed/expected.txt - || { failed=1; echo "FAILED examples/embed"; }; \
+	$O/conformance 2>$O/conformance.log || { failed=1; grep -E 'FAILED|failed$$' $O/conformance.log || tail -1 $O/conformance.log; }; \
 	tests/cli/run.sh $O/laminar || failed=1; \
 	tests/cli/bad_input.sh $O/laminar || failed=1; \
 	tests/cli/terminal.py $O/laminar || failed=1; \
@@ -186,11 +199,13 @@ unused:
 	@tools/unused.py build/cov
 
 PREFIX ?= /usr/local
-install: program lib
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+install-headers:
+	install -d $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/laminar.h include/laminar_connector.h $(DESTDIR)$(PREFIX)/include/
+install: program lib install-headers
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/laminar/modules
 	install build/laminar $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 build/lib/liblaminar.so build/lib/liblaminar.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 644 include/laminar.h $(DESTDIR)$(PREFIX)/include/
 	sed 's,@PREFIX@,$(PREFIX),; s,@LIBS@,$(LDLIBS),' laminar.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/laminar.pc
 
 clean:

@@ -14,8 +14,8 @@
  * [LAM-NNNN]. Rows cross in the Arrow C data interface (https://arrow.apache.org/docs/format/CDataInterface.html):
  * strings as utf8, BOOLEAN as bits, DECIMAL as decimal128, TIMESTAMP as timestamp[us].
  *
- * Threads. lam_db: any thread. lam_session, lam_sub and a result stream: one thread at a time, but for lam_cancel and
- * lam_sub_cancel. After fork, calls in the child return LAM_MISUSE. docs/embedding.md has an example. SPDX-License-Identifier: Apache-2.0 */
+ * Threads. lam_db: any thread. lam_session, lam_sub and a result stream: one thread at a time, but for lam_cancel,
+ * lam_sub_cancel and lam_sub_stats. After fork, calls in the child return LAM_MISUSE. docs/embedding.md has an example. SPDX-License-Identifier: Apache-2.0 */
 #ifndef LAMINAR_H
 #define LAMINAR_H
 
@@ -34,6 +34,7 @@ extern "C" {
 #define LAM_TIMEOUT (-2)  /* nothing came in time */
 #define LAM_EMPTY (-3)    /* nothing now */
 #define LAM_WORK (-4)     /* lam_step: there is more to do */
+#define LAM_GAP (-5)      /* a subscription that drops has dropped rows here */
 #define LAM_MISUSE 5
 #define LAM_CANCELED 8
 
@@ -174,20 +175,55 @@ LAM_API int lam_replay(struct lam_session *s, const char *path);
 
 /* ---- rows out ----------------------------------------------------------------------------------------------- */
 
-/* A stream waits for a subscriber that falls behind; nothing is dropped. */
 struct lam_sub_config {
-    size_t size;
+    size_t size;           /* sizeof(struct lam_sub_config) */
     const char *where;     /* a filter over the stream's columns, or NULL */
+    /* What becomes of rows when the buffer is full. "block" (NULL): the stream waits, nothing is dropped. "drop_oldest": what waited
+     * longest is dropped. "drop_newest": what has just come is. "sample": one row of every sample_every is taken at all, and of
+     * these the oldest are dropped. A subscription that drops never holds up its stream; not for a stream that takes rows back. */
+    const char *policy;
+    uint32_t sample_every; /* with "sample", 2 or more */
+    int64_t buffer_bytes;  /* that may wait for the subscriber, all workers together; 0: 4 MiB */
+    /* Instead of lam_poll and lam_recv: called on a thread of the library that all such subscriptions share (threads = 0: inside
+     * lam_step), whenever there is something. code is what lam_recv would return: LAM_OK with rows, which are released after the
+     * call unless it took them (copied the struct, set release to NULL); LAM_GAP; and, as the last call, LAM_END or an error, its
+     * text by lam_errmsg(NULL). It may push, poll others, cancel and close any subscription, itself too; calls that change or wait
+     * for the database (lam_execute, lam_close, lam_wait, ...) return LAM_MISUSE. */
+    void (*callback)(void *ctx, struct lam_sub *sub, int code, struct ArrowArray *rows);
+    void *ctx;
 };
-/* From now on; to a source or a stream. On an error *out is NULL. */
+/* From now on; to a source or a stream. cfg NULL: defaults. On an error *out is NULL. */
 LAM_API int lam_subscribe(struct lam_session *s, const char *stream, const struct lam_sub_config *cfg, struct lam_sub **out);
 LAM_API int lam_sub_schema(struct lam_sub *sub, struct ArrowSchema *out);
 /* The next batch. poll: LAM_EMPTY when there is none. recv: waits (spin, yield, park); timeout_us < 0: no limit.
- * LAM_END: the stream has ended. A changelog's arrays have a first column "w" of 1 and -1. */
+ * LAM_END: the stream has ended. LAM_GAP: rows were dropped between the batch before and the next one, see lam_sub_gap. A
+ * changelog's arrays have a first column "w" of 1 and -1. With a callback: LAM_MISUSE. */
 LAM_API int lam_poll(struct lam_sub *sub, struct ArrowArray *out);
 LAM_API int lam_recv(struct lam_sub *sub, struct ArrowArray *out, int64_t timeout_us);
+/* All batches that are there, at most n, in one call. LAM_OK: *got of them, 1 or more; else *got is 0. */
+LAM_API int lam_poll_many(struct lam_sub *sub, struct ArrowArray *out, size_t n, size_t *got);
+/* What the last LAM_GAP left out. */
+LAM_API int lam_sub_gap(struct lam_sub *sub, uint64_t *rows, uint64_t *batches);
+/* A descriptor that is readable when there may be something to take: poll it, then call lam_poll until LAM_EMPTY. It belongs to
+ * the subscription. -1: there is none (a callback, or why lam_errmsg(NULL) tells). */
+LAM_API int lam_sub_fd(struct lam_sub *sub);
 LAM_API int64_t lam_sub_watermark(struct lam_sub *sub); /* us; INT64_MIN: none yet */
-LAM_API void lam_sub_cancel(struct lam_sub *sub);       /* any thread: recv and poll give LAM_CANCELED from now on */
+LAM_API int64_t lam_sub_epoch(struct lam_sub *sub); /* everything before that checkpoint was taken, nothing behind it is promised; 0: none yet */
+
+/* While nothing moves, the rows of the stream (after WHERE) = delivered + dropped + lag. */
+struct lam_sub_stats {
+    size_t size; /* sizeof(struct lam_sub_stats), set by the caller */
+    uint64_t delivered_rows, delivered_batches;
+    uint64_t dropped_rows, dropped_batches;
+    uint64_t sampled_rows; /* of the dropped ones: those that "sample" left out */
+    uint64_t lag_rows;     /* that wait for the subscriber */
+    uint64_t sequence;     /* of the last batch taken: dropped ones count */
+    int64_t watermark, epoch;
+};
+LAM_API int lam_sub_stats(struct lam_sub *sub, struct lam_sub_stats *out); /* any thread */
+/* Any thread: recv and poll give LAM_CANCELED from now on, a callback is called with it and no more. */
+LAM_API void lam_sub_cancel(struct lam_sub *sub);
+/* Waits for a callback that runs, unless it is called from one. */
 LAM_API void lam_sub_close(struct lam_sub *sub);
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */

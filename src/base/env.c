@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -268,6 +269,17 @@ void thread_join(struct thread *t)
     if (!t) return;
     pthread_join(t->id, NULL);
     mem_free(t);
+}
+
+static _Atomic unsigned forks;
+static void in_child(void) { atomic_fetch_add(&forks, 1); }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, in_child); }
+
+unsigned env_forks(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    return atomic_load_explicit(&forks, memory_order_relaxed);
 }
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct lock), "struct lock holds a mutex");

@@ -112,6 +112,9 @@ static inline enum status file_close(struct file *f, struct err *err) { return f
 enum status env_thread(struct env *e, const char *name, void (*fn)(void *), void *arg, struct thread **out,
                        struct err *err);
 void thread_join(struct thread *t); /* waits and frees; NULL is allowed */
+/* How many forks lie between the first call in this process's ancestry and now: another number than before means that this is a
+ * child of whoever asked then. Costs no system call. */
+unsigned env_forks(void);
 
 /* A lock for ring 2 and the push lock; never taken by a worker. */
 struct lock {

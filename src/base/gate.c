@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <string.h>
@@ -33,15 +34,38 @@ void gate_done(struct gate *g)
     g->fd = g->epoll = -1;
 }
 
+enum status gate_share_fd(struct gate *g, int *fd, struct err *err)
+{
+    int own = g->fd >= 0 ? g->fd : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    *fd = own < 0 ? -1 : fcntl(own, F_DUPFD_CLOEXEC, 0);
+    if (*fd < 0) {
+        err_set(err, E_EXEC, "cannot make an eventfd: %s", strerror(errno));
+        if (own >= 0 && own != g->fd) close(own);
+        return E_EXEC;
+    }
+    g->fd = own;
+    return ST_OK;
+}
+
+void gate_close_fd(int fd)
+{
+    if (fd >= 0) close(fd);
+}
+
+void gate_signal(struct gate *g)
+{
+    uint64_t one = 1;
+    ssize_t r = write(g->fd, &one, sizeof one);
+    (void)r; /* EAGAIN: it is readable already */
+}
+
 void gate_wake(struct gate *g)
 {
     atomic_thread_fence(memory_order_seq_cst); /* pairs with gate_prepare's */
     if (!atomic_load_explicit(&g->parked, memory_order_relaxed)) return;
     if (!atomic_exchange_explicit(&g->parked, 0, memory_order_relaxed)) return;
     if (g->fd >= 0) {
-        uint64_t one = 1;
-        ssize_t r = write(g->fd, &one, sizeof one);
-        (void)r; /* EAGAIN: it is readable already */
+        gate_signal(g);
     } else {
         syscall(SYS_futex, &g->parked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     }

@@ -19,7 +19,7 @@
 
 struct gate {
     _Alignas(64) _Atomic uint32_t parked;
-    int fd; /* eventfd, or -1: futex */
+    _Atomic int fd; /* eventfd, or -1: futex */
     int epoll; /* of gate_watch; -1: none yet */
     int *watched, nwatched, cap;
 };
@@ -33,13 +33,20 @@ void gate_wake(struct gate *g);
 void gate_prepare(struct gate *g);
 void gate_cancel(struct gate *g);
 void gate_park(struct gate *g, int64_t timeout_us);
-/* The same for a gate with an eventfd, watching fds as well: fds[0] is the gate's own, fds[1] to fds[n - 1] the caller's,
- * whose revents are filled. */
-void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us);
-void gate_drain(struct gate *g); /* makes its eventfd unreadable */
+/* By the waiter, while it does not wait: from now on an eventfd wakes it; *fd is a duplicate for whoever polls it elsewhere and
+ * may outlive the gate. */
+enum status gate_share_fd(struct gate *g, int *fd, struct err *err);
+void gate_close_fd(int fd); /* such a duplicate; -1 is allowed */
+void gate_signal(struct gate *g); /* makes its eventfd readable */
+void gate_drain(struct gate *g);  /* makes it unreadable */
+/* By the waiter: nothing has woken it since gate_prepare. */
+static inline bool gate_armed(struct gate *g) { return atomic_load_explicit(&g->parked, memory_order_acquire); }
 /* A descriptor that is readable when the gate is woken or one of fds is ready: for a caller's own poll. Call again when fds
  * have changed. */
 int gate_watch(struct gate *g, const struct pollfd *fds, int n);
+/* gate_park for a gate with an eventfd, watching fds as well: fds[0] is the gate's own, fds[1] to fds[n - 1] the caller's,
+ * whose revents are filled. */
+void gate_park_fds(struct gate *g, struct pollfd *fds, int n, int64_t timeout_us);
 
 /* A bell that any number of threads wait for, on the control side: ring after storing the fact; a waiter reads the
  * count, looks for the fact, then waits for the count to change. */

@@ -167,7 +167,7 @@ static enum status sink_open(struct sink *s, uint64_t incarnation, uint64_t *mar
     (void)incarnation;
     struct mock_sink *m = sink_of(s);
     const struct options *o = s->ctx.options;
-    m->transactional = options_int(o, "transactional");
+    m->transactional = s->ctx.epochs || options_int(o, "transactional");
     TRY(mock_player_init(&m->player, s->ctx.env, name_of(&s->ctx), options_text(o, "script"), s->class->blocking, err));
     TRY(mock_player_call(&m->player, MOCK_OPEN, NULL, err));
     mock_target_abort(m->player.target); /* as a server does with the transaction of a client that went away */

@@ -67,9 +67,11 @@ void mock_target_abort(struct mock_target *t)
 void mock_target_commit(struct mock_target *t, uint64_t epoch)
 {
     lock_take(&registry.lock);
-    text_put(&t->rows, t->pending.p, t->pending.n);
-    t->nrows += t->npending;
-    t->marker = epoch;
+    if (epoch > t->marker) { /* else it holds that epoch already */
+        text_put(&t->rows, t->pending.p, t->pending.n);
+        t->nrows += t->npending;
+        t->marker = epoch;
+    }
     lock_give(&registry.lock);
     mock_target_abort(t);
 }

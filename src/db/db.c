@@ -4,11 +4,10 @@
 #include "db/db_int.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #define THREADS_MAX 256
 
-bool db_forked(const struct lam_db *db) { return db->pid != getpid(); }
+bool db_forked(const struct lam_db *db) { return db->forks != env_forks(); }
 
 const char *lam_version(void) { return "0.1.0"; }
 
@@ -60,7 +59,7 @@ static enum status open_db(const struct lam_config *user, const struct db_setup 
     struct lam_db *db = mem_zalloc(sizeof *db);
     db->cfg = cfg;
     db->env = setup->env;
-    db->pid = getpid();
+    db->forks = env_forks();
     db->arena = arena_new();
     if (cfg.modules) db->modules = arena_strdup(db->arena, cfg.modules);
     db->batch_rows = cfg.batch_rows ? cfg.batch_rows : BATCH_ROWS;
@@ -123,8 +122,9 @@ int lam_close(struct lam_db *db, int64_t timeout_us)
 {
     if (!db) return LAM_OK;
     if (db_forked(db)) return LAM_MISUSE;
+    if (subscription_inside(db)) return subscription_refuse(NULL);
     result_orphan_all(db);
-    subscription_orphan_all(db);
+    if (!subscription_orphan_all(db, timeout_us)) return LAM_TIMEOUT;
     if (!runtime_free(db->runtime, timeout_us)) return LAM_TIMEOUT; /* what hangs still uses the rest */
     db->runtime = NULL;
     free_db(db);
@@ -158,6 +158,7 @@ void lam_session_close(struct lam_session *s)
 int lam_wait(struct lam_db *db, struct lam_session *s, int64_t timeout_us)
 {
     if (db_forked(db)) return LAM_MISUSE;
+    if (subscription_inside(db)) return subscription_refuse(NULL);
     struct err err = {.pos = NO_POS};
     if (s) s->err.code = ST_OK;
     enum status st = runtime_wait_done(db->runtime, timeout_us, s ? &s->cancel : NULL, &err);
@@ -174,24 +175,25 @@ int lam_wait(struct lam_db *db, struct lam_session *s, int64_t timeout_us)
 
 int lam_step(struct lam_db *db, int64_t max_us)
 {
-    if (db_forked(db) || db->cfg.threads != 0) return LAM_MISUSE;
+    if (db_forked(db) || db->cfg.threads != 0 || subscription_inside(db)) return LAM_MISUSE;
     int64_t wake_us;
     return runtime_step(db->runtime, max_us, &wake_us) ? LAM_WORK : LAM_OK;
 }
 
 int64_t lam_next_us(struct lam_db *db)
 {
-    if (db_forked(db)) return -1;
+    if (db_forked(db) || subscription_inside(db)) return -1;
     int64_t wake_us, now = env_now_us(db->env);
     if (runtime_step(db->runtime, 0, &wake_us)) return 0;
     return wake_us == INT64_MAX ? -1 : wake_us > now ? wake_us - now : 0;
 }
 
-int lam_fd(struct lam_db *db) { return db_forked(db) ? -1 : runtime_fd(db->runtime); }
+int lam_fd(struct lam_db *db) { return db_forked(db) || subscription_inside(db) ? -1 : runtime_fd(db->runtime); }
 
 int lam_drain(struct lam_db *db, int64_t timeout_us)
 {
     if (db_forked(db)) return LAM_MISUSE;
+    if (subscription_inside(db)) return subscription_refuse(NULL);
     struct err err;
     enum status st = runtime_drain(db->runtime, timeout_us, &err);
     return st ? thread_fail(&err) : LAM_OK;

@@ -4,6 +4,7 @@
 
 #include "arrow/cdata.h"
 #include "base/env.h"
+#include "base/gate.h"
 #include "base/text.h"
 #include "laminar.h"
 #include "plan/plan.h"
@@ -20,7 +21,7 @@ struct lam_db {
     struct runtime *runtime;
     struct lam_config cfg;
     uint32_t batch_rows;
-    pid_t pid;            /* that opened it: a child of fork may not use it */
+    unsigned forks;       /* when it was opened: a child of fork may not use it */
     struct lock change;   /* one statement is planned and applied at a time, so that what it found stays */
     struct lock lock;     /* of the catalog, sessions, results, subscriptions */
     struct entry *objects; /* newest first */
@@ -108,7 +109,46 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
 void result_cancel(struct lam_session *s);    /* results of this session, database lock held */
 void result_forget(struct lam_session *s);    /* the session goes, its results stay */
 void result_orphan_all(struct lam_db *db);    /* lam_close: what is still out ends with an error */
-void subscription_orphan_all(struct lam_db *db);
+bool subscription_orphan_all(struct lam_db *db, int64_t timeout_us); /* false: a callback did not come back */
+
+/* A subscription as the program holds it: subscribe.c makes and ends it, receive.c takes its rows. */
+struct lam_sub {
+    struct lam_sub *next;
+    _Atomic int refs; /* the subscriber's, lam_close's while it is at it, and the callback's until its last call */
+    unsigned forks;
+    const struct lam_db *home; /* for comparison */
+    struct lam_db *db; /* NULL: closed under us */
+    struct sub *sub;
+    struct arena *arena;
+    struct schema *schema;
+    struct pool *pool; /* what exports convert into */
+    unsigned flags;
+    int fd;            /* lam_sub_fd; -1 */
+    int due;           /* what lam_poll_many met behind the rows it gave; 0 */
+    _Atomic int64_t watermark, epoch;
+    uint64_t gap_rows, gap_batches;
+    struct sub_stats last; /* once sub is gone */
+    void (*callback)(void *ctx, struct lam_sub *sub, int code, struct ArrowArray *rows);
+    void *ctx;
+    _Atomic bool closing, over; /* the callback is not to be called; it will never be again */
+    bool closed_inside;         /* by its own callback */
+    struct bell bell;           /* rung when it is over */
+    struct lock lock;  /* of db and sub: recv waits under it, so lam_close wakes recv first */
+    struct lock tie;   /* of sub, for those who do not wait: cancel. Innermost */
+};
+static inline bool subscription_forked(const struct lam_sub *l) { return l->forks != env_forks(); }
+enum step subscription_deliver(void *lam_sub, bool stop); /* what sub_call calls */
+bool subscription_inside(const struct lam_db *db);        /* this thread runs a callback of that database */
+bool subscription_is_inside(const struct lam_sub *l);     /* its own */
+void subscription_detach(struct lam_sub *l);
+void subscription_let_go(struct lam_sub *l);
+int subscription_refuse(struct lam_session *s); /* a call that waits for what the callback holds up: E_MISUSE */
+/* A stream's rows after a WHERE (NULL: all). */
+enum status subscription_plan(struct lam_session *s, struct arena *a, const char *stream, uint32_t pos, struct ast *where, struct plan **out,
+                              struct err *err);
+/* Only a stream that is appended to can lose rows and mean the same. */
+enum status subscription_check(const char *stream, const struct plan *plan, const struct sub_config *c, struct err *err);
+enum status subscription_policy(const char *name, enum sub_policy *out, struct err *err);
 
 /* Small tables for SHOW: columns are declared, then cells put row by row. */
 struct table;

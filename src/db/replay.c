@@ -192,6 +192,7 @@ static enum status replay(struct lam_session *s, const char *path, struct err *e
 int lam_replay(struct lam_session *s, const char *path)
 {
     if (db_forked(s->db)) return LAM_MISUSE;
+    if (subscription_inside(s->db)) return subscription_refuse(s);
     struct err err = {.pos = NO_POS};
     s->err.code = ST_OK;
     enum status st = replay(s, path, &err);

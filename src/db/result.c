@@ -2,12 +2,10 @@
  * database. SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_int.h"
 
-#include <unistd.h>
-
 struct result {
     struct result *next;
     _Atomic int refs;  /* the consumer's, and lam_close's while it is at it */
-    pid_t pid;
+    unsigned forks;
     struct lam_db *db; /* NULL: closed under us */
     struct lam_session *session; /* whose lam_cancel reaches it; NULL: that has closed */
     struct sub *sub; /* taken away under the database's lock too */
@@ -24,7 +22,7 @@ static void let_go(struct result *r)
 static enum status next(void *ctx, struct batch **out, struct err *err)
 {
     struct result *r = ctx;
-    if (r->pid != getpid()) return err_set(err, E_MISUSE, "a child of fork cannot read what its parent asked for");
+    if (r->forks != env_forks()) return err_set(err, E_MISUSE, "a child of fork cannot read what its parent asked for");
     lock_take(&r->lock);
     enum status st = r->db ? sub_recv(r->sub, -1, out, err) : err_set(err, E_CLOSED, "the database was closed");
     lock_give(&r->lock);
@@ -53,7 +51,7 @@ static void detach(struct result *r)
 static void close_result(void *ctx)
 {
     struct result *r = ctx;
-    if (r->pid != getpid()) return;
+    if (r->forks != env_forks()) return;
     detach(r);
     let_go(r);
 }
@@ -73,12 +71,12 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
     TRY(session_apply(s, err));
     struct change *ch = change_new(db->runtime);
     struct sub *sub;
-    change_sub(ch, plan, TAKE(arena), ON_ERROR_FAIL, &sub);
+    change_sub(ch, plan, TAKE(arena), ON_ERROR_FAIL, NULL, &sub);
     TRY(change_apply(ch, CONTROL_TIMEOUT_US, err));
     struct result *r = mem_zalloc(sizeof *r);
     lock_init(&r->lock);
     r->refs = 1;
-    r->pid = db->pid;
+    r->forks = db->forks;
     r->db = db;
     r->session = s;
     r->sub = sub;

@@ -44,7 +44,8 @@ int64_t lam_errpos(struct lam_session *s) { return s && s->err.code ? s->errpos 
 
 const char *lam_strerror(int code)
 {
-    static const char *const flows[] = {"ok", "it has ended", "nothing came in time", "there is nothing now", "there is more to do"};
+    static const char *const flows[] = {"ok", "it has ended", "nothing came in time", "there is nothing now", "there is more to do",
+                                       "rows were dropped here"};
     if (code > 0) return err_sentence((enum status)code);
     return -code < (int)countof(flows) ? flows[-code] : "unexpected result";
 }
@@ -347,6 +348,7 @@ static void place_error(struct lam_session *s, const char *text, size_t n, struc
 int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct ArrowArrayStream *out)
 {
     if (db_forked(s->db)) return LAM_MISUSE;
+    if (subscription_inside(s->db)) return subscription_refuse(s);
     struct ArrowArrayStream rows = {0};
     struct err err = {.pos = NO_POS};
     size_t n = strlen(sql), from = *at, to;
@@ -386,6 +388,7 @@ int lam_execute_next(struct lam_session *s, const char *sql, size_t *at, struct 
 int lam_apply(struct lam_session *s)
 {
     if (db_forked(s->db)) return LAM_MISUSE;
+    if (subscription_inside(s->db)) return subscription_refuse(s);
     struct err err = {.pos = NO_POS};
     s->err.code = ST_OK;
     if (s->in_transaction) return LAM_OK;

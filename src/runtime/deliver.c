@@ -23,7 +23,7 @@ struct deliver {
     struct sink *sink;
     struct encoder *encoder;
     struct record_writer *records;
-    struct cursor *cursor;
+    struct cursor *_Atomic cursor; /* NULL until attached */
     struct log *log;
     struct host *host, *own_host;
     struct pool *pool;
@@ -32,11 +32,13 @@ struct deliver {
     uint32_t row;        /* of the batch under the cursor */
     uint64_t out_rows;   /* rows in `out` that are not counted yet */
     bool opened, unflushed, ending, complete, wound_up; /* wound_up: the encoder has given its end */
+    bool waiting;        /* for what its connector says */
     bool closed;         /* its connector */
     uint64_t batch_rows, batch_bytes; /* a flush is due at so many unflushed, whichever comes first; 0: no limit */
     uint64_t rows_flushed, bytes_flushed;
     int64_t flush_us, flush_at, retry_at, retry_us;
     _Atomic bool cancel;
+    _Atomic uint64_t end_at; /* the epoch whose mark is the end for this sink; 0: none */
     _Atomic(const char *) state;
     _Atomic uint64_t rows, bytes, writes, errors, retries;
     struct err err;      /* the latest; read by others once state is FAILED */
@@ -48,7 +50,7 @@ static void add(_Atomic uint64_t *c, uint64_t n) { atomic_fetch_add_explicit(c, 
 
 static enum step finish(struct deliver *d, const char *state)
 {
-    cursor_close(d->cursor);
+    if (d->cursor) cursor_close(d->cursor);
     atomic_store(&d->state, state);
     bell_ring(&d->rt->control);
     return STEP_DONE;
@@ -126,6 +128,16 @@ static bool batch_full(const struct deliver *d)
            (d->batch_bytes && atomic_load(&d->bytes) - d->bytes_flushed >= d->batch_bytes);
 }
 
+/* The log's end, or the mark at which this sink was dropped. */
+static void note_end(struct deliver *d, const struct log_entry *e)
+{
+    uint64_t at = atomic_load(&d->end_at);
+    bool mark = e->kind == LOG_EPOCH && at && e->epoch >= at;
+    if (e->kind != LOG_END && !mark) return;
+    d->ending = true;
+    d->complete = mark || e->complete;
+}
+
 /* Encodes what the log has, up to a good size for one write. */
 static enum status encode(struct deliver *d, struct err *err)
 {
@@ -135,10 +147,8 @@ static enum status encode(struct deliver *d, struct err *err)
         if (e.kind == LOG_BATCH) {
             d->encoder->class->put(d->encoder, e.b, 0, e.b->rows, &d->out);
             d->out_rows += e.b->rows;
-        } else if (e.kind == LOG_END) {
-            d->ending = true;
-            d->complete = e.complete;
         }
+        note_end(d, &e);
         cursor_advance(d->cursor);
     }
     return st == ST_WAIT ? ST_OK : st;
@@ -179,10 +189,7 @@ static enum status deliver_rows(struct deliver *d, struct err *err)
             }
             if (st) return st;
         }
-        if (e.kind == LOG_END) {
-            d->ending = true;
-            d->complete = e.complete;
-        }
+        note_end(d, &e);
         d->row = 0;
         cursor_advance(d->cursor);
         if (batch_full(d)) break;
@@ -229,11 +236,13 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
         close_sink(d, false, &err);
         return finish(d, "CLOSED");
     }
+    if (!d->cursor) return STEP_WAIT;
     if (now < d->retry_at) {
         *wake_us = d->retry_at;
         return STEP_WAIT;
     }
     enum status st = go_on(d, now, wake_us, &err);
+    d->waiting = st == ST_WAIT;
     if (st == ST_WAIT) {
         int64_t at = INT64_MAX;
         d->class->wait(d->sink, NULL, 0, &at);
@@ -267,15 +276,14 @@ static int fds(struct task *t, struct pollfd *out, int max)
 {
     struct deliver *d = container_of(t, struct deliver, task);
     int64_t at;
-    return d->opened && d->out.n > d->sent ? d->class->wait(d->sink, out, max, &at) : 0;
+    return d->waiting ? d->class->wait(d->sink, out, max, &at) : 0;
 }
 
 /* The rows in hand wait for the system outside, not for rows or for the time of a flush. */
 static bool waits_outside(struct deliver *d)
 {
-    struct cursor_stats at;
-    cursor_stats(d->cursor, &at);
-    return d->out.n > d->sent || at.lag_rows;
+    struct log_entry e;
+    return d->out.n > d->sent || (d->cursor && !cursor_peek(d->cursor, &e, NULL));
 }
 
 static enum step metered_step(struct task *t, int64_t now, int64_t *wake_us)
@@ -335,12 +343,16 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     return d;
 }
 
-void deliver_start(struct deliver *d)
+void deliver_start(struct deliver *d) { host_add(d->host, &d->task); }
+
+void deliver_attach(struct deliver *d)
 {
     d->cursor = cursor_new(d->log, CURSOR_BLOCK, (struct log_reader){.task = &d->task});
-    host_add(d->host, &d->task);
     wake_task(&d->sink->wake, &d->task);
+    task_wake(&d->task);
 }
+
+void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at, epoch); }
 
 void deliver_free(struct deliver *d)
 {

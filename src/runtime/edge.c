@@ -4,12 +4,21 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/run_int.h"
 
-struct edge *edge_new(struct runtime *rt)
+static struct edge *make(uint32_t slots, int64_t bytes)
 {
     struct edge *e = mem_aligned(64, sizeof *e);
     memset(e, 0, sizeof *e);
-    e->ring = ring_new(rt->cfg.ring_slots, (uint64_t)rt->cfg.ring_bytes);
+    e->ring = ring_new(slots, (uint64_t)bytes);
     e->wm_pending = e->wm = e->wm_said = TS_MIN;
+    return e;
+}
+
+struct edge *edge_new(struct runtime *rt) { return make(rt->cfg.ring_slots, rt->cfg.ring_bytes); }
+
+struct edge *edge_new_tap(struct inst *from, const struct sub_config *cfg, int64_t bytes)
+{
+    struct edge *e = make(cfg->policy == SUB_BLOCK ? from->worker->rt->cfg.ring_slots : 4, bytes);
+    e->tap = tap_new(from, cfg, bytes);
     return e;
 }
 
@@ -19,6 +28,7 @@ void edge_free(struct edge *e)
     struct msg m;
     while (ring_pop(e->ring, &m))
         if (msg_tag(m) == MSG_BATCH) batch_unref(m.batch);
+    tap_free(e->tap);
     batch_unref(e->builder);
     ring_free(e->ring);
     mem_free(e);
@@ -33,21 +43,30 @@ static bool push(struct edge *e, struct msg m, uint32_t bytes)
     return true;
 }
 
-static struct msg timed(enum msg_tag tag, int64_t ts)
+/* What goes to a subscription carries the last epoch. */
+static struct msg message(const struct edge *e, enum msg_tag tag)
 {
-    struct msg m = msg_make(tag, 0, 0);
+    return msg_make(tag, 0, e->tap ? e->tap->epoch : 0);
+}
+
+static struct msg timed(const struct edge *e, enum msg_tag tag, int64_t ts)
+{
+    struct msg m = message(e, tag);
     m.ts = ts;
     return m;
 }
 
+/* To a subscription that drops: everything is taken at once, beside the ring. */
+static bool is_fed(const struct edge *e) { return e->tap && e->tap->feed; }
+
 static bool push_pending(struct edge *e)
 {
     if (e->wm_pending != TS_MIN) {
-        if (!push(e, timed(MSG_WATERMARK, e->wm_pending), 0)) return false;
+        if (!push(e, timed(e, MSG_WATERMARK, e->wm_pending), 0)) return false;
         e->wm_pending = TS_MIN;
     }
     if (e->idle_pending) {
-        if (!push(e, timed(MSG_IDLE, TS_MIN), 0)) return false;
+        if (!push(e, timed(e, MSG_IDLE, TS_MIN), 0)) return false;
         e->idle_pending = false;
     }
     return true;
@@ -59,10 +78,18 @@ bool edge_push(struct edge *e, struct batch *b)
         batch_unref(b);
         return true;
     }
+    if (is_fed(e)) {
+        tap_push(e->tap, b);
+        waker_wake(&e->reader);
+        return true;
+    }
     if (!push_pending(e)) return false;
-    struct msg m = msg_make(MSG_BATCH, 0, 0);
+    struct msg m = message(e, MSG_BATCH);
     m.batch = b;
-    return push(e, m, b->bytes_held);
+    uint32_t rows = b->rows; /* the consumer may have let go of it by the time it is counted */
+    if (!push(e, m, b->bytes_held)) return false;
+    if (e->tap) tap_count(e->tap, rows);
+    return true;
 }
 
 bool edge_flush_builder(struct edge *e)
@@ -83,6 +110,12 @@ void edge_retry(struct edge *e)
 void edge_watermark(struct edge *e, int64_t wm)
 {
     if (wm <= e->wm_said || edge_closed(e)) return;
+    if (is_fed(e)) {
+        e->wm_said = wm;
+        tap_watermark(e->tap, wm);
+        waker_wake(&e->reader);
+        return;
+    }
     e->wm_said = e->wm_pending = wm;
     e->idle_pending = false;
     push_pending(e);
@@ -91,6 +124,11 @@ void edge_watermark(struct edge *e, int64_t wm)
 void edge_idle(struct edge *e)
 {
     if (edge_closed(e)) return;
+    if (is_fed(e)) {
+        tap_idle(e->tap);
+        waker_wake(&e->reader);
+        return;
+    }
     e->idle_pending = true;
     push_pending(e);
 }
@@ -106,7 +144,11 @@ static void push_reserved(struct edge *e, struct msg m)
 
 void edge_barrier(struct edge *e, uint64_t epoch, int kind)
 {
-    if (e->end_sent || e->no_barriers || edge_closed(e)) return;
+    if (e->end_sent || edge_closed(e)) return;
+    if (e->tap) {
+        tap_epoch(e->tap, epoch);
+        return;
+    }
     push_reserved(e, msg_make(MSG_BARRIER, kind | (e->idle_pending ? BARRIER_IDLE : 0), epoch));
 }
 
@@ -114,7 +156,12 @@ void edge_end(struct edge *e, int kind)
 {
     if (e->end_sent) return;
     e->end_sent = true;
-    push_reserved(e, msg_make(MSG_END, kind, 0));
+    if (is_fed(e)) {
+        tap_end(e->tap, kind);
+        waker_wake(&e->reader);
+        return;
+    }
+    push_reserved(e, msg_make(MSG_END, kind, e->tap ? e->tap->epoch : 0));
 }
 
 bool edge_pop(struct edge *e, struct msg *m)
@@ -136,6 +183,8 @@ void edge_close(struct edge *e)
 void edge_drain(struct edge *e)
 {
     struct msg m;
+    struct tapped t;
+    while (is_fed(e) && edge_tap(e, &t)) batch_unref(t.b);
     while (edge_pop(e, &m)) {
         if (msg_tag(m) == MSG_BATCH) batch_unref(m.batch);
         if (msg_tag(m) == MSG_END) e->ended = true;

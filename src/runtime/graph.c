@@ -5,7 +5,8 @@
  * barrier passes it. So every consumer gets whole what follows the barrier, and nothing of what came before.
  *
  * Sharing. Within a change a source has one reader and a stream one node. A later change shares a pushed source's reader and a
- * running stream's node (from now on); a source with a connector is read anew from its start.
+ * running stream's node (from now on); a source with a connector is read anew from its start. Equal filters and projections of
+ * one node are one node, whenever they come: they keep no state. A node has one outlet, which its sinks share.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "connector/connector.h"
 #include "runtime/run_int.h"
@@ -17,10 +18,12 @@ struct root {
     const struct plan *plan;
     const struct object *sink; /* or */
     struct sub **sub;
+    struct sub_config sub_config;
     struct keep *keep;
     uint64_t owner;
     enum on_error on_error;
     struct run_sink *run_sink;
+    bool joins; /* an outlet that runs */
     struct sub *made;
 };
 
@@ -40,6 +43,7 @@ struct change {
     struct use *uses;
     struct node *nodes, **node_tail; /* new ones, inputs before their users */
     struct run_reader *readers;      /* new ones */
+    struct run_outlet *outlets;      /* new ones */
     struct link_made *made;          /* link changes for instances that run */
 };
 
@@ -82,9 +86,11 @@ void change_sink(struct change *ch, const struct object *sink)
     r->on_error = ch->rt->cfg.on_error;
 }
 
-void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, struct sub **out)
+void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, const struct sub_config *cfg,
+                struct sub **out)
 {
     struct root *r = add_root(ch);
+    if (cfg) r->sub_config = *cfg;
     r->on_error = on_error;
     r->plan = plan;
     r->sub = out;
@@ -265,6 +271,48 @@ static bool hear_alike(const struct node *n)
     return alike;
 }
 
+/* ---- sharing nodes --------------------------------------------------------------------------------------------------- */
+
+static bool same_names(const struct schema *a, const struct schema *b)
+{
+    if (a->n != b->n || a->time_column != b->time_column) return false;
+    for (int i = 0; i < a->n; i++)
+        if (strcmp(a->fields[i].name, b->fields[i].name) != 0) return false;
+    return true;
+}
+
+static bool same_plan(const struct plan *a, const struct plan *b)
+{
+    if (a->kind != b->kind || a->nexprs != b->nexprs || !same_names(a->schema, b->schema)) return false;
+    for (int i = 0; i < a->nexprs; i++)
+        if (!expr_same(a->exprs[i], b->exprs[i])) return false;
+    return true;
+}
+
+struct wish {
+    const struct plan *plan;
+    struct node *from;
+    const int *pick;
+    enum on_error on_error;
+};
+
+static bool fulfils(const struct node *n, const struct wish *w)
+{
+    if (!n->plan || n->nin != 1 || n->in[0].from != w->from || n->on_error != w->on_error || !n->pick != !w->pick) return false;
+    if (!w->pick) return same_plan(n->plan, w->plan);
+    return same_names(n->schema, w->plan->schema) && !memcmp(n->pick, w->pick, sizeof *w->pick * (size_t)n->schema->n);
+}
+
+/* A node without state that gives just this. */
+static struct node *find_equal(struct change *ch, const struct wish *w)
+{
+    for (struct node *n = ch->nodes; n; n = n->next)
+        if (fulfils(n, w)) return n;
+    for (struct node *n = ch->rt->nodes; n; n = n->next)
+        if (node_runs(n) && fulfils(n, w)) return n;
+    return NULL;
+}
+
 /* A view of the reader's columns that a plan names. */
 static enum status pick_node(struct change *ch, const struct plan *p, const struct root *root, struct node *scan,
                              struct node **out, struct err *err)
@@ -276,7 +324,9 @@ static enum status pick_node(struct change *ch, const struct plan *p, const stru
         same &= map[i] == i;
     }
     if (same) return *out = scan, ST_OK;
-    struct node *n = new_node(ch, p, scan->ninst);
+    struct node *n = find_equal(ch, &(struct wish){p, scan, map, ch->rt->cfg.on_error});
+    if (n) return *out = n, ST_OK;
+    n = new_node(ch, p, scan->ninst);
     int *pick = mem_alloc(sizeof *pick * (size_t)(p->schema->n + 1));
     memcpy(pick, map, sizeof *pick * (size_t)p->schema->n);
     n->pick = pick;
@@ -337,7 +387,10 @@ static enum status build(struct change *ch, const struct plan *p, const struct r
     struct node *in[OP_PORTS];
     if (p->nin > OP_PORTS) return err_set(err, E_LIMIT, "more than %d inputs of one operator", OP_PORTS);
     for (int i = 0; i < p->nin; i++) TRY(build(ch, p->in[i].node, root, &in[i], err));
-    struct node *n = new_node(ch, p, instances(ch, p, in));
+    bool stateless = p->kind == PLAN_FILTER || p->kind == PLAN_PROJECT;
+    struct node *n = stateless ? find_equal(ch, &(struct wish){p, in[0], NULL, root->on_error}) : NULL;
+    if (n) return *out = n, ST_OK;
+    n = new_node(ch, p, instances(ch, p, in));
     n->class = operator_of(p->kind);
     n->id = p->id;
     n->schema = p->schema;
@@ -502,6 +555,22 @@ static void link_out(struct change *ch, struct inst *from, struct edge *e)
 
 /* ---- applying ------------------------------------------------------------------------------------------------------------- */
 
+/* The outlet of a node: one of this change, or one that runs and is held for it. */
+static struct outlet *outlet_of(struct change *ch, struct node *n, bool *runs)
+{
+    *runs = false;
+    for (struct run_outlet *o = ch->outlets; o; o = o->next)
+        if (outlet_node(o->outlet) == n) return o->outlet;
+    for (struct run_outlet *o = ch->rt->outlets; o; o = o->next)
+        if (!o->detached && outlet_node(o->outlet) == n && outlet_hold(o->outlet)) return *runs = true, o->outlet;
+    struct run_outlet *o = mem_zalloc(sizeof *o);
+    o->outlet = outlet_new(ch->rt, n, n->component);
+    o->next = ch->outlets;
+    ch->outlets = o;
+    n->users++;
+    return o->outlet;
+}
+
 /* Nodes, readers and sinks; connectors may take their time to open. */
 static enum status make_parts(struct change *ch, struct err *err)
 {
@@ -510,15 +579,15 @@ static enum status make_parts(struct change *ch, struct err *err)
     for (struct root *r = ch->roots; r; r = r->next) {
         struct node *top;
         TRY(build(ch, r->plan, r, &top, err));
-        top->users++;
         if (r->sink) {
             struct run_sink *s = mem_zalloc(sizeof *s);
             r->run_sink = s;
             s->sink_id = r->sink->id;
-            s->outlet = outlet_new(rt, top, top->component);
+            s->outlet = outlet_of(ch, top, &r->joins);
             if (!(s->deliver = deliver_new(rt, r->sink, outlet_log(s->outlet), top->component, err))) return err->code;
-        } else if (!(r->made = sub_new(rt, top, r->plan, top->component, err))) {
-            return err->code;
+        } else {
+            if (!(r->made = sub_new(rt, top, r->plan, top->component, &r->sub_config, err))) return err->code;
+            top->users++;
         }
     }
     return ST_OK;
@@ -528,11 +597,12 @@ static enum status make_parts(struct change *ch, struct err *err)
 static enum status connect_parts(struct change *ch, struct err *err)
 {
     for (struct node *n = ch->nodes; n; n = n->next) TRY(n->reader ? link_reader(n, err) : link_inputs(ch, n, err));
-    for (struct root *r = ch->roots; r; r = r->next) {
-        struct node *top = r->sink ? outlet_node(r->run_sink->outlet) : sub_node(r->made);
-        for (int i = 0; i < top->ninst; i++)
-            link_out(ch, top->inst[i], r->sink ? outlet_edge(r->run_sink->outlet, i) : sub_edge(r->made, i));
-    }
+    for (struct run_outlet *o = ch->outlets; o; o = o->next)
+        for (int i = 0; i < outlet_node(o->outlet)->ninst; i++)
+            link_out(ch, outlet_node(o->outlet)->inst[i], outlet_edge(o->outlet, i));
+    for (struct root *r = ch->roots; r; r = r->next)
+        for (int i = 0; !r->sink && i < sub_node(r->made)->ninst; i++)
+            link_out(ch, sub_node(r->made)->inst[i], sub_edge(r->made, i));
     for (struct node *n = ch->nodes; n; n = n->next)
         for (int i = 0; i < n->ninst; i++) TRY(inst_open(n->inst[i], NULL, 0, err));
     return ST_OK;
@@ -540,13 +610,12 @@ static enum status connect_parts(struct change *ch, struct err *err)
 
 static void put_off(struct root *r)
 {
-    struct node *top = r->sink ? r->run_sink ? outlet_node(r->run_sink->outlet) : NULL : r->made ? sub_node(r->made) : NULL;
-    if (top) top->users--;
     if (r->run_sink) {
+        if (r->joins) outlet_let_go(r->run_sink->outlet);
         deliver_free(r->run_sink->deliver);
-        outlet_free(r->run_sink->outlet);
         mem_free(r->run_sink);
     }
+    if (r->made) sub_node(r->made)->users--;
     sub_free(r->made);
 }
 
@@ -563,6 +632,12 @@ static enum status prepare(struct change *ch, struct err *err)
 static void undo(struct change *ch)
 {
     for (struct root *r = ch->roots; r; r = r->next) put_off(r);
+    for (struct run_outlet *o = ch->outlets, *next; o; o = next) {
+        next = o->next;
+        outlet_node(o->outlet)->users--;
+        outlet_free(o->outlet);
+        mem_free(o);
+    }
     for (struct link_made *m = ch->made; m; m = m->next) link_free(m->link);
     for (struct node *n = ch->nodes; n; n = n->next)
         for (int i = 0; i < n->nin; i++) n->in[i].from->users--;
@@ -595,11 +670,18 @@ static enum status wait_for(struct runtime *rt, const struct touched *t, int64_t
     return ST_OK;
 }
 
+static void touch_running(struct change *ch, struct touched **t)
+{
+    for (struct link_made *m = ch->made; m; m = m->next) touch(ch, t, m->inst->node->component);
+    for (struct root *r = ch->roots; r; r = r->next)
+        if (r->joins) touch(ch, t, outlet_node(r->run_sink->outlet)->component);
+}
+
 /* What runs and is about to be joined stands between two epochs. */
 static enum status wait_for_epochs(struct change *ch, int64_t timeout_us, struct err *err)
 {
     struct touched *t = NULL;
-    for (struct link_made *m = ch->made; m; m = m->next) touch(ch, &t, m->inst->node->component);
+    touch_running(ch, &t);
     return wait_for(ch->rt, t, timeout_us, err);
 }
 
@@ -613,6 +695,9 @@ static void commit(struct change *ch)
         if (r->sink) {
             r->run_sink->next = rt->sinks;
             rt->sinks = r->run_sink;
+            if (!r->joins) continue;
+            deliver_start(r->run_sink->deliver);
+            outlet_join(r->run_sink->outlet, r->run_sink->deliver);
             continue;
         }
         struct run_sub *s = mem_zalloc(sizeof *s);
@@ -625,6 +710,9 @@ static void commit(struct change *ch)
         r->next = rt->readers;
         rt->readers = r;
     }
+    struct run_outlet **last = &rt->outlets;
+    while (*last) last = &(*last)->next;
+    *last = ch->outlets;
     for (struct node *n = ch->nodes; n; n = n->next) {
         n->fresh = false;
         for (int i = 0; i < n->nin; i++) join(n->component, n->in[i].from->component);
@@ -643,13 +731,14 @@ static enum status run_change(struct change *ch, int64_t timeout_us, struct err 
 {
     struct runtime *rt = ch->rt;
     struct touched *t = NULL;
-    for (struct link_made *m = ch->made; m; m = m->next) touch(ch, &t, m->inst->node->component);
+    touch_running(ch, &t);
     for (struct node *n = ch->nodes; n; n = n->next) touch(ch, &t, n->component);
     for (struct root *r = ch->roots; r; r = r->next) {
-        if (!r->sink) continue;
+        if (!r->sink || r->joins) continue;
         deliver_start(r->run_sink->deliver);
-        outlet_start(rt, r->run_sink->outlet);
+        deliver_attach(r->run_sink->deliver);
     }
+    for (struct run_outlet *o = ch->outlets; o; o = o->next) outlet_start(rt, o->outlet);
     for (struct touched *x = t; x; x = x->next) epoch_begin(rt, x->component, BARRIER_CHANGE);
     for (struct node *n = ch->nodes; n; n = n->next)
         if (n->reader) reader_start(n->reader);
@@ -665,14 +754,18 @@ static void abandon(struct change *ch)
     for (struct link_made *m = ch->made; m; m = m->next)
         if (!inst_is_linked(m->inst, m->link)) inst_withdraw(m->inst, m->link);
     for (struct root *r = ch->roots; r; r = r->next) {
+        if (r->joins) outlet_unjoin(r->run_sink->outlet, r->run_sink->deliver);
         if (r->sink) {
             r->run_sink->detached = true;
-            graph_detach(outlet_node(r->run_sink->outlet), r->run_sink->outlet, NULL, false);
             deliver_cancel(r->run_sink->deliver);
-            outlet_close(r->run_sink->outlet);
         } else {
             sub_let_go(r->made);
         }
+    }
+    for (struct run_outlet *o = ch->outlets; o; o = o->next) { /* the last of the runtime's list */
+        o->detached = true;
+        graph_detach(outlet_node(o->outlet), o->outlet, NULL, false);
+        outlet_close(o->outlet);
     }
     runtime_resume(rt);
     lock_give(&rt->lock);
@@ -793,8 +886,8 @@ static bool is_read(struct runtime *rt, const struct node *n)
 {
     for (struct node *m = rt->nodes; m; m = m->next)
         if (reads(m, n)) return true;
-    for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (outlet_node(s->outlet) == n) return true;
+    for (struct run_outlet *o = rt->outlets; o; o = o->next)
+        if (outlet_node(o->outlet) == n) return true;
     for (struct run_sub *s = rt->subs; s; s = s->next)
         if (sub_node(s->sub) == n) return true;
     return n->reader;

@@ -1,6 +1,9 @@
 /* Outlets: where a stream leaves the graph. The task takes the rows of all instances of a node, aligns barriers, and appends
  * to a log that any number of sinks read. It blocks on nothing outside; when the log is full it stops reading, and
- * the stream waits. SPDX-License-Identifier: Apache-2.0 */
+ * the stream waits.
+ *
+ * A node has one outlet. A sink that joins it while it runs gets its cursor from this task, which alone writes the log, as a
+ * CHANGE barrier's mark is appended: it has whole what follows the mark, and nothing before. SPDX-License-Identifier: Apache-2.0 */
 #include "log/log.h"
 #include "runtime/run_int.h"
 
@@ -16,11 +19,29 @@ struct outlet {
     int nedges;
     struct edge **edges; /* consumer ends */
     int turn;
-    bool cut, ended;
+    bool cut, ended, whole;
     _Atomic bool closing; /* no sink wants its rows any more */
     _Atomic int64_t watermark;
     struct answer answer;
+    struct lock lock; /* of what follows, `ended`, and of closing while there is a hold */
+    int holds;
+    struct joining *joining;
 };
+
+struct joining {
+    struct joining *next;
+    struct deliver *deliver;
+};
+
+static void attach_joining(struct outlet *o)
+{
+    for (struct joining *j = o->joining, *next; j; j = next) {
+        next = j->next;
+        deliver_attach(j->deliver);
+        mem_free(j);
+    }
+    o->joining = NULL;
+}
 
 static void end_if_all(struct outlet *o)
 {
@@ -30,22 +51,33 @@ static void end_if_all(struct outlet *o)
         flush &= o->edges[i]->end_kind != END_CUT;
     }
     bool whole = flush || (!atomic_load(&component_of(o->component)->failed) && o->cut);
+    lock_take(&o->lock);
+    attach_joining(o);
     log_append(o->log, (struct log_entry){.kind = LOG_END, .complete = whole});
+    o->whole = whole;
     o->ended = true;
+    lock_give(&o->lock);
     answer_end(o->rt, o->component, &o->answer);
 }
 
 static void align(struct outlet *o)
 {
     uint64_t epoch = 0;
+    int kind = 0;
     for (int i = 0; i < o->nedges; i++) {
         if (o->edges[i]->ended) continue;
         if (!o->edges[i]->barrier) return;
         epoch = o->edges[i]->barrier;
+        kind = o->edges[i]->barrier_kind;
     }
     if (!epoch) return;
     for (int i = 0; i < o->nedges; i++) o->edges[i]->barrier = 0;
     log_append(o->log, (struct log_entry){.kind = LOG_EPOCH, .epoch = epoch});
+    if (kind & BARRIER_CHANGE) {
+        lock_take(&o->lock);
+        attach_joining(o);
+        lock_give(&o->lock);
+    }
     answer_epoch(o->rt, o->component, &o->answer, epoch);
 }
 
@@ -85,6 +117,7 @@ static void take(struct outlet *o, struct edge *e, struct msg m)
         if (msg_kind(m) & BARRIER_IDLE) e->idle = true;
         note_watermark(o);
         e->barrier = msg_epoch(m);
+        e->barrier_kind = msg_kind(m);
         align(o);
         break;
     case MSG_END:
@@ -122,11 +155,19 @@ static void drop_inputs(struct outlet *o)
     if (!o->ended) end_if_all(o);
 }
 
+static void close_if_abandoned(struct outlet *o)
+{
+    if (!log_abandoned(o->log)) return;
+    lock_take(&o->lock);
+    if (!o->holds && !o->joining) atomic_store(&o->closing, true);
+    lock_give(&o->lock);
+}
+
 static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
 {
     (void)now_us, (void)wake_us;
     struct outlet *o = container_of(t, struct outlet, task);
-    if (log_abandoned(o->log)) atomic_store(&o->closing, true);
+    close_if_abandoned(o);
     if (atomic_load(&o->closing) && !o->ended) {
         drop_inputs(o);
         /* Nothing more is appended, so epochs need not wait for us. */
@@ -150,6 +191,7 @@ struct outlet *outlet_new(struct runtime *rt, struct node *from, struct componen
     o->rt = rt;
     o->from = from;
     o->component = c;
+    lock_init(&o->lock);
     struct log_config log = {.env = rt->env, .account = rt->account, .schema = from->schema, .memory_bytes = LOG_BYTES};
     log.changelog = from->plan && from->plan->stream != STREAM_APPEND;
     o->log = log_new(&log, &o->task);
@@ -170,6 +212,7 @@ void outlet_free(struct outlet *o)
     for (int i = 0; i < o->nedges; i++) edge_free(o->edges[i]);
     mem_free(o->edges);
     log_free(o->log);
+    lock_done(&o->lock);
     mem_free(o);
 }
 
@@ -184,4 +227,48 @@ void outlet_close(struct outlet *o)
 {
     atomic_store(&o->closing, true);
     if (o->task.host && !outlet_done(o)) task_wake(&o->task);
+}
+
+bool outlet_hold(struct outlet *o)
+{
+    lock_take(&o->lock);
+    bool open = !atomic_load(&o->closing) && !o->ended;
+    if (open) o->holds++;
+    lock_give(&o->lock);
+    return open;
+}
+
+void outlet_let_go(struct outlet *o)
+{
+    lock_take(&o->lock);
+    o->holds--;
+    lock_give(&o->lock);
+    if (!outlet_done(o)) task_wake(&o->task);
+}
+
+void outlet_join(struct outlet *o, struct deliver *d)
+{
+    struct joining *j = mem_alloc(sizeof *j);
+    lock_take(&o->lock);
+    o->holds--;
+    *j = (struct joining){o->joining, d};
+    o->joining = j;
+    if (o->ended) { /* the task is over; who has read the first END looks no further */
+        attach_joining(o);
+        log_append(o->log, (struct log_entry){.kind = LOG_END, .complete = o->whole});
+    }
+    lock_give(&o->lock);
+}
+
+void outlet_unjoin(struct outlet *o, struct deliver *d)
+{
+    lock_take(&o->lock);
+    for (struct joining **at = &o->joining, *j; (j = *at); at = &j->next)
+        if (j->deliver == d) {
+            *at = j->next;
+            mem_free(j);
+            break;
+        }
+    lock_give(&o->lock);
+    if (!outlet_done(o)) task_wake(&o->task);
 }

@@ -12,6 +12,8 @@
 #include "runtime/runtime.h"
 
 struct component;
+struct deliver;
+struct inst;
 
 /* ---- waking ------------------------------------------------------------------------------------------- */
 
@@ -42,7 +44,7 @@ struct edge {
     _Alignas(64) struct waker reader;
     int64_t wm_pending; /* a watermark that found no room; the next one replaces it (TS_MIN: none) */
     bool idle_pending;
-    bool no_barriers;   /* to a subscription, which answers none, so they would pile up before one that sleeps */
+    struct tap *tap;    /* to a subscription; NULL: to the graph */
     bool end_sent;
     int64_t wm_said;    /* the last watermark given to edge_watermark */
     bool flush_wanted;  /* the builder found no room */
@@ -61,6 +63,9 @@ struct edge {
 #define EXCHANGE_ROWS 1024
 
 struct edge *edge_new(struct runtime *rt);
+/* To a subscription, from that instance. */
+struct sub_config;
+struct edge *edge_new_tap(struct inst *from, const struct sub_config *cfg, int64_t bytes);
 void edge_free(struct edge *e); /* both ends are done with it */
 
 /* Gives out what waits for room (watermark, idleness, builder); call when woken. */
@@ -78,6 +83,52 @@ static inline bool edge_closed(struct edge *e) { return ring_closed(e->ring); }
 bool edge_pop(struct edge *e, struct msg *m);
 void edge_close(struct edge *e); /* wants no more */
 void edge_drain(struct edge *e); /* after close: lets go of what is inside; sets ended at END */
+
+/* ---- taps: edges to subscriptions ------------------------------------------------------------------------ */
+
+struct feed;
+
+/* What an edge to a subscription keeps besides. Rows of one that blocks go through the ring; of one that drops through a feed,
+ * and the ring only tells that the consumer has closed. No barrier travels it, since nobody answers there and they would pile
+ * up before a subscriber that sleeps: the epoch rides on what does travel. */
+struct tap {
+    struct feed *feed; /* NULL: it blocks */
+    bool newest;       /* what does not fit is dropped itself, not the oldest */
+    uint32_t every;    /* one row of so many; 0: all */
+    /* producer's */
+    struct pool *pool;
+    const struct schema *schema;
+    uint32_t skip;     /* rows until the next that is taken */
+    uint32_t *picked;
+    uint64_t epoch;    /* the last barrier that passed */
+    _Atomic uint64_t epoch_said; /* the same for the consumer of one that blocks: it reads it before it finds the ring empty */
+    int64_t wm;
+    bool idle;
+    int end;
+    _Atomic uint64_t rows, batches; /* that came */
+    _Atomic uint64_t sampled_rows;  /* of these: left out by `every` */
+    _Atomic uint64_t dropped_rows, dropped_batches;
+    /* consumer's */
+    uint64_t rows_seen, batches_seen, epoch_seen; /* with those that are known to be dropped */
+};
+struct tap *tap_new(struct inst *from, const struct sub_config *cfg, int64_t bytes);
+void tap_free(struct tap *t);
+/* Producer, of one that drops. All take what they are given, at once. */
+void tap_push(struct tap *t, struct batch *b);
+void tap_watermark(struct tap *t, int64_t wm);
+void tap_idle(struct tap *t);
+void tap_end(struct tap *t, int kind);
+void tap_epoch(struct tap *t, uint64_t epoch);
+/* Producer, of one that blocks: a batch is in the ring. */
+void tap_count(struct tap *t, uint32_t rows);
+
+/* What a subscription finds on an edge. */
+struct tapped {
+    struct batch *b; /* or NULL: a gap at the end, or only what the edge keeps has changed */
+    uint64_t gap_rows, gap_batches; /* dropped before it */
+};
+/* Consumer: takes the next thing; the edge's watermark, idleness and end are those behind it. false: nothing new. */
+bool edge_tap(struct edge *e, struct tapped *out);
 
 /* ---- answers to epochs ------------------------------------------------------------------------------------ */
 
@@ -320,11 +371,20 @@ struct node *outlet_node(struct outlet *o);
 void outlet_start(struct runtime *rt, struct outlet *o);
 void outlet_close(struct outlet *o); /* no sink wants its rows any more */
 bool outlet_done(struct outlet *o);
+/* Control, building a change: keeps a running outlet from closing for want of sinks until outlet_join or outlet_let_go.
+ * false: it is too late. */
+bool outlet_hold(struct outlet *o);
+void outlet_let_go(struct outlet *o);
+/* Its cursor begins right behind the next CHANGE mark, or before the end when that comes first. Ends the hold. */
+void outlet_join(struct outlet *o, struct deliver *d);
+void outlet_unjoin(struct outlet *o, struct deliver *d); /* not after all */
 
 struct log;
 struct deliver *deliver_new(struct runtime *rt, const struct object *sink, struct log *log, struct component *c, struct err *err);
 void deliver_free(struct deliver *d);
-void deliver_start(struct deliver *d);
+void deliver_start(struct deliver *d);  /* it waits until attached */
+void deliver_attach(struct deliver *d); /* makes its cursor: it gets what the log is given from now on */
+void deliver_end_at(struct deliver *d, uint64_t epoch); /* that epoch's mark is its end */
 bool deliver_done(struct deliver *d);
 void deliver_cancel(struct deliver *d); /* give up now */
 const struct object *deliver_object(struct deliver *d);
@@ -333,7 +393,8 @@ bool deliver_failed(struct deliver *d, struct err *err);
 
 /* ---- subscriptions ------------------------------------------------------------------------------------------------------------ */
 
-struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *plan, struct component *c, struct err *err);
+struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *plan, struct component *c,
+                    const struct sub_config *cfg, struct err *err);
 void sub_free(struct sub *s);
 struct edge *sub_edge(struct sub *s, int i);
 struct node *sub_node(struct sub *s);
@@ -341,6 +402,7 @@ struct runtime *sub_runtime(struct sub *s);
 void sub_let_go(struct sub *s); /* closes its inputs; the caller uses it no more */
 void sub_drain(struct sub *s);  /* control, after that: lets go of what still comes */
 bool sub_closed(struct sub *s);
+bool sub_idle(struct sub *s);   /* no call of sub_call is to come */
 bool sub_ended(struct sub *s);
 
 /* ---- what ran --------------------------------------------------------------------------------------------------------------------- */
@@ -372,6 +434,7 @@ struct runtime {
     struct worker **workers;
     struct host *driver; /* threads = 0 or simulation */
     struct host *_Atomic io; /* non-blocking I/O tasks share one thread; set when all threads run */
+    struct host *callbacks;  /* the thread that calls subscribers, from the first that wants it */
     struct bell control; /* rung when something control may wait for has happened */
     /* Who changes the graph, or sends a barrier through it, has the turn, also while waiting; who walks the lists without it
      * takes the lock, as does the turn's holder to change them. Nobody waits with the lock held. */
@@ -381,6 +444,7 @@ struct runtime {
     struct node *nodes;
     struct component *components;
     struct run_reader *readers;
+    struct run_outlet *outlets;
     struct run_sink *sinks;
     struct run_sub *subs;
     struct past *past;
@@ -396,12 +460,17 @@ struct run_reader {
     struct node *scan; /* the head of its rows */
     uint64_t source_id;
 };
+struct run_outlet {
+    struct run_outlet *next;
+    struct outlet *outlet;
+    bool detached; /* taken off its node */
+};
 struct run_sink {
     struct run_sink *next;
-    struct outlet *outlet;
+    struct outlet *outlet; /* of the node; sinks share it */
     struct deliver *deliver;
     uint64_t sink_id;
-    bool detached; /* taken off its node; freed when both tasks are done, at once or by a later sweep */
+    bool detached; /* ends or has ended; freed when its task is done, at once or by a later sweep */
 };
 struct run_sub {
     struct run_sub *next;
@@ -443,6 +512,7 @@ void graph_sweep(struct runtime *rt);
 /* Where tasks of a kind live. blocking: a host of its own (*own), which the caller frees. */
 enum status runtime_host(struct runtime *rt, const char *name, bool blocking, struct host **own, struct host **out,
                          struct err *err);
+enum status runtime_callback_host(struct runtime *rt, struct host **out, struct err *err);
 void runtime_log(struct runtime *rt, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Control thread: waits until fact(ctx) or the deadline, stepping the driver when there is one. */
 bool runtime_wait(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us);

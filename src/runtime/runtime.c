@@ -43,6 +43,8 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
 
 static void stop_threads(struct runtime *rt)
 {
+    host_free(rt->callbacks);
+    rt->callbacks = NULL;
     for (int i = 0; i < rt->nworkers; i++) {
         host_free(rt->workers[i]->host);
         rt->workers[i]->host = NULL;
@@ -79,8 +81,18 @@ enum status runtime_host(struct runtime *rt, const char *name, bool blocking, st
     return ST_OK;
 }
 
+/* Subscribers' code may take its time, so it has a thread of its own. With the turn. */
+enum status runtime_callback_host(struct runtime *rt, struct host **out, struct err *err)
+{
+    if (rt->driver) return *out = rt->driver, ST_OK;
+    if (!rt->callbacks) TRY(host_thread(rt->env, "lam-callback", false, &rt->control, &rt->callbacks, err));
+    *out = rt->callbacks;
+    return ST_OK;
+}
+
 static bool wait_driving(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t until, bool to_the_end)
 {
+    if (runtime_calling(rt)) return fact(ctx); /* a step cannot wait for another */
     for (;;) {
         int64_t wake_us;
         if (fact(ctx)) return true;
@@ -112,6 +124,11 @@ static bool wait_until(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, i
 bool runtime_wait(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
 {
     return wait_until(rt, fact, ctx, timeout_us, false);
+}
+
+bool runtime_wait_for(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
+{
+    return wait_until(rt, fact, ctx, timeout_us, true);
 }
 
 static bool turn_is_mine(void *ctx) { return !atomic_exchange(&((struct runtime *)ctx)->turn, true); }
@@ -151,8 +168,8 @@ static void each_answer(struct runtime *rt, struct component *c, void (*fn)(void
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (in_component(r->scan->component, c))
             for (int p = 0; p < reader_parts(r->reader); p++) fn(ctx, reader_answer(r->reader, p));
-    for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (in_component(outlet_node(s->outlet)->component, c)) fn(ctx, outlet_answer(s->outlet));
+    for (struct run_outlet *o = rt->outlets; o; o = o->next)
+        if (in_component(outlet_node(o->outlet)->component, c)) fn(ctx, outlet_answer(o->outlet));
 }
 
 struct beginning {
@@ -284,8 +301,6 @@ enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *
 
 /* ---- ends ---------------------------------------------------------------------------------------------------------------- */
 
-static bool sink_done(struct run_sink *s) { return deliver_done(s->deliver) && outlet_done(s->outlet); }
-
 /* With the lock: of each component, whether something in it has still to end, and whether it is kept all the same. */
 static void take_stock(struct runtime *rt)
 {
@@ -294,13 +309,15 @@ static void take_stock(struct runtime *rt)
         if (!node_ended(n)) component_of(n->component)->busy = true;
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (!reader_done(r->reader) || reader_pinned(r->reader)) component_of(r->scan->component)->busy = true;
-    for (struct run_sink *s = rt->sinks; s; s = s->next) {
-        struct component *c = component_of(outlet_node(s->outlet)->component);
-        if (s->detached ? !atomic_load(&outlet_answer(s->outlet)->ended) : !sink_done(s)) c->busy = true;
+    for (struct run_outlet *o = rt->outlets; o; o = o->next) {
+        struct component *c = component_of(outlet_node(o->outlet)->component);
+        if (o->detached ? !atomic_load(&outlet_answer(o->outlet)->ended) : !outlet_done(o->outlet)) c->busy = true;
         c->kept = true;
     }
+    for (struct run_sink *s = rt->sinks; s; s = s->next)
+        if (!s->detached && !deliver_done(s->deliver)) component_of(outlet_node(s->outlet)->component)->busy = true;
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (!sub_closed(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
+        if (!sub_closed(s->sub) || !sub_idle(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
 }
 
 /* After take_stock. */
@@ -326,10 +343,22 @@ static bool any_busy(struct runtime *rt)
 
 static void free_sink(struct run_sink *s)
 {
-    graph_unlink(outlet_node(s->outlet), s->outlet, NULL);
     deliver_free(s->deliver);
-    outlet_free(s->outlet);
     mem_free(s);
+}
+
+static void free_outlet(struct run_outlet *o)
+{
+    graph_unlink(outlet_node(o->outlet), o->outlet, NULL);
+    outlet_free(o->outlet);
+    mem_free(o);
+}
+
+static bool has_sinks(struct runtime *rt, const struct run_outlet *o)
+{
+    struct run_sink *s = rt->sinks;
+    while (s && s->outlet != o->outlet) s = s->next;
+    return s;
 }
 
 static void free_sub(struct runtime *rt, struct run_sub *s)
@@ -352,6 +381,7 @@ static void free_reader(struct runtime *rt, struct run_reader *r)
 static void free_component(struct runtime *rt, struct component *c)
 {
     REMOVE_IF(rt->sinks, struct run_sink, s, in_component(outlet_node(s->outlet)->component, c), free_sink(s))
+    REMOVE_IF(rt->outlets, struct run_outlet, o, in_component(outlet_node(o->outlet)->component, c), free_outlet(o))
     REMOVE_IF(rt->subs, struct run_sub, s, in_component(sub_node(s->sub)->component, c), free_sub(rt, s))
     REMOVE_IF(rt->readers, struct run_reader, r, in_component(r->scan->component, c), free_reader(rt, r))
     for (struct node *n = rt->nodes; n; n = n->next)
@@ -386,7 +416,7 @@ static void detach_subs(struct runtime *rt)
 static bool sub_can_go(const struct run_sub *s)
 {
     struct node *n = sub_node(s->sub);
-    return s->detached && (!n->gone || node_ended(n));
+    return s->detached && sub_idle(s->sub) && (!n->gone || node_ended(n));
 }
 
 /* What was taken out of components that live on. */
@@ -394,7 +424,8 @@ static void free_gone(struct runtime *rt)
 {
     detach_subs(rt);
     REMOVE_IF(rt->subs, struct run_sub, s, sub_can_go(s), free_sub(rt, s))
-    REMOVE_IF(rt->sinks, struct run_sink, s, s->detached && sink_done(s), free_sink(s))
+    REMOVE_IF(rt->sinks, struct run_sink, s, s->detached && deliver_done(s->deliver), free_sink(s))
+    REMOVE_IF(rt->outlets, struct run_outlet, o, o->detached && outlet_done(o->outlet) && !has_sinks(rt, o), free_outlet(o))
     REMOVE_IF(rt->readers, struct run_reader, r,
               r->scan->gone && reader_done(r->reader) && !reader_pinned(r->reader) && node_ended(r->scan),
               free_reader(rt, r))
@@ -407,6 +438,8 @@ static bool anything_to_free(struct runtime *rt)
         if (sub_closed(s->sub)) return true;
     for (struct run_sink *s = rt->sinks; s; s = s->next)
         if (s->detached) return true;
+    for (struct run_outlet *o = rt->outlets; o; o = o->next)
+        if (o->detached) return true;
     for (struct node *n = rt->nodes; n; n = n->next)
         if (n->gone) return true;
     take_stock(rt);
@@ -490,23 +523,50 @@ static struct run_sink *find_sink(struct runtime *rt, uint64_t id)
     return s;
 }
 
-/* Takes the sink off at a CHANGE barrier: it gets whole what came before. */
+static struct run_outlet *run_outlet_of(struct runtime *rt, const struct run_sink *s)
+{
+    struct run_outlet *o = rt->outlets;
+    while (o->outlet != s->outlet) o = o->next;
+    return o;
+}
+
+static bool is_shared(struct runtime *rt, const struct run_sink *s)
+{
+    const struct run_sink *x = rt->sinks;
+    while (x && (x == s || x->detached || x->outlet != s->outlet)) x = x->next;
+    return x;
+}
+
+/* With the lock. A sink is taken off at the next CHANGE barrier: it gets whole what came before. The last of an outlet takes
+ * that off its node. true: a barrier is to pass. */
+static bool drop_sink(struct runtime *rt, struct run_sink *s)
+{
+    s->detached = true;
+    if (is_shared(rt, s)) {
+        deliver_end_at(s->deliver, rt->next_epoch + 1);
+        return true;
+    }
+    struct run_outlet *o = run_outlet_of(rt, s);
+    if (o->detached) return false;
+    o->detached = true;
+    runtime_pause(rt);
+    bool cut = graph_detach(outlet_node(o->outlet), o->outlet, NULL, true);
+    runtime_resume(rt);
+    return cut;
+}
+
 static void detach_sink(struct runtime *rt, struct run_sink *s, int64_t until)
 {
-    struct node *n = outlet_node(s->outlet);
+    struct component *c = component_of(outlet_node(s->outlet)->component);
     lock_take(&rt->lock);
-    runtime_pause(rt);
-    s->detached = true;
-    bool cut = graph_detach(n, s->outlet, NULL, true);
-    runtime_resume(rt);
+    bool barrier = drop_sink(rt, s);
     lock_give(&rt->lock);
-    struct component *c = component_of(n->component);
-    if (!cut || !epoch_wait(rt, c, left(rt, until))) return;
+    if (!barrier || !epoch_wait(rt, c, left(rt, until))) return;
     epoch_begin(rt, c, BARRIER_CHANGE);
     epoch_wait(rt, c, left(rt, until));
 }
 
-static bool sink_done_fact(void *ctx) { return sink_done(ctx); }
+static bool sink_done_fact(void *ctx) { return deliver_done(((struct run_sink *)ctx)->deliver); }
 
 enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t timeout_us, struct err *err)
 {
@@ -517,7 +577,7 @@ enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t ti
         detach_sink(rt, s, until);
         if (!runtime_wait(rt, sink_done_fact, s, left(rt, until))) {
             deliver_cancel(s->deliver);
-            outlet_close(s->outlet);
+            if (run_outlet_of(rt, s)->detached) outlet_close(s->outlet);
         }
         /* What does not come back even now is freed by a later sweep. */
         if (!runtime_wait(rt, sink_done_fact, s, CANCEL_US))
@@ -554,7 +614,7 @@ void sub_close(struct sub *s)
     if (!s) return;
     struct runtime *rt = sub_runtime(s);
     sub_let_go(s);
-    runtime_sweep(rt);
+    if (!rt->driver || !runtime_calling(rt)) runtime_sweep(rt); /* nobody steps while something is freed */
 }
 
 /* ---- closing ----------------------------------------------------------------------------------------------------------------- */
@@ -562,9 +622,15 @@ void sub_close(struct sub *s)
 static bool everything_ended(void *ctx)
 {
     struct runtime *rt = ctx;
-    for (struct run_sub *s = rt->subs; s; s = s->next) sub_drain(s->sub);
+    for (struct run_sub *s = rt->subs; s; s = s->next) {
+        if (!sub_idle(s->sub)) return false;
+        if (!sub_closed(s->sub)) sub_let_go(s->sub);
+        sub_drain(s->sub);
+    }
     for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (!sink_done(s)) return false;
+        if (!deliver_done(s->deliver)) return false;
+    for (struct run_outlet *o = rt->outlets; o; o = o->next)
+        if (!outlet_done(o->outlet)) return false;
     lock_take(&rt->lock);
     take_stock(rt);
     bool ended = !any_busy(rt);
@@ -597,13 +663,11 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     runtime_interrupt(rt);
     int64_t half = timeout_us < 0 ? 1000000 : timeout_us / 2;
     if (!wait_until(rt, turn_is_mine, rt, half, true)) return false;
-    for (struct run_sub *s = rt->subs; s; s = s->next) sub_let_go(s->sub);
+    for (struct run_sub *s = rt->subs; s; s = s->next) sub_stop_calls(s->sub);
     bool ok = wait_until(rt, everything_ended, rt, half, true);
     if (!ok) {
-        for (struct run_sink *s = rt->sinks; s; s = s->next) {
-            deliver_cancel(s->deliver);
-            outlet_close(s->outlet);
-        }
+        for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_cancel(s->deliver);
+        for (struct run_outlet *o = rt->outlets; o; o = o->next) outlet_close(o->outlet);
         ok = wait_until(rt, everything_ended, rt, timeout_us < 0 ? -1 : half, true);
     }
     if (!ok) {
@@ -783,6 +847,7 @@ int runtime_parts(struct runtime *rt)
     lock_take(&rt->lock);
     for (struct node *x = rt->nodes; x; x = x->next) n++;
     for (struct run_reader *x = rt->readers; x; x = x->next) n++;
+    for (struct run_outlet *x = rt->outlets; x; x = x->next) n++;
     for (struct run_sink *x = rt->sinks; x; x = x->next) n++;
     for (struct run_sub *x = rt->subs; x; x = x->next) n++;
     lock_give(&rt->lock);

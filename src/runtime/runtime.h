@@ -5,6 +5,7 @@
 
 #include "arrow/batch.h"
 #include "base/env.h"
+#include "base/task.h"
 #include "format/format.h"
 #include "plan/plan.h"
 
@@ -44,7 +45,16 @@ void change_sink(struct change *ch, const struct object *sink);
  * arena, freed when nothing runs from it any more (NULL: the plan outlives the runtime's use). on_error is for rows
  * that the plan's own operators cannot evaluate. */
 struct sub;
-void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, struct sub **out);
+enum sub_policy { SUB_BLOCK, SUB_DROP_OLDEST, SUB_DROP_NEWEST, SUB_SAMPLE };
+struct sub_config {
+    enum sub_policy policy; /* what becomes of rows that the subscriber is too slow for */
+    uint32_t every;         /* SUB_SAMPLE: one row of so many is taken, and of these the oldest dropped */
+    int64_t bytes;          /* that may wait; 0: default */
+    bool calls;             /* sub_call is used, not sub_recv */
+};
+/* cfg NULL: it blocks. */
+void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, const struct sub_config *cfg,
+                struct sub **out);
 /* Frees ch in any case. On an error nothing of it runs. */
 enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err);
 
@@ -69,6 +79,8 @@ enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *
 /* threads = 0. Returns whether there is more to do now. */
 bool runtime_step(struct runtime *rt, int64_t max_us, int64_t *wake_us);
 int runtime_fd(struct runtime *rt);
+/* Waits until fact(ctx), stepping the driver when there is one; also while the database closes. false: not within the time. */
+bool runtime_wait_for(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us);
 void runtime_poke(struct runtime *rt); /* any thread: waiting control calls look again */
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------- */
@@ -78,12 +90,34 @@ enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch **
 enum status runtime_push_watermark(struct runtime *rt, uint64_t source_id, int64_t us, struct err *err);
 enum status runtime_push_end(struct runtime *rt, uint64_t source_id, struct err *err);
 
-/* One thread at a time; cancel from any. ST_OK: *out is the caller's; ST_WAIT: nothing in time; ST_DONE: ended;
- * E_CANCELED; or the error of its component. */
+/* One thread at a time; cancel from any. ST_OK: *out is the caller's, or NULL: here rows were dropped (sub_gap), and what follows
+ * comes with the next call. ST_WAIT: nothing in time; ST_DONE: ended; E_CANCELED; or the error of its component. */
 enum status sub_recv(struct sub *s, int64_t timeout_us, struct batch **out, struct err *err);
+void sub_gap(struct sub *s, uint64_t *rows, uint64_t *batches); /* the last one that sub_recv met */
+/* *fd, for gate_close_fd, is readable whenever there may be something to take, and unreadable after a sub_recv that found nothing. */
+enum status sub_watch(struct sub *s, int *fd, struct err *err);
+/* From now on fn(ctx, false) is called on the callback thread (without threads: by the driver) when there may be something to take:
+ * it calls sub_recv without waiting, and returns STEP_AGAIN, STEP_WAIT or, to be called no more, STEP_DONE. stop: it is the
+ * last call, and it returns STEP_DONE. */
+void sub_call(struct sub *s, enum step (*fn)(void *ctx, bool stop), void *ctx);
+void sub_stop_calls(struct sub *s); /* the next call is the last; any thread */
+/* Is this thread inside a call of sub_call? Then it must not wait for what tasks do. */
+bool runtime_calling(const struct runtime *rt);
 int64_t sub_watermark(struct sub *s);
+uint64_t sub_epoch(struct sub *s); /* everything before that barrier was taken; 0: none yet */
 const struct schema *sub_schema(struct sub *s);
 bool sub_changelog(struct sub *s);
+/* Any thread. Exact while nothing moves: rows = delivered + dropped + what waits. */
+struct sub_stats {
+    uint64_t rows, batches;                 /* that came, after WHERE */
+    uint64_t delivered_rows, delivered_batches;
+    uint64_t dropped_rows, dropped_batches; /* sampled ones are rows only */
+    uint64_t sampled_rows;                  /* of the dropped ones: left out by SUB_SAMPLE */
+    uint64_t sequence;                      /* of the last batch taken: dropped ones count */
+    uint64_t epoch;                         /* everything before that barrier was taken; 0: none yet */
+    int64_t watermark;                      /* TS_MIN: none yet */
+};
+void sub_stats(struct sub *s, struct sub_stats *out);
 void sub_cancel(struct sub *s);
 void sub_close(struct sub *s); /* lets go; what fed it stops or goes on without it */
 

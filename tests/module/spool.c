@@ -189,7 +189,8 @@ struct writing {
 
 static int broken(struct lam_io *io, struct lam_error *err, const char *path)
 {
-    return io->host->fail(err, errno == ENOSPC ? LAM_IO_RETRY : LAM_IO_WRITE, "%s: %s", path, strerror(errno));
+    int code = errno == ENOSPC || errno == ENOENT ? LAM_IO_RETRY : LAM_IO_WRITE;
+    return io->host->fail(err, code, "%s: %s", path, strerror(errno));
 }
 
 static int write_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker, bool *fresh, struct lam_error *err)

@@ -112,6 +112,7 @@ struct model_sink {
     struct model_stream *stream;
     enum fault fault;
     uint64_t id;
+    int64_t below; /* WHERE k < below; 0: none */
     bool alive;
     struct lines expected;
 };
@@ -136,8 +137,10 @@ static void emit(struct model_stream *s, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    for (int i = 0; i < w.nsinks; i++)
-        if (w.sinks[i].alive && w.sinks[i].stream == s) add_line(&w.sinks[i].expected, line);
+    for (int i = 0; i < w.nsinks; i++) {
+        struct model_sink *k = &w.sinks[i];
+        if (k->alive && k->stream == s && (!k->below || atoll(line) < k->below)) add_line(&k->expected, line);
+    }
     if (w.sub && s == &w.streams[0]) add_line(&w.sub_expected, line);
 }
 
@@ -368,7 +371,7 @@ static void add_sink(enum fault fault)
 {
     if (w.nsinks == SINKS || w.nstreams == STREAMS) return;
     char query[500], create[600] = "";
-    struct model_stream *s = w.nstreams && draw(3) == 0 ? &w.streams[draw((uint64_t)w.nstreams)] : NULL;
+    struct model_stream *s = w.nstreams && draw(2) ? &w.streams[draw((uint64_t)w.nstreams)] : NULL;
     if (s && !may_share(s)) s = NULL;
     if (!s) {
         s = new_stream();
@@ -380,7 +383,10 @@ static void add_sink(enum fault fault)
     k->stream = s;
     k->fault = fault;
     if (fault == CLOSES || fault == FAILS) s->may_end = true;
-    run_sql("%s CREATE SINK %s FROM %s INTO MOCK (name = '%s', script = '%s');", create, k->name, s->name, k->name, script_of(fault));
+    char where[40] = "";
+    k->below = s->kind == CASCADE || draw(2) ? 0 : 2 + (int64_t)draw(4);
+    if (k->below) snprintf(where, sizeof where, "WHERE k < %lld", (long long)k->below);
+    run_sql("%s CREATE SINK %s FROM %s %s INTO MOCK (name = '%s', script = '%s');", create, k->name, s->name, where, k->name, script_of(fault));
     k->alive = true;
     k->id = catalog_find(w.u.db, k->name)->id;
     s->id = catalog_find(w.u.db, s->name)->id;

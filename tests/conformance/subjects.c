@@ -1,0 +1,240 @@
+/* The connectors and their worlds: one line each. SPDX-License-Identifier: Apache-2.0 */
+#include "suite.h"
+
+#include "connector/mock.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *subject_options(const struct subject *s, const char *options)
+{
+    static char texts[4][512];
+    static int next;
+    char *out = texts[next++ % 4];
+    struct text t = {0};
+    for (const char *p = options ? options : s->options; *p; p++)
+        if (*p == '@')
+            text_puts(&t, world);
+        else
+            text_putc(&t, *p);
+    snprintf(out, sizeof texts[0], "%s", text_cstr(&t));
+    text_done(&t);
+    return out;
+}
+
+/* ---- file, stdout, mock ------------------------------------------------------------------------------------- */
+
+static char *out_file(void) { return world_read("out.json"); }
+
+static void stdout_up(void) { tap_start(); }
+static void stdout_down(void) { free(tap_stop()); }
+
+static char *mock_arrived(void)
+{
+    char *rows = mock_rows("t"), *out = strdup(rows);
+    mem_free(rows);
+    return out;
+}
+
+/* Mocks play their part by script. */
+static void by_script(bool flag) { (void)flag; }
+
+static void touch_in(void) { world_write("in.json", "", 0); }
+static void give_file(const char *text, size_t n, bool last)
+{
+    (void)last;
+    world_append("in.json", text, n);
+}
+
+static int stdin_pipes[2], stdin_saved;
+static void stdin_up(void)
+{
+    if (pipe(stdin_pipes)) abort();
+    stdin_saved = dup(0);
+    dup2(stdin_pipes[0], 0);
+    close(stdin_pipes[0]);
+}
+static void stdin_end(void)
+{
+    if (stdin_pipes[1] >= 0) close(stdin_pipes[1]);
+    stdin_pipes[1] = -1;
+}
+static void stdin_down(void)
+{
+    stdin_end();
+    dup2(stdin_saved, 0);
+    close(stdin_saved);
+}
+static void give_stdin(const char *text, size_t n, bool last)
+{
+    fcntl(stdin_pipes[1], F_SETFL, O_NONBLOCK);
+    for (size_t at = 0; at < n;) {
+        ssize_t k = write(stdin_pipes[1], text + at, n - at);
+        if (k > 0) at += (size_t)k;
+        if (k < 0) usleep(1000);
+    }
+    if (last) stdin_end();
+}
+
+/* ---- spool --------------------------------------------------------------------------------------------------- */
+
+static void spool_up(void) { mkdir(world_path("spool"), 0777); }
+
+static char *spool_text, *spool_gone; /* gone: of files that the other side has taken away */
+
+static int is_record(const struct dirent *e) { return strstr(e->d_name, ".rec") != NULL; }
+
+static void spool_read(bool take)
+{
+    struct dirent **names;
+    int n = scandir(world_path("spool"), &names, is_record, alphasort);
+    struct text all = {0};
+    if (spool_gone) text_puts(&all, spool_gone);
+    for (int i = 0; i < n; i++) {
+        char path[600];
+        snprintf(path, sizeof path, "%s/spool/%s", world, names[i]->d_name);
+        char *one = world_read(path);
+        text_puts(&all, one);
+        if (take) unlink(path);
+        free(one);
+        free(names[i]);
+    }
+    if (n >= 0) free(names);
+    free(spool_text);
+    spool_text = strdup(text_cstr(&all));
+    text_done(&all);
+    if (!take) return;
+    free(spool_gone);
+    spool_gone = strdup(spool_text);
+}
+
+static char *spool_arrived(void)
+{
+    spool_read(false);
+    return strdup(spool_text);
+}
+
+static void spool_end(void)
+{
+    free(spool_text), free(spool_gone);
+    spool_text = spool_gone = NULL;
+}
+
+static void spool_away(bool down)
+{
+    if (rename(world_path(down ? "spool" : "away"), world_path(down ? "away" : "spool"))) abort();
+}
+
+/* With max.files the sink waits for files to be taken away. */
+static void spool_hold(bool hold)
+{
+    for (int i = 0; !hold && i < 400; i++) {
+        spool_read(true);
+        usleep(5000);
+    }
+}
+
+static void give_spool(const char *text, size_t n, bool last)
+{
+    static int number;
+    char name[64], to[64];
+    (void)last;
+    number++;
+    snprintf(name, sizeof name, "spool/.new%d", number);
+    snprintf(to, sizeof to, "spool/%012d.rec", number);
+    world_write(name, text, n);
+    if (rename(world_path(name), world_path(to))) abort();
+}
+
+/* ---- wire ------------------------------------------------------------------------------------------------------ */
+
+static void wire_up(void) { peer_start(world_path("wire")); }
+
+/* ---- ledger ---------------------------------------------------------------------------------------------------- */
+
+static int ledger_fd = -1;
+static void ledger_hold(bool hold)
+{
+    if (ledger_fd < 0) ledger_fd = open(world_path("ledger"), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (flock(ledger_fd, hold ? LOCK_EX : LOCK_UN)) abort();
+}
+static void ledger_end(void)
+{
+    if (ledger_fd >= 0) close(ledger_fd);
+    ledger_fd = -1;
+}
+static char *ledger_arrived(void) { return world_read("ledger"); }
+
+static void ledger_up(void) { world_write("ledger", "", 0); }
+
+/* JSON lines, each with k and t, as a ledger. */
+static void give_ledger(const char *text, size_t n, bool last)
+{
+    static int epoch;
+    struct text out = {0};
+    (void)last;
+    for (const char *p = text; p < text + n; p = strchr(p, '\n') + 1) {
+        const char *t = strstr(p, "\"t\":") + 4;
+        text_printf(&out, "%ld,", strtol(p + strlen("{\"k\":"), NULL, 10));
+        if (*t == 'n') text_puts(&out, "NULL");
+        else
+            for (text_putc(&out, ':'), t++; *t != '"'; t++) {
+                text_putc(&out, "0123456789abcdef"[(unsigned char)*t >> 4]);
+                text_putc(&out, "0123456789abcdef"[*t & 15]);
+            }
+        text_putc(&out, '\n');
+    }
+    text_printf(&out, "= %d\n", ++epoch);
+    world_append("ledger", out.p, out.n);
+    text_done(&out);
+}
+
+#define DISK "its errors are the disk's, and final"
+
+const struct subject sinks[] = {
+    {.name = "file", .options = "path = '@/out.json', mode = 'append'", .nowhere = "path = '/nowhere/at/all.json'",
+     .arrived = out_file, .no_outage = DISK, .no_hold = "a disk takes all in"},
+    {.name = "stdout", .options = "format = 'json'", .set_up = stdout_up, .tear_down = stdout_down, .arrived = tap_seen,
+     .no_outage = "who reads may go, and that ends it well", .hold = tap_hold},
+    {.name = "blackhole", .options = "batch.rows = 100", .no_outage = "there is nothing to fail", .no_hold = "there is nothing to wait for"},
+    {.name = "mock", .options = "name = 't', script = 'fail write 2-4 retry; fail flush 1 retry'", .nowhere = "script = 'fail open 1-'",
+     .arrived = mock_arrived, .down = by_script, .hold = by_script, .held = "name = 't', script = 'hang write 2-'"},
+    {.name = "mock.blocking", .options = "name = 't', script = 'fail write 2-4 retry; fail flush 1 retry'",
+     .nowhere = "script = 'fail open 1-'", .arrived = mock_arrived, .down = by_script, .hold = by_script,
+     .held = "name = 't', script = 'hang write 2-'"},
+    {.name = "spool", .module = "spool", .options = "path = '@/spool'", .nowhere = "path = '/nowhere/at/all'", .set_up = spool_up,
+     .tear_down = spool_end, .arrived = spool_arrived, .down = spool_away, .hold = spool_hold,
+     .held = "path = '@/spool', max.files = 2, flush.interval = '10 ms', batch.rows = 2000"},
+    {.name = "wire", .module = "wire", .options = "path = '@/wire'", .nowhere = "path = '/nowhere/at/all'", .set_up = wire_up,
+     .tear_down = peer_stop, .arrived = peer_lines, .down = peer_down, .hold = peer_hold},
+    {.name = "ledger", .module = "ledger", .options = "path = '@/ledger'", .nowhere = "path = '/nowhere/at/all'", .pair = "k, t",
+     .tear_down = ledger_end, .arrived = ledger_arrived, .no_outage = DISK, .hold = ledger_hold},
+    {0},
+};
+
+const struct subject sources[] = {
+    {.name = "file", .options = "path = '@/in.json'", .nowhere = "path = '/nowhere/at/all.json'", .set_up = touch_in,
+     .give = give_file, .follow = "path = '@/in.json', follow = true", .no_outage = DISK},
+    {.name = "generator", .options = "rows = 1000", .is_own = true, .follow = "rows = 0", .no_outage = "there is nothing to fail"},
+    {.name = "stdin", .options = "format = 'json'", .set_up = stdin_up, .tear_down = stdin_down, .give = give_stdin,
+     .no_outage = "its end is its end"},
+    {.name = "mock", .options = "rows = '0,row 0;1,row 1;2,row 2;3,\\N;4,'", .nowhere = "script = 'fail open 1-'", .is_own = true,
+     .follow = "endless = true, rows = '0,row 0;1,row 1;2,row 2;3,\\N;4,', script = 'wait 1 ms'",
+     .no_outage = "a poll that fails is the end, as its script says"},
+    {.name = "mock.blocking", .options = "rows = '0,row 0;1,row 1;2,row 2;3,\\N;4,'", .nowhere = "script = 'fail open 1-'", .is_own = true,
+     .follow = "endless = true, rows = '0,row 0;1,row 1;2,row 2;3,\\N;4,', script = 'hang poll 3'",
+     .no_outage = "a poll that fails is the end, as its script says"},
+    {.name = "spool", .module = "spool", .options = "path = '@/spool'", .nowhere = "path = '/nowhere/at/all'", .set_up = spool_up,
+     .tear_down = spool_end, .give = give_spool, .follow = "path = '@/spool', follow = true", .down = spool_away},
+    {.name = "wire", .module = "wire", .options = "path = '@/wire'", .nowhere = "path = '/nowhere/at/all'", .set_up = wire_up,
+     .tear_down = peer_stop, .give = peer_give, .follow = "path = '@/wire', follow = true", .down = peer_down},
+    {.name = "ledger", .module = "ledger", .options = "path = '@/ledger'", .nowhere = "path = '/nowhere/at/all'", .pair = "k, t",
+     .set_up = ledger_up, .give = give_ledger, .follow = "path = '@/ledger', follow = true", .no_outage = DISK},
+    {0},
+};
