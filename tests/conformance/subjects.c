@@ -152,6 +152,73 @@ static void give_spool(const char *text, size_t n, bool last)
     if (rename(world_path(name), world_path(to))) abort();
 }
 
+/* ---- letters --------------------------------------------------------------------------------------------------- */
+
+static void letters_up(void) { mkdir(world_path("letters"), 0777); }
+
+static int letters_number;
+static char *letters_gone; /* of files that the other side has taken away */
+static int is_letter(const struct dirent *e) { return strstr(e->d_name, ".letter") != NULL; }
+
+static char *letters_read(bool take)
+{
+    struct dirent **names;
+    int n = scandir(world_path("letters"), &names, is_letter, alphasort);
+    struct text all = {0};
+    if (letters_gone) text_puts(&all, letters_gone);
+    for (int i = 0; i < n; i++) {
+        char path[600];
+        snprintf(path, sizeof path, "%s/letters/%s", world, names[i]->d_name);
+        char *one = world_read(path);
+        if (*one) text_printf(&all, "%s\n", one);
+        if (take) unlink(path);
+        free(one);
+        free(names[i]);
+    }
+    if (n >= 0) free(names);
+    char *text = strdup(text_cstr(&all));
+    text_done(&all);
+    return text;
+}
+
+static char *letters_arrived(void) { return letters_read(false); }
+
+static void letters_end(void)
+{
+    free(letters_gone);
+    letters_gone = NULL;
+    letters_number = 0;
+}
+
+static void letters_away(bool down)
+{
+    if (rename(world_path(down ? "letters" : "away"), world_path(down ? "away" : "letters"))) abort();
+}
+
+/* With max.files the sink waits for files to be taken away. */
+static void letters_hold(bool hold)
+{
+    for (int i = 0; !hold && i < 60; i++) {
+        char *all = letters_read(true);
+        free(letters_gone);
+        letters_gone = all;
+        usleep(60000);
+    }
+}
+
+static void give_letters(const char *text, size_t n, bool last)
+{
+    (void)last;
+    for (const char *p = text, *end; p < text + n; p = end + 1) {
+        char name[64], to[64];
+        end = strchr(p, '\n');
+        snprintf(name, sizeof name, "letters/.new%d", ++letters_number);
+        snprintf(to, sizeof to, "letters/%012d.letter", letters_number);
+        world_write(name, p, (size_t)(end - p));
+        if (rename(world_path(name), world_path(to))) abort();
+    }
+}
+
 /* ---- wire ------------------------------------------------------------------------------------------------------ */
 
 static void wire_up(void) { peer_start(world_path("wire")); }
@@ -211,6 +278,9 @@ const struct subject sinks[] = {
     {.name = "spool", .module = "spool", .options = "path = '@/spool'", .nowhere = "path = '/nowhere/at/all'", .set_up = spool_up,
      .tear_down = spool_end, .arrived = spool_arrived, .down = spool_away, .hold = spool_hold,
      .held = "path = '@/spool', max.files = 2, flush.interval = '10 ms', batch.rows = 2000"},
+    {.name = "letters", .module = "letters", .options = "path = '@/letters'", .nowhere = "path = '/nowhere/at/all'", .set_up = letters_up,
+     .tear_down = letters_end, .arrived = letters_arrived, .down = letters_away, .hold = letters_hold,
+     .held = "path = '@/letters', max.files = 4000, flush.interval = '10 ms'"},
     {.name = "wire", .module = "wire", .options = "path = '@/wire'", .nowhere = "path = '/nowhere/at/all'", .set_up = wire_up,
      .tear_down = peer_stop, .arrived = peer_lines, .down = peer_down, .hold = peer_hold},
     {.name = "ledger", .module = "ledger", .options = "path = '@/ledger'", .nowhere = "path = '/nowhere/at/all'", .pair = "k, t",
@@ -232,6 +302,8 @@ const struct subject sources[] = {
      .no_outage = "a poll that fails is the end, as its script says"},
     {.name = "spool", .module = "spool", .options = "path = '@/spool'", .nowhere = "path = '/nowhere/at/all'", .set_up = spool_up,
      .tear_down = spool_end, .give = give_spool, .follow = "path = '@/spool', follow = true", .down = spool_away},
+    {.name = "letters", .module = "letters", .options = "path = '@/letters'", .nowhere = "path = '/nowhere/at/all'", .set_up = letters_up,
+     .tear_down = letters_end, .give = give_letters, .follow = "path = '@/letters', follow = true", .down = letters_away},
     {.name = "wire", .module = "wire", .options = "path = '@/wire'", .nowhere = "path = '/nowhere/at/all'", .set_up = wire_up,
      .tear_down = peer_stop, .give = peer_give, .follow = "path = '@/wire', follow = true", .down = peer_down},
     {.name = "ledger", .module = "ledger", .options = "path = '@/ledger'", .nowhere = "path = '/nowhere/at/all'", .pair = "k, t",
