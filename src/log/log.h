@@ -47,8 +47,11 @@ void log_free(struct log *l); /* no cursors are left */
  * Entries may pass the limit by one; writers look at log_full first. */
 void log_append(struct log *l, struct log_entry e);
 /* Makes room by the cursors' policies; this may write to disk. true: there is none, and the writer will be woken. A disk that
- * is full or fails makes spilling cursors block; *err, when set, says so once (E_WRITE). */
+ * is full or fails makes spilling cursors block; err->code, else ST_OK, says so once (E_WRITE). */
 bool log_full(struct log *l, struct err *err);
+/* When a full log is to be looked at again though nobody woke the writer, for the disk that failed is tried then; INT64_MAX:
+ * never. */
+int64_t log_retry_us(struct log *l);
 
 enum cursor_policy { CURSOR_BLOCK, CURSOR_SPILL, CURSOR_DROP_OLDEST, CURSOR_ERROR };
 

@@ -17,6 +17,7 @@ struct connector_info {
     const struct schema *metadata; /* is_records: columns that are the connector's and not the value's; or NULL */
     bool replayable;
     bool changelog; /* a sink that takes rows of weight -1 */
+    bool cancels;   /* a sink whose calls can be given a deadline */
     const struct option_spec *options;
     bool (*bounded)(const struct source_class *class, const struct options *o);
     const char *default_format;

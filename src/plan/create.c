@@ -27,12 +27,23 @@ const struct option_spec source_options[] = {
 };
 const struct option_spec sink_options[] = {
     {.name = "format", .type = OPT_TEXT, .sentence = "How rows are written: csv, tsv, json ...; by default what the path's ending says."},
-    {.name = "batch.rows", .type = OPT_INT, .dflt = "8192", .min = 1, .max = 10000000,
+    {.name = "batch.rows", .type = OPT_INT, .dflt = "8192", .min = 1, .max = 10000000, .flags = OPT_LIVE,
      .sentence = "Rows are written out when so many wait."},
-    {.name = "batch.bytes", .type = OPT_SIZE, .dflt = "1 MiB", .min = 1, .max = 1 << 30,
+    {.name = "batch.bytes", .type = OPT_SIZE, .dflt = "1 MiB", .min = 1, .max = 1 << 30, .flags = OPT_LIVE,
      .sentence = "Rows are written out when so many bytes wait."},
-    {.name = "flush.interval", .type = OPT_DURATION, .min = 0, .max = INT64_MAX,
+    {.name = "flush.interval", .type = OPT_DURATION, .min = 0, .max = INT64_MAX / 4,
+     .flags = OPT_LIVE,
      .sentence = "Rows are written out when the oldest has waited so long; by default what suits the connector, 5 s mostly."},
+    {.name = "retry.first", .type = OPT_DURATION, .dflt = "100 ms", .min = 1000, .max = 3600000000, .flags = OPT_LIVE,
+     .sentence = "How long to pause after a failure that may pass; the pause doubles with each failure in a row."},
+    {.name = "retry.max", .type = OPT_DURATION, .dflt = "30 s", .min = 1000, .max = 86400000000, .flags = OPT_LIVE,
+     .sentence = "The longest pause."},
+    {.name = "retry.limit", .type = OPT_INT, .min = 1, .max = 1000000, .flags = OPT_LIVE,
+     .sentence = "After so many failures in a row the sink is BLOCKED and waits for ALTER SINK; by default it tries on."},
+    {.name = "write.timeout", .type = OPT_DURATION, .dflt = "30 s", .min = 1000, .max = 86400000000, .flags = OPT_LIVE,
+     .sentence = "A write, flush or close that takes longer is canceled and tried again, by connectors that can be canceled."},
+    {.name = "open.timeout", .type = OPT_DURATION, .dflt = "30 s", .min = 1000, .max = 86400000000, .flags = OPT_LIVE,
+     .sentence = "The same for connecting."},
     {.name = "changelog", .type = OPT_ENUM, .dflt = "w", .values = "w|op",
      .sentence = "How changes are marked: a column w of 1 and -1, or op of +I, -U, +U and -D."},
     {0},
@@ -428,6 +439,19 @@ static enum status sink_plan(struct maker *m)
     return make_plan(m, s->select && !s->where ? s->select : &select);
 }
 
+/* A deadline needs a call that can be canceled. */
+static enum status check_deadlines(struct maker *m, const char *what)
+{
+    static const char *const names[] = {"write.timeout", "open.timeout"};
+    for (size_t i = 0; i < countof(names); i++) {
+        const struct ast_option *o = option_given(m->s, names[i]);
+        if (!o || m->o->connector->cancels) continue;
+        err_at(m->err, E_OPTION, o->pos, "%s cannot be canceled, so it takes no %s", what, names[i]);
+        return E_OPTION;
+    }
+    return ST_OK;
+}
+
 static enum status make_sink(struct maker *m)
 {
     struct object *o = m->o;
@@ -440,6 +464,7 @@ static enum status make_sink(struct maker *m)
     TRY(find_connector(m));
     TRY(find_format(m, what));
     TRY(read_options(m, what));
+    TRY(check_deadlines(m, what));
     TRY(sink_plan(m));
     TRY(check_metadata(m));
     if (o->plan->stream == STREAM_APPEND || o->connector->changelog) return ST_OK;

@@ -156,7 +156,7 @@ static void give_spool(const char *text, size_t n, bool last)
 
 static void letters_up(void) { mkdir(world_path("letters"), 0777); }
 
-static int letters_number;
+static int letters_number, letters_taken;
 static char *letters_gone; /* of files that the other side has taken away */
 static int is_letter(const struct dirent *e) { return strstr(e->d_name, ".letter") != NULL; }
 
@@ -165,17 +165,21 @@ static char *letters_read(bool take)
     struct dirent **names;
     int n = scandir(world_path("letters"), &names, is_letter, alphasort);
     struct text all = {0};
+    int taken = 0;
     if (letters_gone) text_puts(&all, letters_gone);
     for (int i = 0; i < n; i++) {
         char path[600];
+        bool gap = atoi(names[i]->d_name) != letters_taken + i + 1; /* a folder that is read while it changes may hide one */
         snprintf(path, sizeof path, "%s/letters/%s", world, names[i]->d_name);
-        char *one = world_read(path);
-        if (*one) text_printf(&all, "%s\n", one);
-        if (take) unlink(path);
-        free(one);
         free(names[i]);
+        if (gap) continue;
+        char *one = world_read(path);
+        text_printf(&all, "%s\n", one);
+        if (take) unlink(path), taken++;
+        free(one);
     }
     if (n >= 0) free(names);
+    letters_taken += taken;
     char *text = strdup(text_cstr(&all));
     text_done(&all);
     return text;
@@ -187,7 +191,7 @@ static void letters_end(void)
 {
     free(letters_gone);
     letters_gone = NULL;
-    letters_number = 0;
+    letters_number = letters_taken = 0;
 }
 
 static void letters_away(bool down)

@@ -281,10 +281,82 @@ static void positions_lie_between_batches(void **state)
     harness_source_end(s);
 }
 
+/* ---- what a class is given ---------------------------------------------------------------------------------------- */
+
+static char logged[200];
+static void take_log(void *ctx, int level, const char *message)
+{
+    (void)ctx;
+    snprintf(logged, sizeof logged, "%d %s", level, message);
+}
+
+static int asking_open(struct lam_io *io, struct lam_error *err)
+{
+    const struct lam_host *t = io->host;
+    assert_true(t->size == sizeof *t && io->size == sizeof *io);
+    assert_string_equal(t->version, lam_version());
+    assert_string_equal(t->option_text(io->options, "host.name"), "there");
+    assert_int_equal(t->option_int(io->options, "wait"), 250000);
+    assert_null(t->option_text(io->options, "no.such"));
+    assert_true(t->option_double(io->options, "no.such") == 0 && !t->option_set(io->options, "no.such"));
+    assert_true(t->option_set(io->options, "wait"));
+    assert_string_equal(io->schema->children[0]->name, "k");
+    assert_true(t->now(io) > 0 && t->wall(io) > 1600000000000000 && t->random(io) != t->random(io));
+    char *p = t->alloc(8);
+    assert_true(!p[0] && !p[7]);
+    p = t->resize(p, 8, 100000);
+    assert_int_equal(p[7], 0);
+    t->account(io, 100000);
+    t->account(io, -100000);
+    (t->free)(p);
+    t->wake(io); /* nobody drives it: no harm */
+    t->log(io, 9, "%s says %d", io->name, 7);
+    (t->fail)(err, LAM_IO_CONNECT, "%s", "this");
+    t->hint(err, "do %s", "that");
+    return LAM_IO_CONNECT;
+}
+
+static void classes_can_ask_the_host(void **state)
+{
+    (void)state;
+    static const struct lam_source_class asking = {.size = sizeof asking, .name = "toy.asking", .sentence = "A toy.",
+        .payload = LAM_BYTES, .options = options, .n_options = 2, .option_size = sizeof options[0], .open = asking_open,
+        .poll_bytes = toy_bytes, .close = toy_close};
+    static const struct lam_source_class *const list[] = {&asking, NULL};
+    static const struct lam_module m = MODULE(.sources = list);
+    assert_int_equal(lam_register_connector(&m), LAM_OK);
+    struct lam_config cfg = {.size = sizeof cfg, .threads = 1, .log = take_log};
+    struct lam_db *db;
+    struct lam_session *s;
+    assert_int_equal(lam_open(NULL, &cfg, &db), LAM_OK);
+    assert_int_equal(lam_session_open(db, &s), LAM_OK);
+    assert_int_equal(lam_execute(s, "CREATE SOURCE a (k BIGINT) FROM TOY_ASKING (host_name = 'there', wait = '250 ms', format = 'json');"
+                                    "CREATE SINK b FROM a INTO BLACKHOLE", NULL), LAM_IO_CONNECT);
+    assert_string_equal(lam_errmsg(s), "[LAM-5001] source \"a\": this");
+    assert_string_equal(lam_errhint(s), "do that");
+    assert_string_equal(logged, "3 toy.asking \"a\": a says 7");
+    lam_session_close(s);
+    assert_int_equal(lam_close(db, -1), LAM_OK);
+}
+
+static void modules_come_from_their_folder(void **state)
+{
+    (void)state;
+    struct lam_config cfg = {.size = sizeof cfg, .modules = "/usr/lib"};
+    struct lam_db *db;
+    assert_int_equal(lam_open(NULL, &cfg, &db), LAM_OK);
+    assert_int_equal(lam_load_module(db, "/bin/sh"), E_MODULE);
+    assert_non_null(strstr(lam_errmsg(NULL), "lies outside of /usr/lib"));
+    assert_int_equal(lam_load_module(db, "nothing"), E_MODULE);
+    assert_string_equal(lam_errmsg(NULL), "[LAM-1109] there is no module 'nothing' in /usr/lib");
+    assert_int_equal(lam_close(db, -1), LAM_OK);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {T(classes_are_found), T(what_is_not_whole_is_refused), T(an_older_class_is_shorter),
-                                       T(results_are_checked), T(positions_lie_between_batches)};
+                                       T(results_are_checked), T(positions_lie_between_batches),
+                                       T(classes_can_ask_the_host), T(modules_come_from_their_folder)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
