@@ -202,11 +202,12 @@ static void letters_away(bool down)
 /* With max.files the sink waits for files to be taken away. */
 static void letters_hold(bool hold)
 {
-    for (int i = 0; !hold && i < 60; i++) {
+    for (int idle = 0; !hold && idle < 10; usleep(60000)) {
+        int before = letters_taken;
         char *all = letters_read(true);
         free(letters_gone);
         letters_gone = all;
-        usleep(60000);
+        idle = letters_taken == before ? idle + 1 : 0;
     }
 }
 
