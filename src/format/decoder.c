@@ -29,10 +29,18 @@ enum status decoder_new(const struct decoder_class *c, const struct schema *sche
                         enum on_error on_error, size_t record_max, int64_t offset, const char *header, size_t header_n,
                         struct decoder **out, struct err *err)
 {
+    return decoder_new_some(c, schema, NULL, o, on_error, record_max, offset, header, header_n, out, err);
+}
+
+enum status decoder_new_some(const struct decoder_class *c, const struct schema *schema, const struct schema *declared,
+                             const struct options *o, enum on_error on_error, size_t record_max, int64_t offset,
+                             const char *header, size_t header_n, struct decoder **out, struct err *err)
+{
     if (!c->next) return err_set(err, E_FORMAT, "format %s is for values that come one by one", c->name);
     TRY(can_read(c, schema, err));
     struct decoder *d = make(c, schema, on_error, record_max);
     d->offset = offset;
+    d->declared = declared;
     enum status st = c->open(d, o, header, header_n, err);
     if (st) return decoder_free(d), st;
     *out = d;

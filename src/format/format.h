@@ -51,7 +51,7 @@ struct decoder { /* the first member of each decoder */
     const char *p, *end;
     bool last;
     const char *split;             /* of records: its name, for reports; NULL: bytes */
-    const struct schema *declared; /* of records: all columns that values have, of which `schema` are some */
+    const struct schema *declared; /* all columns that records have, of which `schema` are some; NULL: the same */
     uint32_t *numbers;             /* of records with a value, where some have none */
     struct record *valued;
     uint32_t cap;                  /* of both */
@@ -64,7 +64,11 @@ struct decoder { /* the first member of each decoder */
 enum status decoder_new(const struct decoder_class *c, const struct schema *schema, const struct options *o,
                         enum on_error on_error, size_t record_max, int64_t offset, const char *header, size_t header_n,
                         struct decoder **out, struct err *err);
-/* For values that come one by one; split must outlive it. declared: all columns the values have, in order, where `schema` has some. */
+/* The same where `schema` has some of the columns that records have by declaration, in whose order fields without a header lie. */
+enum status decoder_new_some(const struct decoder_class *c, const struct schema *schema, const struct schema *declared,
+                             const struct options *o, enum on_error on_error, size_t record_max, int64_t offset,
+                             const char *header, size_t header_n, struct decoder **out, struct err *err);
+/* For values that come one by one; split must outlive it. */
 enum status decoder_new_records(const struct decoder_class *c, const struct schema *schema, const struct schema *declared,
                                 const struct options *o, enum on_error on_error, size_t record_max, const char *split,
                                 struct decoder **out, struct err *err);

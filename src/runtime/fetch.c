@@ -151,8 +151,9 @@ enum status fetch_seek(struct part *p, struct split *s, bool fresh, struct err *
     size_t got = 0;
     if (!fresh && s->at.offset) TRY(c->head(p->source, s->number, head, sizeof head, &got, err));
     const struct object *o = r->object;
-    TRY(decoder_new(o->format->class, r->schema, o->options, r->on_error, (size_t)options_int(o->options, "record.max"),
-                    fresh ? 0 : s->at.offset, got ? head : NULL, got, &s->decoder, err));
+    TRY(decoder_new_some(o->format->class, r->schema, o->schema, o->options, r->on_error,
+                         (size_t)options_int(o->options, "record.max"), fresh ? 0 : s->at.offset, got ? head : NULL, got,
+                         &s->decoder, err));
     s->decoder->report = report;
     return ST_OK;
 }
