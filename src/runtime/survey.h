@@ -4,6 +4,7 @@
 #ifndef RUNTIME_SURVEY_H
 #define RUNTIME_SURVEY_H
 
+#include "base/histogram.h"
 #include "base/mem.h"
 #include "log/log.h"
 #include "operator/op.h"
@@ -33,6 +34,7 @@ struct survey_sink {
     struct survey_node *on;
     struct sink_stats stats;
     struct log_stats log;
+    struct histogram latency; /* of whole writes, us */
     uint32_t queued, queue_size; /* messages between its stream and its outlet */
 };
 

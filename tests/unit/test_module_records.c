@@ -278,6 +278,28 @@ static void wrongs_are_named(void **state)
     close_both(db, s);
 }
 
+static void the_bad_become_dead_letters(void **state)
+{
+    (void)state;
+    struct lam_db *db = open_db(1);
+    struct lam_session *s = open_session(db);
+    nwritten = 0;
+    run(s, "CREATE STREAM bad (position BIGINT);"
+           "CREATE SOURCE m (k BIGINT, _key VARCHAR) FROM \"toy.messages\" (dead_letter = 'bad', batch.rows = 700);"
+           "CREATE SINK a FROM m INTO BLACKHOLE; CREATE SINK b FROM bad INTO \"toy.messages\" (format = 'csv')");
+    at_once = 100;
+    assert_int_equal(lam_wait(db, s, LONG_TIME), LAM_OK);
+    close_both(db, s);
+    static bool bad[N];
+    memset(bad, 0, sizeof bad);
+    for (char *p = strchr(written, ';') + 1; *p; p = strchr(p, ';') + 1) {
+        int64_t i = strtoll(p, NULL, 10);
+        assert_false(bad[i]);
+        bad[i] = true;
+    }
+    for (int64_t i = 0; i < N; i++) assert_int_equal(bad[i], (is_bad(i) && !is_gone(i)) || (has_key(i) && key_is_bad(i)));
+}
+
 static void nothing_is_allocated_once_warm(void **state)
 {
     (void)state;
@@ -393,7 +415,7 @@ static void types_of_metadata_are_checked(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, setup)
-    const struct CMUnitTest tests[] = {T(metadata_stays_beside_its_record), T(wrongs_are_named),          T(nothing_is_allocated_once_warm),
+    const struct CMUnitTest tests[] = {T(metadata_stays_beside_its_record), T(wrongs_are_named),          T(the_bad_become_dead_letters), T(nothing_is_allocated_once_warm),
                                        T(each_row_is_a_value),              T(changes_are_marked_or_not), T(types_of_metadata_are_checked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
