@@ -284,6 +284,11 @@ def latency():
         figure(f"latency_{share}_ratio", r[f"{share}_ratio"], "of two futex hops", goal, us=r[f"{share}_us"], bare_us=r[f"bare_{share}_us"])
 
 
+def change():
+    r = json.loads(subprocess.run([args.bin / "change"], check=True, capture_output=True, text=True).stdout)
+    figure("change_gap_over_probe", r["over_ms"], "ms", 1, gap_ms=r["gap_ms"], probe_ms=r["probe_ms"], changes_per_s=r["changes_per_s"])
+
+
 def wake():
     r = json.loads(subprocess.run([args.bin / "wake"], check=True, capture_output=True, text=True).stdout)
     figure("wake_p50_ratio", r["p50_ratio"], "of a bare futex wake", 2, us=r["p50_us"], bare_us=r["bare_p50_us"])
@@ -317,7 +322,7 @@ def slow_sink():
     figure("slow_sink_p99_ratio", r["p99_ratio"], "beside one that hangs", 1.2, alone_us=r["alone_p99_us"], beside_us=r["beside_p99_us"])
 
 
-parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency, wake, fanout, idle,
+parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency, change, wake, fanout, idle,
          half_load, sinks_parallel, slow_sink]
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 for name in ("bin", "laminar", "library", "flights", "bids", "peer", "out"):

@@ -69,7 +69,7 @@
     X(SINK_DROPPED, "sink_dropped_rows_total", COUNTER, "sink", "Rows that were let go undelivered.")       \
     X(SINK_DEAD, "sink_dead_lettered_rows_total", COUNTER, "sink", "Rows that the outside system refused, put aside.")         \
     X(SINK_ROWS, "sink_rows_total", COUNTER, "sink", "Rows the outside system has taken.")                                     \
-    X(SINK_BYTES, "sink_bytes_total", COUNTER, "sink", "Bytes it has taken; 0 for a connector that takes rows.")               \
+    X(SINK_BYTES, "sink_bytes_total", COUNTER, "sink", "Bytes it has taken; of rows, what they take in memory.")               \
     X(SINK_LAG_ROWS, "sink_lag_rows", GAUGE, "sink", "Rows of its stream that it has still to take.")                          \
     X(SINK_LAG_BYTES, "sink_lag_bytes", GAUGE, "sink", "Memory that these take.")                                              \
     X(SINK_BUSY, "sink_busy_seconds_total", COUNTER, "sink", "Time spent on encoding and in the connector's calls.")           \

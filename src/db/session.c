@@ -282,7 +282,9 @@ static enum status may_replace(struct lam_session *s, const struct object *old, 
     if (depends_on(o, old)) return err_at(err, E_DEPENDENT, pos, "\"%s\" would read itself", o->name);
     if (!user && !watched) return ST_OK;
     const char *who = user ? user->name : "a subscription";
-    if (!same_columns(old->schema, o->schema, &column))
+    if (old->declared_only || o->declared_only)
+        err_at(err, E_DEPENDENT, pos, "cannot replace stream \"%s\", whose columns are declared: \"%s\" uses it", o->name, who);
+    else if (!same_columns(old->schema, o->schema, &column))
         err_at(err, E_DEPENDENT, pos, "cannot replace %s \"%s\": column \"%s\" would change, and \"%s\" reads it", object_kind_name(o->kind), o->name,
                column, who);
     else if (!same_times(old, o))

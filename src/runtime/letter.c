@@ -116,11 +116,14 @@ void letterbox_close(struct reader *r)
     lock_give(&rt->letter_lock);
 }
 
-static struct reader *pin(struct runtime *rt, uint64_t id)
+/* CREATE OR REPLACE makes another object of that name, with the same columns. */
+static bool is_same(const struct object *a, const struct object *b) { return a && b && !strcmp(a->name, b->name); }
+
+static struct reader *pin(struct runtime *rt, const struct object *stream)
 {
     lock_take(&rt->letter_lock);
     struct reader *r = rt->letterboxes;
-    while (r && r->object->id != id) r = r->next_box;
+    while (r && !is_same(r->object, stream)) r = r->next_box;
     if (r) reader_pin(r);
     lock_give(&rt->letter_lock);
     return r;
@@ -128,7 +131,7 @@ static struct reader *pin(struct runtime *rt, uint64_t id)
 
 enum status letters_post(struct runtime *rt, const struct letters *l, struct batch *b)
 {
-    struct reader *r = pin(rt, l->from->dead_letter->id);
+    struct reader *r = pin(rt, l->from->dead_letter);
     enum status st = r ? reader_offer(r, b) : E_NO_READER;
     if (r) reader_unpin(r);
     if (st == E_NO_READER) batch_unref(b);
@@ -141,10 +144,10 @@ static bool is_fed(struct runtime *rt, const struct object *stream)
 {
     for (struct run_sink *s = rt->sinks; s; s = s->next) {
         bool through = deliver_done(s->deliver) || deliver_blocked(s->deliver);
-        if (deliver_object(s->deliver)->dead_letter == stream && !through) return true;
+        if (is_same(deliver_object(s->deliver)->dead_letter, stream) && !through) return true;
     }
     for (struct run_reader *r = rt->readers; r; r = r->next)
-        if (r->reader->object && r->reader->object->dead_letter == stream && !reader_done(r->reader)) return true;
+        if (r->reader->object && is_same(r->reader->object->dead_letter, stream) && !reader_done(r->reader)) return true;
     return false;
 }
 

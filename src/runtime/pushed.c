@@ -184,7 +184,7 @@ enum status reader_offer(struct reader *r, struct batch *b)
     lock_take(&r->lock);
     if (p->over || r->pushed_end || part_all_closed(p)) {
         st = E_NO_READER;
-    } else if (r->queue || p->batch || p->holding) {
+    } else if (r->queue || p->left || p->batch || p->at_rest < p->nrest || p->holding || part_is_held(p)) {
         st = ST_FULL;
     } else {
         part_begin(p);

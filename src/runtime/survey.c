@@ -111,8 +111,9 @@ static struct survey_node *add_node(struct survey *v, const struct node *n)
     s->gone = n->gone;
     s->ended = node_ended(n);
     s->failed = atomic_load(&c->failed);
+    s->paused = atomic_load(&c->paused);
+    s->starved = atomic_load(&c->starved);
     if (s->failed) s->error = arena_strdup(v->arena, c->err.text);
-    s->users = n->users;
     s->at_end = gives_at_end(n->plan);
     s->window_end = s->window_needs = TS_MAX;
     s->watermark = watermark_of(n);
@@ -193,7 +194,6 @@ static const struct node *giver(const struct node *n)
 static void name_stream(const struct node *n, struct survey_node *s)
 {
     s->stream_id = n->stream_id;
-    s->users = n->users;
     s->gone = n->gone;
 }
 
@@ -271,6 +271,22 @@ const struct survey_sink *survey_sink_then(const struct survey *then, const stru
     const struct survey_sink *x = then ? then->sinks : NULL;
     while (x && (x->deliver != s->deliver || x->id != s->id)) x = x->next;
     return x;
+}
+
+static bool holds_back(const struct survey_source *a, const struct survey_source *b)
+{
+    bool a_out = a->stats.idle || a->stats.ended, b_out = b->stats.idle || b->stats.ended;
+    return a_out != b_out ? !a_out : a->stats.watermark < b->stats.watermark;
+}
+
+const struct survey_source *survey_holder(const struct survey_node *n)
+{
+    const struct survey_source *least = n->source;
+    for (int i = 0; i < n->nin; i++) {
+        const struct survey_source *s = survey_holder(n->in[i]);
+        if (s && (!least || holds_back(s, least))) least = s;
+    }
+    return least;
 }
 
 bool runtime_wait_us(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)

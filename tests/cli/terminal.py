@@ -196,11 +196,13 @@ def silence():
     out = t.end(130)
     assert "note:" not in out, out
     t = Terminal()
-    t.expect("laminar> ")
-    t.type(".read s.sql\nSUBSCRIBE none;\n")
+    t.prompt()
+    t.type(".read s.sql\n")
+    t.prompt()
+    t.type("SUBSCRIBE none;\n")
     t.expect(r"note: nothing has come out of none for 3 s: WHERE took none of ")
     t.type("\x03")
-    t.expect("canceled.*laminar> ")
+    t.prompt("canceled.*")
     t.type("\x04")
     t.end()
 

@@ -226,7 +226,7 @@ static void test_replace_under_load(void **state)
     assert_int_equal(lam_wait(u.db, u.s, 20000000), LAM_OK);
     int64_t got = 0;
     for (int i = 0; i < 30; i++) {
-        char name[10];
+        char name[16];
         snprintf(name, sizeof name, "b%d", i);
         got += (int64_t)mock_count(name);
     }

@@ -179,7 +179,7 @@ static void close_windows(struct model_stream *s, int64_t wm)
     }
     for (int i = 0; i < s->nouter;) {
         struct group g = s->outer[i];
-        if (wm < INT64_MAX && g.start + 5000 + INNER > wm) {
+        if (wm < INT64_MAX && g.start + 5000 + INNER - 1 > wm) { /* no later window begins before wm - 999 */
             i++;
             continue;
         }
@@ -608,9 +608,30 @@ static void restart(void)
     tell("restart\n");
 }
 
+/* A paused stream's sources take nothing; what else happens meanwhile, happens. */
+static void pause_a_while(struct model_stream *s)
+{
+    char sql[60];
+    snprintf(sql, sizeof sql, "ALTER STREAM %s PAUSE;", s->name);
+    int r;
+    while ((r = lam_execute(w.u.s, sql, NULL)) == E_TIMEOUT) read_sub();
+    check(r == LAM_OK || r == E_MISUSE, "%s: %s", sql, lam_errmsg(w.u.s));
+    tell("%s %d\n", sql, r);
+    if (r) return; /* it does not run */
+    for (int i = (int)draw(4); i > 0; i--) switch (draw(4)) {
+        case 0: drain(); break;
+        case 1: env_sim_advance(w.sim, 1000 * (int64_t)draw(100000)); break;
+        case 2: add_sink(HEALTHY); break;
+        case 3: replace_stream(&w.streams[draw((uint64_t)w.nstreams)]); break;
+        }
+    while ((r = runtime_hold_stream(db_runtime(w.u.db), s->id, false, NULL)) && r != E_MISUSE) read_sub();
+    tell("%s resumes %d\n", s->name, r);
+    run_sql("ALTER STREAM x RESUME;");
+}
+
 static void one_step(void)
 {
-    switch (draw(19)) {
+    switch (draw(20)) {
     case 0: push_watermark(); break;
     case 1: drain(); break;
     case 2: restart(); break;
@@ -640,6 +661,7 @@ static void one_step(void)
         break;
     case 13:
     case 14: command_one(); break;
+    case 15: pause_a_while(&w.streams[draw((uint64_t)w.nstreams)]); break;
     default: push_rows(false);
     }
 }
