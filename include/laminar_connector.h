@@ -172,8 +172,7 @@ enum lam_payload {
  * must be UTF-8, else the record is bad. */
 struct lam_metadata {
     const char *name; /* lower case letters, digits and _, of which it begins with one: "_key" */
-    const char *
-        type; /* as in SQL, without parentheses: BLOB, VARCHAR, JSON, INTEGER, BIGINT, DOUBLE, BOOLEAN, TIMESTAMP ... */
+    const char *type;     /* as in SQL, without parentheses: BLOB, VARCHAR, JSON, INTEGER, BIGINT, TIMESTAMP ... */
     const char *sentence; /* what it holds: one sentence, with its full stop */
 };
 
@@ -211,8 +210,8 @@ struct lam_records {
     int64_t max; /* so many are wanted at most; record() says false when they are there */
     /* Row i belongs to record i: a struct array of n rows, whose children go by name and hold what the class's table of
      * metadata says; one that is missing is NULL in every row. Only columns of io->metadata. Left alone (release NULL):
-     * all NULL. Owned by the host when LAM_IO_OK or LAM_IO_DONE is returned; it is copied and released before the next
-     * call of the class, so that buffers may be used again. */
+     * all NULL. Owned by the host, whatever is returned; it is copied and released before the next call of the class, so
+     * that buffers may be used again. */
     struct ArrowArray metadata;
     struct ArrowSchema metadata_schema; /* left alone (release NULL): io->metadata */
 };

@@ -100,7 +100,7 @@ static enum status write_records(struct sink *s, const struct values *v, const s
     struct lam_rows rows = {.size = sizeof rows, .array = &x->array, .from = from, .weight = b->weight};
     struct lam_values values = {.size = sizeof values,
                                 .n = v->n - skip,
-                                .bytes = v->text.p,
+                                .bytes = v->text.p ? v->text.p : "",
                                 .offsets = v->offsets + skip,
                                 .none = v->has_none ? v->none + skip : NULL};
     int64_t n = 0;

@@ -263,8 +263,10 @@ static enum status poll_records(struct source *s, int split, int64_t now_us, str
     outside_records_begin(r, out->max);
     int result = x->class->poll_records(&x->o.io, split, now_us, &r->given, outside_err(err));
     enum status st = outside_result(&x->o, "poll_records", result, poll_results, err);
-    enum status taken = take_metadata(x, &r->given, &out->b, st ? NULL : err);
-    if (!st || st == ST_DONE) {
+    if (st == ST_WAIT && r->given.n) st = ST_OK;
+    bool good = !st || st == ST_DONE;
+    enum status taken = take_metadata(x, &r->given, &out->b, good ? err : NULL);
+    if (good) {
         if (r->wrong)
             st = err_set(err, E_EXEC, "poll_records of the connector %s gave %s", x->class->name, r->wrong);
         else if (taken)
