@@ -360,10 +360,10 @@ static void the_bad_become_dead_letters(void **state)
     struct lam_db *db = open_db(1);
     struct lam_session *s = open_session(db);
     nwritten = 0;
+    at_once = 100;
     run(s, "CREATE STREAM bad (position BIGINT);"
            "CREATE SOURCE m (k BIGINT, _key VARCHAR) FROM \"toy.messages\" (dead_letter = 'bad', batch.rows = 700);"
            "CREATE SINK a FROM m INTO BLACKHOLE; CREATE SINK b FROM bad INTO \"toy.messages\" (format = 'csv')");
-    at_once = 100;
     assert_int_equal(lam_wait(db, s, LONG_TIME), LAM_OK);
     close_both(db, s);
     static bool bad[N];
