@@ -105,6 +105,7 @@ static struct lam_sub *make(struct lam_db *db, struct sub *sub, const struct lam
     l->schema = schema_copy(l->arena, sub_schema(sub));
     l->flags = sub_changelog(sub) ? CDATA_WEIGHT : 0;
     l->watermark = TS_MIN;
+    l->epoch = (int64_t)sub_epoch(sub);
     l->fd = -1;
     l->callback = cfg->callback;
     l->ctx = cfg->ctx;
