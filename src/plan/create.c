@@ -31,7 +31,7 @@ const struct option_spec sink_options[] = {
      .sentence = "Rows are written out when so many wait."},
     {.name = "batch.bytes", .type = OPT_SIZE, .dflt = "1 MiB", .min = 1, .max = 1 << 30,
      .sentence = "Rows are written out when so many bytes wait."},
-    {.name = "flush.interval", .type = OPT_DURATION, .min = 0, .max = INT64_MAX,
+    {.name = "flush.interval", .also = "flush.interval.ms", .type = OPT_DURATION, .min = 0, .max = INT64_MAX,
      .sentence = "Rows are written out when the oldest has waited so long; by default what suits the connector, 5 s mostly."},
     {.name = "changelog", .type = OPT_ENUM, .dflt = "w", .values = "w|op",
      .sentence = "How changes are marked: a column w of 1 and -1, or op of +I, -U, +U and -D."},
