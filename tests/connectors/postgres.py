@@ -1,0 +1,613 @@
+#!/usr/bin/python3
+"""The PostgreSQL sink against a real server. postgres.py BUILD [PATTERN]: cases whose names contain PATTERN.
+SPDX-License-Identifier: Apache-2.0"""
+import csv
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from postgres_server import Server, bindir
+
+BUILD = os.path.abspath(sys.argv[1])
+PATTERN = sys.argv[2] if len(sys.argv) > 2 else ""
+cases = []
+
+
+def case(f):
+    cases.append(f)
+    return f
+
+
+def equal(got, want, what=""):
+    if got != want:
+        raise AssertionError(f"{what}\n   got {got!r}\n  want {want!r}")
+
+
+def holds(text, *parts):
+    for p in parts:
+        if p not in text:
+            raise AssertionError(f"{p!r} is not in\n{text}")
+
+
+class World:
+    """A folder, a server and the program."""
+
+    def __init__(self):
+        self.server = Server()
+        self.folder = tempfile.mkdtemp(prefix="laminar-pg-test.")
+        self.said = []  # all that the program ever printed
+
+    def options(self, table, **more):
+        o = {"hostname": self.server.folder, "port": self.server.port, "database": "postgres", "username": "lam", "table.name": table, **more}
+        return ", ".join(f"{k.replace('__', '.')} = '" + str(v).replace("'", "''") + "'" for k, v in o.items())
+
+    def file(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def start(self, sql, args=(), env=None, **more):
+        script = self.file("script.sql", sql)
+        return subprocess.Popen([BUILD + "/laminar", "run", script, *args], cwd=self.folder, stdin=more.pop("stdin", subprocess.DEVNULL),
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}, **more)
+
+    def finish(self, p, timeout=60):
+        try:
+            out, err = p.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            out, err = p.communicate()
+            raise AssertionError(f"not finished after {timeout} s\n{out}{err}")
+        self.said += [out, err]
+        return p.returncode, out, err
+
+    def run(self, sql, args=(), env=None, ok=True):
+        rc, out, err = self.finish(self.start(sql, args, env))
+        if ok and rc:
+            raise AssertionError(f"status {rc}\n{out}{err}")
+        return out if ok else (rc, out + err)
+
+    def done(self):
+        self.server.done()
+        shutil.rmtree(self.folder)
+
+
+def sink(w, table, source="t", **options):
+    return f"CREATE SINK s FROM {source} INTO POSTGRES ({w.options(table, **options)});"
+
+
+def wait_until(what, f, seconds=30):
+    end = time.monotonic() + seconds
+    while not f():
+        if time.monotonic() > end:
+            raise AssertionError("never: " + what)
+
+
+# ---- types --------------------------------------------------------------------------------------------------------
+
+TYPES = {  # declared in the stream: made in the table, values
+    "a SMALLINT": ("smallint", ["-32768", "32767", "0"]),
+    "b INTEGER": ("integer", ["-2147483648", "2147483647", "7"]),
+    "c BIGINT": ("bigint", ["-9223372036854775808", "9223372036854775807", "-1"]),
+    "d REAL": ("real", ["1.5", "-3.4028235e+38", "Infinity"]),
+    "e DOUBLE": ("double precision", ["0.1", "-1.7976931348623157e+308", "NaN"]),
+    "f BOOLEAN": ("boolean", ["true", "false", "true"]),
+    "g VARCHAR": ("text", ["", "a \"quoted\", text\nof two lines", "äöü 漢字 🙂"]),
+    "h BLOB": ("bytea", ["\\x", "\\x00ff41", "\\xdeadbeef"]),
+    "i DATE": ("date", ["1970-01-01", "2000-02-29", "9999-12-31"]),
+    "j TIME": ("time without time zone", ["00:00:00", "23:59:59.999999", "12:30:00"]),
+    "k TIMESTAMP": ("timestamp without time zone", ["1999-12-31 23:59:59.999999", "2024-01-02 03:04:05", "0001-01-01 00:00:00"]),
+    "l TIMESTAMPTZ": ("timestamp with time zone", ["1970-01-01 00:00:00+00", "2024-01-02 03:04:05.5+00", "2262-04-11 00:00:00+00"]),
+    "m INTERVAL": ("interval", ["1 year 2 mons 3 days 04:05:06.789", "-00:00:00.000001", "-1 mons +2 days"]),
+    "n UUID": ("uuid", ["00000000-0000-0000-0000-000000000000", "12345678-9abc-def0-1234-56789abcdef0", "ffffffff-ffff-ffff-ffff-ffffffffffff"]),
+    "o DECIMAL(38,0)": ("numeric(38,0)", ["99999999999999999999999999999999999999", "-12345678901234567890", "10000"]),
+    "p DECIMAL(10,2)": ("numeric(38,2)", ["0.01", "-99999999.99", "10000.00"]),
+    "q DECIMAL(38,10)": ("numeric(38,10)", ["1234567890123456789012345678.0123456789", "-0.0000000001", "0.0000000000"]),
+    "r DECIMAL(5,5)": ("numeric(38,5)", ["0.00001", "0.99999", "-0.10000"]),
+    "s DECIMAL(38,37)": ("numeric(38,37)", ["9.9999999999999999999999999999999999999", "0.0000000000000000000000000000000000001", "-1.2000000000000000000000000000000000000"]),
+}
+
+
+def typed_csv(w):
+    names = [t.split()[0] for t in TYPES]
+    out = io.StringIO()
+    rows = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+    rows.writerow(["id"] + names)
+    for i in range(3):
+        line = io.StringIO()
+        csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow([i] + [v[1][i] for v in TYPES.values()])
+        out.write(line.getvalue())
+    for i, name in enumerate(names):  # one NULL a row, and all of them
+        out.write(",".join([str(10 + i)] + ["" if n == name else '"' + TYPES[t][1][1].replace('"', '""') + '"' for n, t in zip(names, TYPES)]) + "\n")
+    out.write("99" + "," * len(names) + "\n")
+    w.file("types.csv", out.getvalue())
+    return names, f"CREATE SOURCE t (id INTEGER, {', '.join(TYPES)}) FROM FILE (path = 'types.csv', format = 'csv');"
+
+
+def as_rows(text):
+    return list(csv.reader(io.StringIO(text)))
+
+
+@case
+def every_type(w):
+    names, source = typed_csv(w)
+    ours = as_rows(w.run(source + "CREATE STREAM u AS SELECT * FROM t;" + sink(w, "types", auto__create__table="true"), ["--print", "u", "--format", "csv"]))
+    columns = ", ".join(f"{n}::text" for n in ["id"] + names)
+    theirs = as_rows(w.server.psql(f"SET timezone = 'UTC'; COPY (SELECT {columns} FROM types ORDER BY types.id) TO STDOUT CSV HEADER NULL '' "))
+    equal(len(theirs), 5 + len(names), "rows")
+    for got, want in zip(theirs, ours):
+        equal(got, want, f"row {want[0]}")
+    nulls = w.server.psql("SELECT " + " || ',' || ".join(f"count(*) - count({n})" for n in names) + " FROM types")
+    equal(nulls, ",".join(["2"] * len(names)), "NULLs")
+    made = w.server.psql("SELECT pg_catalog.format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'types'::regclass AND attnum > 1 ORDER BY attnum")
+    equal(made.split("\n"), [v[0] for v in TYPES.values()], "types of the table that was made")
+
+
+@case
+def wider_types(w):
+    w.server.psql("""CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
+        CREATE DOMAIN most_positive AS positive;
+        CREATE TABLE wide (t8 smallint, t8d double precision, t8n numeric, s4 integer, s8 bigint, sf real, i8 bigint, id double precision,
+            ln numeric(30,5), f8 double precision, dn numeric, dt timestamp, tstz timestamptz, vc varchar(10), ch char(5), j json, jb jsonb,
+            m mood, p most_positive, x xml, dflt text DEFAULT 'here')""")
+    w.file("w.csv", 't,s,i,l,f,d,day,ts,v,j,m\n-8,-16,5,123456789012345678,1.5,-12.50,2024-02-29,2024-01-01 00:00:00.25,abc,"{""a"": [1, 2]}",glad\n')
+    w.run("""CREATE SOURCE t (t TINYINT, s SMALLINT, i INTEGER, l BIGINT, f REAL, d DECIMAL(10,2), day DATE, ts TIMESTAMP, v VARCHAR, j VARCHAR, m VARCHAR)
+            FROM FILE (path = 'w.csv', format = 'csv');
+        CREATE STREAM u AS SELECT t AS t8, t AS t8d, t AS t8n, s AS s4, s AS s8, s AS sf, i AS i8, i AS id, l AS ln, f AS f8, d AS dn, day AS dt,
+            ts AS tstz, v AS vc, v AS ch, j AS j, j AS jb, m AS m, i AS p, '<a/>' AS x FROM t;""" + sink(w, "wide", "u"))
+    equal(w.server.psql("SET timezone = 'UTC'; SELECT * FROM wide"),
+          '-8|-8|-8|-16|-16|-16|5|5|123456789012345678.00000|1.5|-12.50|2024-02-29 00:00:00|2024-01-01 00:00:00.25+00|abc|abc  |{"a": [1, 2]}|{"a": [1, 2]}|glad|5|<a/>|here')
+
+
+@case
+def types_that_do_not_fit(w):
+    bad = [("BIGINT", "integer"), ("BIGINT", "double precision"), ("INTEGER", "real"), ("DOUBLE", "real"), ("DOUBLE", "numeric"), ("VARCHAR", "integer"),
+           ("VARCHAR", "uuid"), ("VARCHAR", "bytea"), ("BLOB", "text"), ("DECIMAL(10,2)", "numeric(10,1)"), ("DECIMAL(10,2)", "double precision"),
+           ("TIMESTAMPTZ", "timestamp"), ("TIMESTAMP", "date"), ("TIMESTAMP", "timestamp(3)"), ("TIME", "time(0)"), ("INTERVAL", "interval(2)"),
+           ("INTERVAL", "interval day"), ("BOOLEAN", "integer"), ("DATE", "timestamptz"), ("UUID", "text"), ("VARCHAR", "text[]")]
+    w.file("empty.csv", "x\n")
+    for n, (ours, theirs) in enumerate(bad):
+        w.server.psql(f"DROP TABLE IF EXISTS narrow; CREATE TABLE narrow (x {theirs})")
+        rc, said = w.run(f"CREATE SOURCE t (x {ours}) FROM FILE (path = 'empty.csv', format = 'csv');" + sink(w, "narrow"), ok=False)
+        equal(rc, 1, said)
+        base = ours.split("(")[0]
+        holds(said, 'column "x"', base, "does not go into", "CAST")
+        holds(said, w.server.psql("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'narrow'::regclass AND attnum = 1"))
+
+
+@case
+def tables_that_do_not_fit(w):
+    w.file("empty.csv", "x,y\n")
+    w.server.psql("CREATE TABLE needs (x integer, \"Must\" text NOT NULL); CREATE TABLE gen (x integer, y integer GENERATED ALWAYS AS (x + 1) STORED);"
+                  "CREATE TABLE nokey (x integer, y integer); CREATE TABLE ser (id integer GENERATED ALWAYS AS IDENTITY, x integer, y integer NOT NULL DEFAULT 7)")
+    source = "CREATE SOURCE t (x INTEGER, y INTEGER) FROM FILE (path = 'empty.csv', format = 'csv');"
+
+    def refused(table, *parts, **options):
+        rc, said = w.run(source + sink(w, table, **options), ok=False)
+        equal(rc, 1, said)
+        holds(said, *parts)
+
+    refused("nowhere", "there is no table public.nowhere in database postgres", "auto.create.table")
+    refused("public.needs", "schema.name = 'public', table.name = 'needs'")
+    refused("needs", 'no column "y"', "x, Must")
+    refused("gen", 'column "y" is generated', "leave it out")
+    refused("nokey", "has no primary key", "primary.key", write__mode="upsert")
+    refused("nokey", "no unique index", write__mode="upsert", primary__key="x")
+    refused("nokey", 'primary.key names "z"', write__mode="upsert", primary__key="z")
+    refused("made", "nothing says what its key is", write__mode="upsert", auto__create__table="true")
+    refused("nokey", "there is no table elsewhere.nokey", schema__name="elsewhere")
+    refused("nokey", "SQLSTATE 3F000", schema__name="elsewhere", auto__create__table="true")
+    source = "CREATE SOURCE t (x INTEGER) FROM FILE (path = 'empty.csv', format = 'csv');"
+    refused("needs", '"Must"', "NOT NULL without a default")
+    w.file("one.csv", "x\n5\n")
+    w.run("CREATE SOURCE t (x INTEGER) FROM FILE (path = 'one.csv', format = 'csv');" + sink(w, "ser"))
+    equal(w.server.psql("SELECT * FROM ser"), "1|5|7")
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------------
+
+@case
+def appends(w):
+    w.run("CREATE SOURCE t (k BIGINT, v DOUBLE, n VARCHAR) FROM GENERATOR (rows = 100000, fields = 'k: sequence(1, 1), n: text(0, 40) null(0.1)');"
+          + sink(w, "app", auto__create__table="true"))
+    equal(w.server.psql("SELECT count(*), sum(k), count(DISTINCT k) FROM app"), "100000|5000050000|100000")
+
+
+UPSERTS = """CREATE SOURCE t (k INTEGER, v INTEGER, ts TIMESTAMP, WATERMARK FOR ts) FROM FILE (path = 'u.csv', format = 'csv');
+CREATE STREAM u AS SELECT k, SUM(v) AS total, COUNT(*) AS n FROM t GROUP BY k HAVING SUM(v) > 0 EMIT CHANGES;"""
+
+
+def changes(w, rows):
+    w.file("u.csv", "k,v,ts\n" + "".join(f"{k},{v},2024-01-01 00:00:{i % 60:02d}\n" for i, (k, v) in enumerate(rows)))
+
+
+@case
+def upserts_and_deletes(w):
+    w.server.psql("CREATE TABLE ups (total bigint, k integer PRIMARY KEY, n bigint, touched text DEFAULT 'new')")
+    changes(w, [(1, 5), (2, 7), (1, 3), (3, 1), (2, -7), (3, -1), (3, 9), (4, 4), (4, -4)])
+    for batch in ["1", "2048"]:
+        w.server.psql("TRUNCATE ups; INSERT INTO ups VALUES (100, 4, 100, 'old'), (100, 1, 100, 'old'), (100, 99, 100, 'old')")
+        w.run(UPSERTS + sink(w, "ups", "u", write__mode="upsert"), ["--batch", batch])
+        equal(w.server.psql("SELECT * FROM ups ORDER BY k"), "8|1|2|old\n9|3|3|new\n100|99|100|old", "batch " + batch)
+
+
+@case
+def upserts_many(w):
+    script = """CREATE SOURCE t (k BIGINT, v BIGINT) FROM GENERATOR (rows = 60000, fields = 'k: uniform(0, 999), v: uniform(-50, 60)');
+        CREATE STREAM u AS SELECT k, SUM(v) AS total FROM t GROUP BY k HAVING SUM(v) > 0 EMIT CHANGES;"""
+    w.run(script + sink(w, "many", "u", mode="upsert", keys="k", auto__create__table="true", batch__rows="200000"))
+    want = w.run(script + "CREATE STREAM f AS SELECT k, SUM(v) AS total FROM t GROUP BY k HAVING SUM(v) > 0;", ["--print", "f", "--format", "tsv"])
+    want = sorted(tuple(map(int, r.split("\t"))) for r in want.split("\n")[1:] if r)
+    got = [tuple(map(int, r.split("|"))) for r in w.server.psql("SELECT k, total FROM many ORDER BY k").split("\n")]
+    equal(got, want)
+    equal(w.server.psql("SELECT string_agg(attname, ',') FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) WHERE indrelid = 'many'::regclass AND indisprimary"), "k")
+
+
+@case
+def appending_takes_nothing_back(w):
+    changes(w, [(1, 5), (1, 3)])
+    rc, said = w.run(UPSERTS + sink(w, "back", "u", auto__create__table="true"), ["--batch", "1"], ok=False)
+    equal(rc, 1, said)
+    holds(said, "takes rows back", "write.mode = 'upsert'")
+
+
+@case
+def keys_by_other_indexes(w):
+    w.server.psql("CREATE TABLE two (id bigserial PRIMARY KEY, \"A\" text, b integer, v integer, UNIQUE (b, \"A\")); CREATE TABLE just (k integer PRIMARY KEY)")
+    w.file("k.csv", "a,b,v\nx,1,1\nx,2,2\nx,1,3\ny,1,4\n")
+    source = "CREATE SOURCE t (a VARCHAR, b INTEGER, v INTEGER) FROM FILE (path = 'k.csv', format = 'csv');"
+    w.run(source + 'CREATE STREAM u AS SELECT a AS "A", b, v FROM t;' + sink(w, "two", "u", write__mode="upsert", primary__key='"A", b'))
+    equal(w.server.psql('SELECT "A", b, v FROM two ORDER BY 1, 2'), "x|1|3\nx|2|2\ny|1|4")
+    w.run(source + "CREATE STREAM u AS SELECT v % 3 AS k FROM t;" + sink(w, "just", "u", write__mode="upsert"))
+    equal(w.server.psql("SELECT k FROM just ORDER BY 1"), "0\n1\n2")
+
+
+# ---- rows that cannot go in ---------------------------------------------------------------------------------------------
+
+@case
+def poison_in_the_middle(w):
+    w.server.psql("CREATE TABLE poison (k bigint PRIMARY KEY, v bigint CHECK (v <> 13), t varchar(3), parent bigint REFERENCES poison DEFERRABLE INITIALLY DEFERRED);"
+                  "INSERT INTO poison (k) VALUES (500), (-1)")
+    bad = {0: "NULL key", 77: "check", 500: "twice", 501: "long", 1023: "no parent", 1024: "check", 1999: "check", 4000: "check", 4999: "check"}
+    rows = ["k,v,t,parent"]
+    for k in range(5000):
+        row = [str(k), "1", "abc", "-1"]
+        what = bad.get(k)
+        if what == "NULL key": row[0] = ""
+        if what == "check": row[1] = "13"
+        if what == "long": row[2] = "abcd"
+        if what == "no parent": row[3] = "777777"
+        rows.append(",".join(row))
+    w.file("p.csv", "\n".join(rows) + "\n")
+    source = "CREATE SOURCE t (k BIGINT, v BIGINT, t VARCHAR, parent BIGINT) FROM FILE (path = 'p.csv', format = 'csv');"
+    w.run(source + sink(w, "poison"))
+    equal(w.server.psql("SELECT count(*), sum(k) FROM poison WHERE k BETWEEN 0 AND 4999"), f"{5000 - len(bad) + 1}|{sum(range(5000)) - sum(bad) + 500}")
+    w.server.psql("TRUNCATE poison; INSERT INTO poison (k) VALUES (-1)")
+    del bad[500]  # is replaced
+    w.run(source + sink(w, "poison", write__mode="upsert"))
+    equal(w.server.psql("SELECT count(*), sum(k) FROM poison WHERE k >= 0"), f"{5000 - len(bad)}|{sum(range(5000)) - sum(bad)}", "upsert")
+
+
+@case
+def all_poison(w):
+    w.server.psql("CREATE TABLE none (k bigint CHECK (k < 0))")
+    w.run("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 3000, fields = 'k: sequence(1, 1)');" + sink(w, "none"))
+    equal(w.server.psql("SELECT count(*) FROM none"), "0")
+
+
+# ---- outages ------------------------------------------------------------------------------------------------------------------
+
+def survives(w, table, how, prepare, options, exact):
+    if prepare:
+        w.server.psql(prepare)
+    n = 120000
+    p = w.start(f"CREATE SOURCE t (k BIGINT, v DOUBLE) FROM GENERATOR (rows = {n}, rows.per.second = 60000, fields = 'k: sequence(1, 1)');" + sink(w, table, **options))
+    count = lambda: int(w.server.psql(f"SELECT count(*) FROM {table}", ok=False) or 0)
+    for at in [1, 40000, 80000]:
+        wait_until(f"{at} rows", lambda: count() >= at)
+        w.server.stop(how)
+        w.server.start()
+    rc, out, err = w.finish(p)
+    equal(rc, 0, out + err)
+    got = w.server.psql(f"SELECT count(DISTINCT k), sum(DISTINCT k) FROM {table}")
+    equal(got, f"{n}|{n * (n + 1) // 2}", "rows after the outages")
+    if exact:
+        equal(count(), n, "no row twice")
+
+
+@case
+def killed_while_appending(w):
+    survives(w, "killed", "immediate", "CREATE TABLE killed (k bigint, v double precision)", {}, False)
+
+
+@case
+def restarted_while_appending(w):
+    survives(w, "restarted", "fast", "CREATE TABLE restarted (k bigint, v double precision)", {}, False)
+
+
+@case
+def killed_with_a_key(w):
+    survives(w, "keyed", "immediate", "CREATE TABLE keyed (k bigint PRIMARY KEY, v double precision)", {}, True)
+
+
+@case
+def killed_while_upserting(w):
+    survives(w, "ukilled", "immediate", "CREATE TABLE ukilled (k bigint PRIMARY KEY, v double precision)", {"write__mode": "upsert"}, True)
+
+
+@case
+def sessions_terminated(w):
+    w.server.psql("CREATE TABLE terminated (k bigint PRIMARY KEY)")
+    n = 60000
+    p = w.start(f"CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = {n}, rows.per.second = 30000, fields = 'k: sequence(1, 1)');"
+                + sink(w, "terminated", application__name="victim"))
+    s = w.server.session()
+    while p.poll() is None:
+        s.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim' AND state <> 'idle' AND random() < 0.02")
+    s.done()
+    rc, out, err = w.finish(p)
+    equal(rc, 0, out + err)
+    equal(w.server.psql("SELECT count(*), sum(k) FROM terminated"), f"{n}|{n * (n + 1) // 2}")
+
+
+@case
+def server_comes_later(w):
+    w.server.psql("CREATE TABLE later (k bigint)")
+    w.server.stop("fast")
+    p = w.start("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');" + sink(w, "later"))
+    try:
+        p.wait(0.5)
+        raise AssertionError("ended without a server: " + p.stderr.read())
+    except subprocess.TimeoutExpired:
+        w.server.start()
+    rc, out, err = w.finish(p)
+    equal(rc, 0, out + err)
+    equal(w.server.psql("SELECT count(*) FROM later"), "10")
+
+
+@case
+def locked_table(w):
+    w.server.psql("CREATE TABLE locked (k bigint)")
+    s = w.server.session()
+    s.ask("BEGIN; LOCK TABLE locked")
+    p = w.start("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');" + sink(w, "locked", statement__timeout="200 ms"))
+    log = w.server.folder + "/log"
+    wait_until("a statement is stopped by its timeout twice", lambda: open(log).read().count("canceling statement due to statement timeout") >= 2)
+    s.ask("COMMIT")
+    s.done()
+    rc, out, err = w.finish(p)
+    equal(rc, 0, out + err)
+    equal(w.server.psql("SELECT count(*) FROM locked"), "10")
+
+
+@case
+def canceled_while_it_waits(w):
+    w.server.psql("CREATE TABLE held (k bigint)")
+    s = w.server.session()
+    s.ask("BEGIN; LOCK TABLE held")
+    p = w.start("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');" + sink(w, "held", statement__timeout="0 s"))
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    wait_until("it waits for the lock", lambda: s.ask(waiting) == "1")
+    p.terminate()
+    w.finish(p, 10)
+    wait_until("the server's session ends too", lambda: s.ask(waiting) == "0", 10)
+    s.done()
+
+
+@case
+def visible_within_250_ms(w):
+    w.server.psql("CREATE TABLE seen (k bigint)")
+    p = w.start("CREATE SOURCE t (k BIGINT) FROM STDIN (format = 'json');" + sink(w, "seen"), stdin=subprocess.PIPE)
+    s = w.server.session()
+    took = []
+    for k in range(1, 9):
+        p.stdin.write('{"k": %d}\n' % k)
+        p.stdin.flush()
+        at = time.monotonic()
+        wait_until(f"row {k}", lambda: s.ask("SELECT count(*) FROM seen") == str(k), 10)
+        took.append((time.monotonic() - at) * 1000)
+    s.done()
+    rc, out, err = w.finish(p)
+    equal(rc, 0, out + err)
+    took = sorted(took[1:])  # the first has to connect
+    print(f"  visible after {took[0]:.0f} to {took[-1]:.0f} ms")
+    if took[-1] > 250:
+        raise AssertionError(f"visible after {took} ms")
+
+
+# ---- names ----------------------------------------------------------------------------------------------------------------------
+
+@case
+def hostile_names(w):
+    schema, table = 'a "schema"; DROP TABLE witness; --', "t'\"; DROP TABLE witness; --"
+    q = lambda n: '"' + n.replace('"', '""') + '"'
+    columns = ['k"', "select", "A b", "x'; DROP TABLE witness; --", "%s%n", "c1", "seq", "w"]
+    w.server.psql(f"CREATE TABLE witness (); CREATE SCHEMA {q(schema)}")
+    w.file("h.csv", "k,v\n1,1\n2,2\n1,3\n")
+    names = ", ".join(f"v AS {q(c)}" for c in columns[1:])
+    script = f"CREATE SOURCE t (k INTEGER, v INTEGER) FROM FILE (path = 'h.csv', format = 'csv'); CREATE STREAM u AS SELECT k AS {q(columns[0])}, {names} FROM t;"
+    for options in [{"auto__create__table": "true"}, {}]:
+        w.run(script + sink(w, table, "u", schema__name=schema, application__name="x' y\"", **options))
+    equal(w.server.psql(f"SELECT count(*) FROM {q(schema)}.{q(table)}"), "6")
+    w.server.psql(f"DROP TABLE {q(schema)}.{q(table)}; CREATE TABLE {q(schema)}.{q(table)} ({q(columns[0])} integer PRIMARY KEY, {', '.join(q(c) + ' integer' for c in columns[1:])})")
+    w.run(script + sink(w, table, "u", schema__name=schema, write__mode="upsert"))
+    equal(w.server.psql(f"SELECT * FROM {q(schema)}.{q(table)} ORDER BY 1"), "1|" + "|".join("3" * 7) + "\n2|" + "|".join("2" * 7))
+    equal(w.server.psql("SELECT count(*) FROM pg_class WHERE relname = 'witness'"), "1")
+
+
+@case
+def names_that_shadow(w):
+    """What the target's schema holds does not change what our statements mean."""
+    w.server.psql("""CREATE SCHEMA evil; CREATE TABLE evil.t (k integer PRIMARY KEY, v integer); CREATE TABLE evil.pg_class (oid integer);
+        CREATE TABLE evil.pg_attribute (a integer); CREATE FUNCTION evil.format_type(oid, integer) RETURNS text LANGUAGE sql AS 'SELECT 1/0::text';
+        CREATE FUNCTION evil.never(integer, integer) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+        CREATE OPERATOR evil.= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = evil.never);
+        CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz'""".replace("1/0::text", "NULL::text"))
+    w.server.psql("ALTER ROLE lam SET search_path = evil, pg_catalog")
+    try:
+        changes(w, [(1, 5), (2, 7), (1, -5)])
+        w.run(UPSERTS.replace("COUNT(*) AS n", "1 AS one").replace("SUM(v) AS total, 1 AS one", "CAST(SUM(v) AS INTEGER) AS v")
+              + sink(w, "t", "u", schema__name="evil", write__mode="upsert"), ["--batch", "1"])
+    finally:
+        w.server.psql("ALTER ROLE lam RESET search_path")
+    equal(w.server.psql("SELECT * FROM evil.t"), "2|7")
+
+
+@case
+def options_are_checked(w):
+    w.file("empty.csv", "x\n")
+    source = "CREATE SOURCE t (x INTEGER) FROM FILE (path = 'empty.csv', format = 'csv');"
+    for option, value, parts in [("service", "x", ["has no option 'service'"]), ("options", "-c log_statement=all", ["has no option 'options'"]),
+                                 ("passfile", "/etc/passwd", ["has no option"]), ("hostaddr", "1.2.3.4", ["has no option"]),
+                                 ("sslmode", "maybe", ["cannot be 'maybe'", "verify-full"]), ("port", "0", ["between 1 and 65535"]),
+                                 ("write.mode", "replace", ["append, copy, upsert, insert"])]:
+        rc, said = w.run(source + sink(w, "t", **{option: value}), ok=False)
+        equal(rc, 1, said)
+        holds(said, *parts)
+    for host in ["127.0.0.1,evil.example.org", "127.0.0.1.example.org", ""]:
+        rc, said = w.run(source + sink(w, "t", hostname=host), ok=False)
+        equal(rc, 1, said)
+        holds(said, "is not one host")
+    w.server.psql("CREATE DATABASE \"host=/nowhere dbname=x\"")  # a database name that is a connection string is a name
+    w.run(source + sink(w, "t", database="host=/nowhere dbname=x", auto__create__table="true"))
+    w.server.psql("DROP DATABASE \"host=/nowhere dbname=x\"")
+
+
+# ---- logging in ------------------------------------------------------------------------------------------------------------------
+
+SECRET = "c4n4ry-" + os.urandom(8).hex()
+WRONG = "wr0ng-" + os.urandom(8).hex()
+
+
+def reload(w):
+    w.server.psql("SELECT pg_reload_conf()")
+    wait_until("the settings are read", lambda: w.server.psql("SELECT count(*) FROM pg_hba_file_rules WHERE error IS NOT NULL") == "0")
+
+
+@case
+def secrets(w):
+    w.server.psql(f"CREATE ROLE alice LOGIN PASSWORD '{SECRET}'; CREATE TABLE secret (k bigint); GRANT INSERT ON secret TO alice")
+    w.server.stop("fast")
+    w.server.write("pg_hba.conf", "local all lam trust\nhost all alice 127.0.0.1/32 scram-sha-256\n")
+    w.server.start()
+    source = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');"
+    env = {"ALICE": SECRET, "NOT_ALICE": WRONG}
+    log_in = dict(hostname="127.0.0.1", username="alice")
+    w.run(source + sink(w, "secret", password="${ALICE}", **log_in), env=env)
+    equal(w.server.psql("SELECT count(*) FROM secret"), "10")
+    show = "SHOW SINKS; SHOW CREATE SINK s; SHOW METRICS; SHOW CONNECTORS;"
+    for more, options in [("", {"password": "${NOT_ALICE}"}), ("", {"password": "${ALICE}", "database": "nowhere"}), ("", {"password": "${ALICE}", "table": "x"}),
+                          ("", {"password": "${ALICE}", "sslmode": "require"}), (show, {"password": "${ALICE}"}), ("SELECT nonsense FROM", {"password": "${ALICE}"})]:
+        table = "nowhere" if options.pop("table", None) else "secret"
+        w.run(source + sink(w, table, **options, **log_in) + more, env=env, ok=False)
+    rc, said = w.run(source + sink(w, "secret", password="${NOT_ALICE}", **log_in), env=env, ok=False)
+    equal(rc, 1, said)
+    holds(said, "password authentication failed", "SQLSTATE 28P01")
+    rc, said = w.run(source + sink(w, "secret", password="${ALICE}", database="nowhere", **log_in), env=env, ok=False)
+    holds(said, 'database "nowhere" does not exist', "SQLSTATE 3D000")
+    places = w.said + [open(os.path.join(d, f), errors="replace").read() for d, _, fs in os.walk(w.folder) for f in fs if f != "script.sql"]
+    for text in places:
+        for s in (SECRET, WRONG):
+            if s in text:
+                raise AssertionError("a secret shows in: " + text.replace(s, "<HERE>"))
+
+
+def certificate(folder, name, subject, alt, ca=None):
+    run = lambda *a: subprocess.run(["openssl", *a], cwd=folder, check=True, capture_output=True)
+    if not ca:
+        run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + subject, "-keyout", name + ".key", "-out", name + ".crt")
+        return
+    run("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + subject, "-keyout", name + ".key", "-out", name + ".csr")
+    with open(os.path.join(folder, "ext"), "w") as f:
+        f.write("subjectAltName=" + alt)
+    run("x509", "-req", "-in", name + ".csr", "-CA", ca + ".crt", "-CAkey", ca + ".key", "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", name + ".crt")
+
+
+@case
+def tls(w):
+    w.server.psql("CREATE TABLE tls (k bigint)")
+    source = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 1, fields = 'k: sequence(1, 1)');"
+
+    def refused(*parts, **options):
+        rc, said = w.run(source + sink(w, "tls", **options), ok=False)
+        equal(rc, 1, said)
+        holds(said, *parts)
+
+    def ssl_used(**options):
+        w.server.psql("TRUNCATE tls")
+        w.run(source + sink(w, "tls", **options))
+        equal(w.server.psql("SELECT count(*) FROM tls"), "1", str(options))
+        used = open(w.server.folder + "/log").read().rsplit("connection authorized", 1)[1].split("\n")[0]
+        return "SSL enabled" in used
+
+    far = "2130706433"  # 127.0.0.1 by a name that is not known to be here
+    w.server.psql("ALTER SYSTEM SET log_connections = on; SELECT pg_reload_conf()")
+    refused("server does not support SSL", "ssl.mode = 'disable'", hostname=far, ssl__ca__cert__path=w.file("none.crt", ""))
+    equal(ssl_used(hostname=far, sslmode="disable"), False)
+    certificate(w.folder, "ca", "test ca", None)
+    certificate(w.folder, "other", "other ca", None)
+    certificate(w.folder, "server", "localhost", "DNS:localhost", "ca")
+    for f in ["server.crt", "server.key"]:
+        w.server.write(f, open(os.path.join(w.folder, f)).read())
+    w.server.psql("ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf()")
+    wait_until("ssl is on", lambda: w.server.psql("SHOW ssl") == "on")
+    ca, other = w.folder + "/ca.crt", w.folder + "/other.crt"
+    equal(ssl_used(hostname="localhost", sslmode="verify-full", sslrootcert=ca), True, "verify-full with the root")
+    equal(ssl_used(hostname="127.0.0.1", sslmode="verify-ca", sslrootcert=ca), True, "verify-ca")
+    equal(ssl_used(hostname="127.0.0.1", sslmode="require"), True, "require")
+    equal(ssl_used(hostname="127.0.0.1", sslmode="prefer"), True, "prefer, said in words")
+    equal(ssl_used(hostname="127.0.0.1"), False, "loopback may go without")
+    refused("certificate verify failed", hostname="localhost", sslmode="verify-full", sslrootcert=other)
+    refused("certificate verify failed", hostname="localhost", sslmode="verify-ca", sslrootcert=other)
+    refused("root certificate file", "ssl.ca.cert.path", hostname="localhost", sslmode="verify-full")
+    refused('"127.0.0.1"', hostname="127.0.0.1", sslmode="verify-full", sslrootcert=ca)
+    refused("2130706433", hostname=far, sslrootcert=ca)
+    certificate(w.folder, "client", "lam", "DNS:lam", "ca")
+    os.chmod(w.folder + "/client.key", 0o600)
+    w.server.write("ca.crt", open(ca).read())
+    w.server.write("pg_hba.conf", "local all lam trust\nhostssl all lam 127.0.0.1/32 cert\n")
+    w.server.psql("ALTER SYSTEM SET ssl_ca_file = 'ca.crt'; SELECT pg_reload_conf()")
+    wait_until("the ca is known", lambda: w.server.psql("SHOW ssl_ca_file") == "ca.crt")
+    by_cert = dict(hostname="localhost", sslmode="verify-full", sslrootcert=ca)
+    refused("SQLSTATE 28000", **by_cert)
+    refused("SQLSTATE 28000", "ssl.mode = 'verify-full'", hostname="127.0.0.1")
+    equal(ssl_used(**by_cert, sslcert=w.folder + "/client.crt", sslkey=w.folder + "/client.key"), True, "a client's certificate")
+
+
+def main():
+    if not bindir():
+        print("postgres: skipped: PostgreSQL is not installed (Debian: postgresql-15)")
+        return 0
+    if not os.path.exists(BUILD + "/modules/postgres.so"):
+        print("postgres: skipped: the module was not built (Debian: libpq-dev)")
+        return 0
+    failed = 0
+    w = World()
+    watch = threading.Timer(540, lambda: (print("postgres: not finished after 540 s"), w.done(), os._exit(1)))
+    watch.daemon = True
+    watch.start()
+    try:
+        chosen = [c for c in cases if PATTERN in c.__name__]
+        for c in chosen:
+            at = time.monotonic()
+            try:
+                c(w)
+                print(f"postgres {c.__name__} ok ({time.monotonic() - at:.1f} s)", flush=True)
+            except Exception as e:
+                failed += 1
+                print(f"postgres {c.__name__} FAILED: {type(e).__name__}: {e}", flush=True)
+        print(f"postgres: {len(chosen) - failed} of {len(chosen)} passed")
+    finally:
+        w.done()
+    return failed > 0
+
+
+sys.exit(main())
