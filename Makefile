@@ -136,6 +136,9 @@ $O/stage/usr/local/include/%.h: include/%.h
 $O/modules/%.so: tests/module/%.c tests/module/Makefile $O/stage/usr/local/include/laminar_connector.h $O/stage/usr/local/include/laminar.h
 	@$(MAKE) -s -C tests/module INCLUDE=$(abspath $O/stage)/usr/local/include O=$(abspath $(@D)) CFLAGS="-Wall -Wextra -Werror $(FLAGS.$(MODE))" $(abspath $@)
 modules: $(MODULES)
+# Calls of a sink by hand, for the tests of connectors.
+$O/drive: $O/tests/connectors/drive.o $O/inside.a
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # What every source and sink passes.
 $O/conformance: $(patsubst %.c,$O/%.o,$(wildcard tests/conformance/*.c)) $O/inside.a | $(MODULES)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
@@ -174,7 +177,7 @@ check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_
 
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
 ifdef NODEPS
-check-connectors: $O/laminar $(CONNECTORS:%=$O/modules/%.so)
+check-connectors: $O/laminar $O/drive $(CONNECTORS:%=$O/modules/%.so)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do $$t $O || failed=1; done; exit $$failed
 else
 check-connectors: deps-connectors

@@ -221,42 +221,163 @@ def appends(w):
     equal(w.server.psql("SELECT count(*), sum(k), count(DISTINCT k) FROM app"), "100000|5000050000|100000")
 
 
-UPSERTS = """CREATE SOURCE t (k INTEGER, v INTEGER, ts TIMESTAMP, WATERMARK FOR ts) FROM FILE (path = 'u.csv', format = 'csv');
-CREATE STREAM u AS SELECT k, SUM(v) AS total, COUNT(*) AS n FROM t GROUP BY k HAVING SUM(v) > 0 EMIT CHANGES;"""
+class Drive:
+    """The sink's calls by hand (drive.c)."""
 
+    def __init__(self, w, who="a", **options):
+        self.p = subprocess.Popen([BUILD + "/drive", BUILD + "/modules/postgres.so", "postgres"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.more(w, who, **options)
 
-def changes(w, rows):
-    w.file("u.csv", "k,v,ts\n" + "".join(f"{k},{v},2024-01-01 00:00:{i % 60:02d}\n" for i, (k, v) in enumerate(rows)))
+    def more(self, w, who, **options):
+        o = {"hostname": w.server.folder, "port": w.server.port, "database": "postgres", "username": "lam", **options}
+        equal(self.ask(f"{who} options " + "|".join(f"{k.replace('__', '.')}={v}" for k, v in o.items())), "OK 0")
+
+    def say(self, line):
+        self.p.stdin.write(line + "\n")
+        self.p.stdin.flush()
+
+    def answer(self):
+        return self.p.stdout.readline().rstrip("\n")
+
+    def ask(self, line):
+        self.say(line)
+        return self.answer()
+
+    def does(self, *lines):
+        """Pairs of a call and the beginning of its answer."""
+        for line, want in zip(lines[::2], lines[1::2]):
+            got = self.ask(line)
+            if not got.startswith(want):
+                raise AssertionError(f"{line}: {got!r}, not {want!r}")
+
+    def done(self):
+        self.p.stdin.close()
+        equal(self.p.wait(10), 0, "drive")
 
 
 @case
 def upserts_and_deletes(w):
-    w.server.psql("CREATE TABLE ups (total bigint, k integer PRIMARY KEY, n bigint, touched text DEFAULT 'new')")
-    changes(w, [(1, 5), (2, 7), (1, 3), (3, 1), (2, -7), (3, -1), (3, 9), (4, 4), (4, -4)])
-    for batch in ["1", "2048"]:
-        w.server.psql("TRUNCATE ups; INSERT INTO ups VALUES (100, 4, 100, 'old'), (100, 1, 100, 'old'), (100, 99, 100, 'old')")
-        w.run(UPSERTS + sink(w, "ups", "u", write__mode="upsert"), ["--batch", batch])
-        equal(w.server.psql("SELECT * FROM ups ORDER BY k"), "8|1|2|old\n9|3|3|new\n100|99|100|old", "batch " + batch)
+    w.server.psql("CREATE TABLE ups (touched text DEFAULT 'new', t text, k bigint PRIMARY KEY); INSERT INTO ups VALUES ('old', 'x', 1), ('old', 'x', 2), ('old', 'x', 9)")
+    d = Drive(w, table__name="ups", write__mode="upsert")
+    d.does("a open 1 plain", "OK", "a write 1:a 3:b 4:c 3:d 4:c:-1 2:x:-1 5:e:-1 5:f", "OK 8", "a flush", "OK")
+    equal(w.server.psql("SELECT * FROM ups ORDER BY k"), "old|a|1\nnew|d|3\nnew|f|5\nold|x|9")
+    d.does("a write 1:a:-1 1:b 6:g", "OK 3", "a write 6:g:-1 3:d:-1", "OK 2", "a write 6:h 9:y:-1", "OK 2", "a write 5::-1", "OK 1", "a flush", "OK", "a flush", "OK")
+    equal(w.server.psql("SELECT k, t FROM ups ORDER BY k"), "1|b\n6|h")
+    d.does("a close", "OK")
+    d.done()
 
 
 @case
 def upserts_many(w):
-    script = """CREATE SOURCE t (k BIGINT, v BIGINT) FROM GENERATOR (rows = 60000, fields = 'k: uniform(0, 999), v: uniform(-50, 60)');
-        CREATE STREAM u AS SELECT k, SUM(v) AS total FROM t GROUP BY k HAVING SUM(v) > 0 EMIT CHANGES;"""
-    w.run(script + sink(w, "many", "u", mode="upsert", keys="k", auto__create__table="true", batch__rows="200000"))
-    want = w.run(script + "CREATE STREAM f AS SELECT k, SUM(v) AS total FROM t GROUP BY k HAVING SUM(v) > 0;", ["--print", "f", "--format", "tsv"])
-    want = sorted(tuple(map(int, r.split("\t"))) for r in want.split("\n")[1:] if r)
-    got = [tuple(map(int, r.split("|"))) for r in w.server.psql("SELECT k, total FROM many ORDER BY k").split("\n")]
-    equal(got, want)
-    equal(w.server.psql("SELECT string_agg(attname, ',') FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) WHERE indrelid = 'many'::regclass AND indisprimary"), "k")
+    """Random changes, against a model; long transactions, in which the temporary table is emptied."""
+    random = __import__("random").Random(7)
+    d = Drive(w, table__name="many", mode="upsert", keys="k", auto__create__table="true")
+    d.does("a open 1 plain", "OK")
+    model = {}
+    for i in range(120):
+        changes = [(random.randrange(40), f"v{random.randrange(1000)}", random.choice([1, 1, -1])) for _ in range(50)]
+        for k, t, n in changes:
+            model.pop(k, None)
+            if n > 0:
+                model[k] = t
+        d.does("a write " + " ".join(f"{k}:{t}:{n}" for k, t, n in changes), "OK 50")
+        if i % 40 < 10:
+            for first in range(1000, 1000 + 8192 * 2, 8192):
+                d.does(f"a range {first} 8192", "OK 8192")
+        if i % 20 == 19:
+            d.does("a flush", "OK")
+            got = w.server.psql("SELECT k, t FROM many WHERE k < 1000 ORDER BY k")
+            equal(got, "\n".join(f"{k}|{model[k]}" for k in sorted(model)), f"after {i}")
+    equal(w.server.psql("SELECT count(*), count(*) FILTER (WHERE t = 'row ' || k) FROM many WHERE k >= 1000"), "16384|16384")
+    d.does("a close", "OK")
+    d.done()
 
 
 @case
 def appending_takes_nothing_back(w):
-    changes(w, [(1, 5), (1, 3)])
-    rc, said = w.run(UPSERTS + sink(w, "back", "u", auto__create__table="true"), ["--batch", "1"], ok=False)
-    equal(rc, 1, said)
-    holds(said, "takes rows back", "write.mode = 'upsert'")
+    d = Drive(w, table__name="back", auto__create__table="true")
+    d.does("a open 1 plain", "OK", "a write 1:a 1:a:-1", "OPTION 0 the stream takes rows back, and write.mode = 'append' can only add them", "a close", "OK")
+    d.done()
+
+
+@case
+def poison_by_hand(w):
+    w.server.psql("CREATE TABLE byhand (k bigint PRIMARY KEY CHECK (k <> 13), t text UNIQUE)")
+    for mode, again in [("append", "POISON 0 PostgreSQL: duplicate key"), ("upsert", "OK 1")]:
+        w.server.psql("TRUNCATE byhand")
+        d = Drive(w, table__name="byhand", write__mode=mode)
+        d.does("a open 1 plain", "OK", "a write 1:a 2:b 13:c 4:b 5:e", 'POISON 2 PostgreSQL: new row for relation "byhand" violates check constraint',
+               "a rest", 'POISON 0 PostgreSQL: duplicate key value violates unique constraint "byhand_t_key": Key (t)=(b) already exists. (SQLSTATE 23505)',
+               "a rest", "OK 1", "a write 5:e", again, "a write 13:x", "POISON 0", "a flush", "OK", "a write 13:x", "POISON 0", "a flush", "OK", "a close", "OK")
+        equal(w.server.psql("SELECT * FROM byhand ORDER BY k"), "1|a\n2|b\n5|e", mode)
+        d.done()
+
+
+# ---- commits without an answer, epochs ----------------------------------------------------------------------------------
+
+def commit_unanswered(w, d, call):
+    """The server commits, and dies before it says so: it waits for a standby that does not exist."""
+    w.server.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'; SELECT pg_reload_conf()")
+    wait_until("it is read", lambda: w.server.psql("SHOW synchronous_standby_names") == "nobody")
+    d.say(call)
+    wait_until("the commit waits", lambda: w.server.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1")
+    w.server.stop("immediate")
+    w.server.write("postgresql.auto.conf", "")
+    w.server.start()
+    return d.answer()
+
+
+@case
+def commit_in_doubt(w):
+    w.server.psql("CREATE TABLE doubt (k bigint PRIMARY KEY, t text); CREATE TABLE doubt2 (k bigint, t text)")
+    for table, want in [("doubt", 1000), ("doubt2", 2000)]:  # without a key nobody can know, and at least once it is
+        d = Drive(w, table__name=table)
+        d.does("a open 1 plain", "OK", "a range 0 1000", "OK 1000")
+        holds(commit_unanswered(w, d, "a flush"), "RETRY")
+        d.does("a flush", "OK", "a range 1000 10", "OK 10", "a flush", "OK", "a close", "OK")
+        equal(w.server.psql(f"SELECT count(*), count(DISTINCT k) FROM {table}"), f"{want + 10}|1010", table)
+        d.done()
+
+
+@case
+def epochs(w):
+    seen = lambda: w.server.psql("SELECT count(*), coalesce(sum(k), 0) FROM ep")
+    w.server.psql("CREATE TABLE ep (k bigint PRIMARY KEY, t text)")
+    d = Drive(w, table__name="ep", sink__id="it's \"one\"", epoch__table='odd "name"')
+    d.does("a open 1 epochs", "OK 0", "a range 0 100", "OK 100", "a flush", "OK")
+    equal(seen(), "0|0", "nothing before the commit")
+    d.does("a commit 3", "OK", "a commit 3", "OK")
+    equal(seen(), "100|4950", "the commit")
+    d.does("a range 100 5", "OK 5", "a commit 3", "OK")
+    equal(seen(), "100|4950", "an epoch that is there changes nothing")
+    d.does("a range 200 5", "OK 5", "a abort", "OK", "a commit 4", "OK", "a range 300 1", "OK 1", "a write 300:x 301:y", "POISON 0", "a rest", "OK 1", "a commit 5", "OK")
+    equal(seen(), "102|5551", "what was aborted is gone")
+    d.does("a range 400 5", "OK 5", "a close", "OK", "a open 1 epochs", "OK 5")
+    equal(seen(), "102|5551", "what was not committed is gone")
+    equal(w.server.psql('SELECT sink, epoch, incarnation FROM "odd ""name"""'), "it's \"one\"|5|1")
+    d.does("a range 500 5", "OK 5")
+    w.server.stop("immediate")
+    w.server.start()
+    d.does("a range 505 5", "RETRY", "a range 505 5", "CONNECT 0 the connection was lost with 5 rows", "a commit 6", "CONNECT", "a commit 6", "CONNECT", "a close", "OK", "a open 1 epochs", "OK 5")
+    equal(seen(), "102|5551", "an epoch that was lost is not committed")
+    d.does("a range 500 10", "OK 10")
+    holds(commit_unanswered(w, d, "a commit 6"), "RETRY")
+    d.does("a commit 6", "OK", "a commit 7", "OK", "a close", "OK", "a open 1 epochs", "OK 7", "a close", "OK")
+    equal(seen(), "112|10596")
+    d.done()
+
+
+@case
+def an_older_start_is_shut_out(w):
+    w.server.psql("CREATE TABLE fence (k bigint, t text)")
+    d = Drive(w, table__name="fence")
+    d.more(w, "b", table__name="fence", statement__timeout="300 ms")
+    d.does("a open 1 epochs", "OK 0", "b open 2 epochs", "OK 0", "a range 0 10", "WRITE 0 a later start of sink", "a commit 1", "WRITE", "a close", "OK",
+           "a open 1 epochs", "WRITE 0 a later start of sink", "a close", "OK", "a open 2 epochs", "OK 0", "b close", "OK")
+    d.does("a range 0 10", "OK 10", "b open 3 epochs", "RETRY 0", "a commit 1", "OK", "b open 3 epochs", "OK 1", "a range 10 5", "WRITE", "b range 20 5", "OK 5", "b commit 2", "OK",
+           "a commit 2", "WRITE", "a close", "OK", "b close", "OK")
+    equal(w.server.psql("SELECT count(*), max(k) FROM fence"), "15|24")
+    d.done()
 
 
 @case
@@ -446,19 +567,19 @@ def hostile_names(w):
 @case
 def names_that_shadow(w):
     """What the target's schema holds does not change what our statements mean."""
-    w.server.psql("""CREATE SCHEMA evil; CREATE TABLE evil.t (k integer PRIMARY KEY, v integer); CREATE TABLE evil.pg_class (oid integer);
+    w.server.psql("""CREATE SCHEMA evil; CREATE TABLE evil.t (k bigint PRIMARY KEY, t text); CREATE TABLE evil.pg_class (oid integer);
         CREATE TABLE evil.pg_attribute (a integer); CREATE FUNCTION evil.format_type(oid, integer) RETURNS text LANGUAGE sql AS 'SELECT 1/0::text';
-        CREATE FUNCTION evil.never(integer, integer) RETURNS boolean LANGUAGE sql AS 'SELECT false';
-        CREATE OPERATOR evil.= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = evil.never);
+        CREATE FUNCTION evil.never(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+        CREATE OPERATOR evil.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil.never);
         CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz'""".replace("1/0::text", "NULL::text"))
     w.server.psql("ALTER ROLE lam SET search_path = evil, pg_catalog")
     try:
-        changes(w, [(1, 5), (2, 7), (1, -5)])
-        w.run(UPSERTS.replace("COUNT(*) AS n", "1 AS one").replace("SUM(v) AS total, 1 AS one", "CAST(SUM(v) AS INTEGER) AS v")
-              + sink(w, "t", "u", schema__name="evil", write__mode="upsert"), ["--batch", "1"])
+        d = Drive(w, table__name="t", schema="evil", write__mode="upsert")
+        d.does("a open 1 epochs", "OK 0", "a write 1:a 2:b 1:a:-1", "OK 3", "a commit 1", "OK", "a close", "OK")
     finally:
         w.server.psql("ALTER ROLE lam RESET search_path")
-    equal(w.server.psql("SELECT * FROM evil.t"), "2|7")
+    equal(w.server.psql("SELECT * FROM evil.t"), "2|b")
+    d.done()
 
 
 @case
@@ -485,11 +606,6 @@ def options_are_checked(w):
 
 SECRET = "c4n4ry-" + os.urandom(8).hex()
 WRONG = "wr0ng-" + os.urandom(8).hex()
-
-
-def reload(w):
-    w.server.psql("SELECT pg_reload_conf()")
-    wait_until("the settings are read", lambda: w.server.psql("SELECT count(*) FROM pg_hba_file_rules WHERE error IS NOT NULL") == "0")
 
 
 @case
@@ -545,11 +661,13 @@ def tls(w):
         w.server.psql("TRUNCATE tls")
         w.run(source + sink(w, "tls", **options))
         equal(w.server.psql("SELECT count(*) FROM tls"), "1", str(options))
-        used = open(w.server.folder + "/log").read().rsplit("connection authorized", 1)[1].split("\n")[0]
-        return "SSL enabled" in used
+        used = [line for line in open(w.server.folder + "/log") if "connection authorized" in line and "application_name=laminar" in line]
+        return "SSL enabled" in used[-1]
 
     far = "2130706433"  # 127.0.0.1 by a name that is not known to be here
+    w.server.write("pg_hba.conf", "local all lam trust\nhost all lam 127.0.0.1/32 trust\n")
     w.server.psql("ALTER SYSTEM SET log_connections = on; SELECT pg_reload_conf()")
+    wait_until("connections are logged", lambda: w.server.psql("SHOW log_connections") == "on")
     refused("server does not support SSL", "ssl.mode = 'disable'", hostname=far, ssl__ca__cert__path=w.file("none.crt", ""))
     equal(ssl_used(hostname=far, sslmode="disable"), False)
     certificate(w.folder, "ca", "test ca", None)
