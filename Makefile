@@ -1,6 +1,6 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
 # MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
-MODE ?= $(if $(filter check units slt fuzz check-connectors,$(MAKECMDGOALS)),check,release)
+MODE ?= $(if $(filter check units slt fuzz conformance check-connectors,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 CXX := $(if $(filter fuzz,$(MODE)),clang++,g++)
@@ -33,7 +33,7 @@ CLI := $(patsubst %.c,$O/%.o,$(wildcard src/cli/*.c))
 TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
-NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency peer_duckdb)
+NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency fanout wake idle half_load peer_duckdb)
 FLIGHTS ?= build/bench/flights.csv
 
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(shell pkg-config --exists $(PKG.$m) 2>/dev/null && echo yes),$m))
@@ -107,7 +107,8 @@ $(KERNELS): $O/bench/%: $O/bench/obj/%.o $O/bench/obj/json_bare.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 $O/bench/bare_bids: $O/bench/obj/json_bare.o
 $O/bench/push: $O/bench/obj/flights.o $O/lib/liblaminar.a
-$O/bench/latency: $O/lib/liblaminar.a
+$O/bench/latency $O/bench/fanout $O/bench/idle $O/bench/half_load: $O/lib/liblaminar.a
+$O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
@@ -124,11 +125,12 @@ $O/bench/obj/%.o: bench/%.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -Ibench -c $< -o $@
 units: $(TESTS)
-# docs/connectors.md out of the option tables.
-$O/options_doc: $O/tools/options_doc.o $O/inside.a
+# docs/connectors.md out of the option tables, docs/metrics.md out of the table of metrics.
+$O/options_doc $O/metrics_doc: $O/%: $O/tools/%.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
-docs: $O/options_doc
-	$< >docs/connectors.md
+docs: $O/options_doc $O/metrics_doc
+	$O/options_doc >docs/connectors.md
+	$O/metrics_doc >docs/metrics.md
 # Connectors outside the tree, compiled as an outsider would: against the headers as they are installed.
 MODULES := $(patsubst tests/module/%.c,$O/modules/%.so,$(wildcard tests/module/*.c))
 $O/stage/usr/local/include/%.h: include/%.h
@@ -144,8 +146,9 @@ $O/conformance: $(patsubst %.c,$O/%.o,$(wildcard tests/conformance/*.c)) $O/insi
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 conformance: $O/conformance
 	$<
-# What a program that embeds the library does: built with its header and archive only.
-$O/embed: examples/embed/embed.c include/laminar.h $O/lib/liblaminar.a
+# What programs that embed the library do: built with its header and archive only.
+EXAMPLES := embed subscribe
+$(EXAMPLES:%=$O/%): $O/%: examples/embed/%.c include/laminar.h $O/lib/liblaminar.a
 	$(CC) -Wall -Wextra -Iinclude $(FLAGS.$(MODE)) -o $@ $< $O/lib/liblaminar.a $(LDLIBS)
 
 # FLIGHTS=path takes another file of flights than the one made up here.
@@ -163,13 +166,16 @@ bench-kernels: $(if $(NODEPS),,deps) $(KERNELS)
 	@for b in $(KERNELS); do taskset -c 0 $$b || exit; done
 
 # What make check runs: the units, a little fuzzing, the program from outside, the SQL files and the pages of documentation,
-# the page of options and the example of embedding.
-check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/embed $O/conformance
+# the pages made of tables and the examples of embedding.
+check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/metrics_doc $(EXAMPLES:%=$O/%) $O/conformance
 	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
 	$(MAKE) -s fuzz MODE=$(MODE) NODEPS=1 N=500 >$O/fuzz.log 2>&1 || { failed=1; tail -20 $O/fuzz.log; }; \
 	$O/options_doc | diff -u docs/connectors.md - || { failed=1; echo "docs/connectors.md is out of date: make docs"; }; \
-	$O/embed | diff -u examples/embed/expected.txt - || { failed=1; echo "FAILED examples/embed"; }; \
+	$O/metrics_doc | diff -u docs/metrics.md - || { failed=1; echo "docs/metrics.md is out of date: make docs"; }; \
+	for e in $(EXAMPLES); do $O/$$e | diff -u examples/embed/$$e.txt - || { failed=1; echo "FAILED examples/embed/$$e"; }; done; \
 	$O/conformance 2>$O/conformance.log || { failed=1; grep -E 'FAILED|failed$$' $O/conformance.log || tail -1 $O/conformance.log; }; \
+	tests/cli/modules.sh $O/laminar $O/modules $O/options_doc || failed=1; \
+	tests/module/tutorial.sh $O/laminar $O/stage/usr/local/include || { failed=1; echo "FAILED docs/writing_connectors.md"; }; \
 	tests/cli/run.sh $O/laminar || failed=1; \
 	tests/cli/bad_input.sh $O/laminar || failed=1; \
 	tests/cli/terminal.py $O/laminar || failed=1; \

@@ -284,7 +284,31 @@ def latency():
         figure(f"latency_{share}_ratio", r[f"{share}_ratio"], "of two futex hops", goal, us=r[f"{share}_us"], bare_us=r[f"bare_{share}_us"])
 
 
-parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency]
+def wake():
+    r = json.loads(subprocess.run([args.bin / "wake"], check=True, capture_output=True, text=True).stdout)
+    figure("wake_p50_ratio", r["p50_ratio"], "of a bare futex wake", 2, us=r["p50_us"], bare_us=r["bare_p50_us"])
+
+
+def fanout():
+    r = json.loads(subprocess.run([args.bin / "fanout"], check=True, capture_output=True, text=True).stdout)
+    figure("fanout", r["per_core_s"], "deliveries/s/core", 5e6, least=True, with_graph_per_cpu_s=r["per_cpu_s"],
+           rows_per_core_s=r["rows_per_core_s"], bare_per_core_s=r["bare_per_core_s"])
+
+
+def idle():
+    r = json.loads(subprocess.run([args.bin / "idle"], check=True, capture_output=True, text=True).stdout)
+    figure("idle_cpu", r["cpu_s_per_min"], "CPU s/min", 0.05, queries=r["queries"])
+    figure("idle_switches", r["switches_per_s"], "/s", 10, queries=r["queries"])
+
+
+def half_load():
+    r = json.loads(subprocess.run([args.bin / "half_load"], check=True, capture_output=True, text=True).stdout)
+    figure("half_load_p99", r["p99_us"], "us", 200, p50_us=r["p50_us"], rows_per_s=r["capacity_rows_per_s"] / 2,
+           probe_longest_us=r["probe_longest_us"], probe_gaps_per_s=r["probe_gaps_per_s"])
+
+
+parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency, wake, fanout, idle,
+         half_load]
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 for name in ("bin", "laminar", "library", "flights", "bids", "peer", "out"):
     parser.add_argument("--" + name, type=pathlib.Path, required=True)

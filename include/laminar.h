@@ -226,10 +226,17 @@ LAM_API void lam_sub_cancel(struct lam_sub *sub);
 /* Waits for a callback that runs, unless it is called from one. */
 LAM_API void lam_sub_close(struct lam_sub *sub);
 
+/* ---- what goes on ----------------------------------------------------------------------------------------------- */
+
+/* All metrics in the Prometheus text format (docs/metrics.md); any thread, stops nothing. *text is for lam_free. SHOW METRICS
+ * gives the same as rows. */
+LAM_API int lam_metrics(struct lam_db *db, char **text);
+
 /* ---- memory --------------------------------------------------------------------------------------------------- */
 
 /* Process wide, before any other call that allocates; LAM_MISUSE after. align is a power of two. */
 LAM_API int lam_set_memory(void *(*alloc)(void *ctx, size_t n, size_t align), void (*free_)(void *ctx, void *p), void *ctx);
+LAM_API void lam_free(void *p); /* what the library handed out for it; NULL is allowed */
 LAM_API uint64_t lam_memory_allocations(void); /* how many there have been */
 
 #ifdef __cplusplus

@@ -48,11 +48,14 @@ enum lam_io_result {
     LAM_IO_DONE = -2,   /* poll: this split has ended, for ever */
     LAM_IO_WAIT = -3,   /* nothing now: see `wait` */
     LAM_IO_CLOSED = -4, /* write: the target wants no more and all is well (a pipe whose reader has gone) */
-    LAM_IO_RETRY = -5,  /* a sink: the world may recover; called again with growing pauses, 100 ms to 30 s */
+    LAM_IO_RETRY = -5,  /* a sink: the world may recover; the same instance is called again, after pauses that grow */
     LAM_IO_POISON = -6, /* write: the row after those accepted can never be taken */
-    /* Errors. A source that returns one ends and fails what reads it; a sink stops there and keeps its place. */
+    /* Errors. A source that returns one ends and fails what reads it. A sink that returns CONNECT or TIMEOUT is closed and opened anew
+     * after pauses that grow; with any other it stops until an operator has looked, and is opened anew then. What was accepted and
+     * not flushed is offered again to the new instance. */
     LAM_IO_OPTION = 5005,  /* the options contradict each other or the target */
-    LAM_IO_CONNECT = 5001, /* unreachable, or it refuses us */
+    LAM_IO_CONNECT = 5001, /* unreachable, or it refuses us, or the connection is lost */
+    LAM_IO_TIMEOUT = 7,
     LAM_IO_READ = 5003,
     LAM_IO_WRITE = 5004,
     LAM_IO_CANCELED = 8,   /* a blocking call that `cancel` has ended */
@@ -246,7 +249,7 @@ struct lam_sink_class {
     int n_options;
     size_t option_size;
     const char *default_format;
-    /* OK, WAIT or RETRY (it is called again, without a close between), or an error. *marker: the last epoch whose rows the target
+    /* OK, WAIT (it is called again), RETRY (as CONNECT), or an error. *marker: the last epoch whose rows the target
      * proves to hold, 0 for none: what belongs to it or before is not written again, and what was written after it and not committed is
      * gone. *fresh (true before): the target is empty, so that a header is to be written. incarnation grows with every start of
      * the sink: who has a smaller one is a ghost. Close follows in any case. */
@@ -256,8 +259,8 @@ struct lam_sink_class {
      * CLOSED, or an error. Bytes may be cut anywhere, but those of one flush end with a whole record. */
     int (*write_bytes)(struct lam_io *io, const char *p, size_t n, size_t *accepted, struct lam_error *err);
     int (*write_columns)(struct lam_io *io, const struct lam_rows *rows, int64_t *accepted, struct lam_error *err);
-    /* Makes what was accepted safe and visible; with io->epochs only sends it on its way. OK, WAIT, RETRY, or an error. NULL:
-     * nothing to do. */
+    /* Makes what was accepted safe and visible; with io->epochs only sends it on its way. OK, WAIT, RETRY, or an error; more may be
+     * written before it is called again. NULL: nothing to do. */
     int (*flush)(struct lam_io *io, struct lam_error *err);
     /* With io->epochs: makes all that was accepted since the last commit, and the marker `epoch`, visible in one step. With an epoch that the
      * target holds already it changes nothing and says OK. OK, WAIT, RETRY, or an error. NULL: at most, or at least once. */
@@ -266,7 +269,7 @@ struct lam_sink_class {
     int (*abort)(struct lam_io *io, struct lam_error *err);
     /* After WAIT; as a source's. */
     int (*wait)(struct lam_io *io, struct pollfd *fds, int max, int64_t *at);
-    /* As a source's: a call that waits returns LAM_IO_CANCELED soon. */
+    /* As a source's: a call that waits returns LAM_IO_CANCELED soon. Also called when a call takes longer than write.timeout. */
     void (*cancel)(struct lam_io *io);
     /* Once, also after an open that failed. complete: all rows were delivered and flushed, the target is to be finished; otherwise
      * what is not visible yet is dropped. OK or an error. Frees what the instance has, whatever it returns. */

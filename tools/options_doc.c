@@ -1,5 +1,7 @@
-/* Prints docs/connectors.md from the tables that options are read by. SPDX-License-Identifier: Apache-2.0 */
+/* options_doc [MODULE]...: prints docs/connectors.md from the tables that options are read by; with modules, a page of their
+ * connectors alone. SPDX-License-Identifier: Apache-2.0 */
 #include "connector/connector.h"
+#include "connector/module.h"
 #include "format/format.h"
 #include "plan/catalog.h"
 
@@ -80,28 +82,28 @@ static void print_table(const struct option_spec *o)
 }
 
 /* mock is for tests. */
-static bool shown(const char *name) { return strncmp(name, "mock", 4) != 0; }
+static bool shown(const char *name, const struct module *m, bool of_modules) { return strncmp(name, "mock", 4) && !m != of_modules; }
 
-static void print_sources(void)
+static void print_sources(bool of_modules)
 {
-    puts("## Sources: `CREATE SOURCE ... FROM NAME (...)`\n\n### Every source\n");
-    print_table(source_options);
+    puts("## Sources: `CREATE SOURCE ... FROM NAME (...)`\n");
+    if (!of_modules) puts("### Every source\n"), print_table(source_options);
     for (int i = 0; source_class_at(i); i++) {
         const struct source_class *c = source_class_at(i);
-        if (!shown(c->name)) continue;
-        printf("### Source: %s\n\n", c->name);
+        if (!shown(c->name, c->module, of_modules)) continue;
+        printf("### Source: %s\n\n%s\n\n", c->name, c->sentence);
         print_table(c->options);
     }
 }
 
-static void print_sinks(void)
+static void print_sinks(bool of_modules)
 {
-    puts("## Sinks: `CREATE SINK ... INTO NAME (...)`\n\n### Every sink\n");
-    print_table(sink_options);
+    puts("## Sinks: `CREATE SINK ... INTO NAME (...)`\n");
+    if (!of_modules) puts("### Every sink\n"), print_table(sink_options);
     for (int i = 0; sink_class_at(i); i++) {
         const struct sink_class *c = sink_class_at(i);
-        if (!shown(c->name)) continue;
-        printf("### Sink: %s\n\n", c->name);
+        if (!shown(c->name, c->module, of_modules)) continue;
+        printf("### Sink: %s\n\n%s\n\n", c->name, c->sentence);
         print_table(c->options);
     }
 }
@@ -149,14 +151,29 @@ static void print_formats(void)
     }
 }
 
-int main(void)
+static int print_modules(int n, char **paths)
 {
+    puts("# Connectors of modules\n");
+    for (int i = 0; i < n; i++) {
+        struct err err;
+        if (!module_load(paths[i], NULL, &err)) continue;
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    print_sources(true);
+    print_sinks(true);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) return print_modules(argc - 1, argv + 1);
     puts("# Connectors and formats\n\n"
          "Made by `make docs` from the tables that the options are read by; `make check` fails when it is out of date.\n\n"
          "Options are written `name = 'value'`; `_`, `-` and `.` in a name mean the same. A size is bytes or `'64 MiB'`, a duration\n"
          "`'250 ms'`, `'5 s'` or `'1 minute'`. An option that does not exist is refused, with the nearest that does.\n");
-    print_sources();
-    print_sinks();
+    print_sources(false);
+    print_sinks(false);
     print_formats();
     return 0;
 }

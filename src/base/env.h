@@ -81,6 +81,10 @@ static inline enum status env_unlink(struct env *e, const char *path, struct err
 {
     return e->ops->unlink(e, path, err);
 }
+static inline enum status env_mkdir(struct env *e, const char *path, struct err *err)
+{
+    return e->ops->mkdir(e, path, err);
+}
 static inline enum status env_list(struct env *e, const char *path, enum status (*fn)(void *ctx, const char *name), void *ctx,
                                    struct err *err)
 {

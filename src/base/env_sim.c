@@ -62,7 +62,7 @@ struct env_sim {
     int64_t capacity;
     uint64_t steps, crash_at;
     uint32_t life; /* files of an earlier one are dead */
-    bool crashed;
+    bool crashed, short_reads;
 };
 
 struct sim_file {
@@ -305,6 +305,7 @@ static enum status end_step(struct env_sim *s, bool last, struct err *err)
 
 void env_sim_fail(struct env_sim *s, enum env_sim_op op, int nth, int times) { s->faults[op] = (struct fault){nth, times}; }
 void env_sim_capacity(struct env_sim *s, int64_t bytes) { s->capacity = bytes; }
+void env_sim_short_reads(struct env_sim *s, bool on) { s->short_reads = on; }
 uint64_t env_sim_steps(const struct env_sim *s) { return s->steps; }
 void env_sim_crash_at(struct env_sim *s, uint64_t at) { s->crash_at = at; }
 bool env_sim_crashed(const struct env_sim *s) { return s->crashed; }
@@ -341,6 +342,7 @@ static enum status sim_pread(struct file *file, void *p, size_t n, int64_t at, s
     TRY(broken(f->sim, SIM_READ, "read", f->path, err));
     size_t left = (size_t)at < f->node->live.n ? f->node->live.n - (size_t)at : 0;
     *got = n < left ? n : left;
+    if (f->sim->short_reads && *got) *got = 1 + (size_t)below(f->sim, *got);
     if (*got) memcpy(p, f->node->live.p + at, *got);
     return ST_OK;
 }

@@ -28,6 +28,9 @@ void env_sim_fail(struct env_sim *s, enum env_sim_op op, int nth, int times);
 /* The disk holds that many bytes; a write that does not fit is made in part and fails. 0: no bound. */
 void env_sim_capacity(struct env_sim *s, int64_t bytes);
 
+/* Reads give less than was asked for, at least a byte, as POSIX allows. */
+void env_sim_short_reads(struct env_sim *s, bool on);
+
 /* Calls so far that change the disk (write, sync, create, rename, unlink, mkdir, sync_dir). */
 uint64_t env_sim_steps(const struct env_sim *s);
 /* Power goes when that many calls have been made: the call of that number may be done in part, and every later one fails.

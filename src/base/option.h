@@ -16,7 +16,7 @@ enum option_type {
     OPT_ENUM,     /* one of `values`, "a|b|c" */
     OPT_CHAR,     /* one byte; '\t' and 'tab' too */
 };
-enum { OPT_REQUIRED = 1, OPT_SECRET = 2 };
+enum { OPT_REQUIRED = 1, OPT_SECRET = 2, OPT_LIVE = 4 /* ALTER ... SET may change it while it runs */ };
 
 struct option_spec {
     const char *name;    /* canonical: lower case, dots */

@@ -24,6 +24,8 @@ struct task_class {
     /* Descriptors to watch while waiting; returns how many, at most max, which is TASK_FDS: who has more of them watches
      * them by one epoll descriptor. NULL: none ever. */
     int (*fds)(struct task *t, struct pollfd *out, int max);
+    /* Its step runs the program's code: a driver gives its own lock back meanwhile, so that such code may call in. */
+    bool outside;
 };
 
 #define TASK_FDS 16
@@ -34,6 +36,7 @@ struct task {
     _Atomic bool woken;
     _Atomic bool done;   /* set by the host after STEP_DONE */
     int64_t wake_us;     /* the host's */
+    bool busy;           /* the host's: an outside one is being stepped */
     struct task *next;   /* the host's */
     void *pool;          /* struct pool that steps of this task allocate from, or NULL */
 };

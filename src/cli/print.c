@@ -92,7 +92,7 @@ void print_rows(FILE *out, const struct ArrowSchema *x, const struct ArrowArray 
     }
 }
 
-int print_stream(FILE *out, struct ArrowArrayStream *s, enum print_format format, char **error)
+int print_stream(FILE *out, struct ArrowArrayStream *s, enum print_format format, bool live, char **error)
 {
     struct ArrowSchema x;
     struct ArrowArray a;
@@ -101,6 +101,7 @@ int print_stream(FILE *out, struct ArrowArrayStream *s, enum print_format format
     int rc = s->get_schema(s, &x);
     if (!rc) {
         if (format == PRINT_BOX) t = grid_new(&x);
+        if (live) print_rows(out, &x, NULL, format, begin), begin = false, fflush(out);
         while (!(rc = s->get_next(s, &a)) && a.release) {
             if (t)
                 grid_add(t, &x, &a);
@@ -108,6 +109,7 @@ int print_stream(FILE *out, struct ArrowArrayStream *s, enum print_format format
                 print_rows(out, &x, &a, format, begin);
             begin = false;
             a.release(&a);
+            if (live) fflush(out);
             if (ferror(out)) {
                 rc = errno ? errno : EIO;
                 break;

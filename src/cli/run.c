@@ -6,19 +6,27 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define PROGRESS_US 250000
 
-/* An error that came with the rows: its place is the statement. */
-static void tell_rows_error(const char *file, const char *sql, size_t from, const char *why)
+/* Where the statement at sql[from] begins, behind blanks and comments. */
+static size_t begin_of(const char *sql, size_t from)
 {
-    int line = 1, column = 1;
     for (bool comment = false; sql[from]; from++) {
         if (!comment && sql[from] == '-' && sql[from + 1] == '-') comment = true;
         if (sql[from] == '\n') comment = false;
         if (!comment && !isspace((unsigned char)sql[from])) break;
     }
+    return from;
+}
+
+/* An error that came with the rows: its place is the statement. */
+static void tell_rows_error(const char *file, const char *sql, size_t from, const char *why)
+{
+    int line = 1, column = 1;
+    from = begin_of(sql, from);
     for (size_t i = 0; i < from; i++) {
         column = sql[i] == '\n' ? 1 : column + 1;
         line += sql[i] == '\n';
@@ -35,10 +43,18 @@ static int cannot_write(int error)
     return EXIT_RUN;
 }
 
+/* A subscription has no last row, so there is no box around it, and each row is shown as it comes. */
+static bool is_subscription(const char *sql, size_t from)
+{
+    return !strncasecmp(sql + begin_of(sql, from), "SUBSCRIBE", 9);
+}
+
 static int print_result(struct cli *c, struct ArrowArrayStream *s, const char *file, const char *sql, size_t from)
 {
     char *why = NULL;
-    int rc = print_stream(stdout, s, c->format, &why), status = EXIT_OK;
+    bool live = is_subscription(sql, from);
+    enum print_format format = live && c->format == PRINT_BOX ? PRINT_TSV : c->format;
+    int rc = print_stream(stdout, s, format, live, &why), status = EXIT_OK;
     errno = rc;
     if (stop_signal()) {
         status = stop_status();
@@ -94,11 +110,13 @@ static int add_print(struct cli *c)
 static int wait_for_end(struct cli *c)
 {
     struct progress p;
+    struct hint *hint = c->print ? hint_begin(c, c->print) : NULL;
     progress_begin(&p, c);
     int rc;
     while ((rc = lam_wait(c->db, c->session, p.on ? PROGRESS_US : -1)) == LAM_TIMEOUT && !stop_signal())
         progress_show(&p, c);
     progress_end(&p);
+    hint_end(hint);
     if (stop_signal()) return stop_status();
     if (!rc) return EXIT_OK;
     cli_message(c);

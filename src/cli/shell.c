@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -56,12 +55,8 @@ static void execute(struct shell *sh, const char *file, const char *sql)
 {
     size_t results = 0;
     double begun = cli_now();
-    enum print_format chosen = sh->c->format;
-    /* A subscription has no last row, so there is no box around it. */
-    if (chosen == PRINT_BOX && !strncasecmp(sql + strspn(sql, " \n\t"), "SUBSCRIBE", 9)) sh->c->format = PRINT_TSV;
     run_statements(sh->c, file, sql, &results);
     if (!stop_signal() && lam_apply(sh->c->session)) cli_error(sh->c, file);
-    sh->c->format = chosen;
     if (stop_signal() == SIGTERM) sh->quit = true;
     if (stop_signal()) fputs("canceled\n", stderr);
     stop_clear();

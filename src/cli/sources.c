@@ -62,7 +62,8 @@ static void tell_sink(void *ctx, const struct show_row *r)
     (void)ctx;
     tell(r, "sink_name", "late_rows", "late rows left out", "");
     tell(r, "sink_name", "row_errors", "row errors", "last_error");
-    tell(r, "sink_name", "errors", "errors", "last_error");
+    tell(r, "sink_name", "dropped", "rows dropped", "last_error");
+    tell(r, "sink_name", "dead_lettered", "rows to the dead letters", "last_error");
 }
 
 void losses_tell(struct cli *c)

@@ -149,7 +149,11 @@ struct sink_class {
     enum status (*commit)(struct sink *s, uint64_t epoch, struct err *err);
     enum status (*abort)(struct sink *s, struct err *err);
     int (*wait)(struct sink *s, struct pollfd *fds, int max, int64_t *wake_us);
-    void (*cancel)(struct sink *s); /* any thread */
+    /* Any thread, until close has returned: a call under way returns soon. Then, and after an error, the runtime closes the
+     * instance and opens another, which is offered again what was not flushed: so what was flushed must outlive close. A class
+     * whose target would not (a file that is renamed when complete) has sink_no_cancel: its calls have no deadline, and after an
+     * error they are made again on the same instance. */
+    void (*cancel)(struct sink *s);
     /* complete: all rows were delivered, the target is to be finished (rename into place). Frees all but the instance. */
     enum status (*close)(struct sink *s, bool complete, struct err *err);
 };

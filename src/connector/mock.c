@@ -5,7 +5,9 @@
 #include "connector/mock_int.h"
 #include "expr/cell.h"
 
-#define SCRIPT_SENTENCE "What goes wrong and when, as 'wait 50 ms; fail write 3 retry; hang write 7'."
+#define SCRIPT_SENTENCE                                                                                                \
+    "What goes wrong and when: 'wait 50 ms; slow flush 2 1 s; fail open 1-3 connect; fail write 3 retry; "             \
+    "fail write 5 poison 2; short write 6 10; hang write 7; fail close 1'."
 
 static const char *name_of(const struct connector_ctx *c)
 {
@@ -96,9 +98,10 @@ static enum status source_poll(struct source *s, int split, int64_t now_us, stru
         m->player.wake_us = INT64_MAX;
         return options_int(s->ctx.options, "endless") ? ST_WAIT : ST_DONE;
     }
-    bool only_one;
-    TRY(mock_player_call(&m->player, MOCK_POLL, &only_one, err));
-    uint32_t n = only_one ? 1 : m->step < left ? m->step : left;
+    uint32_t n, most;
+    TRY(mock_player_call(&m->player, MOCK_POLL, &most, err));
+    n = m->step < left ? m->step : left;
+    if (n > most) n = most;
     for (uint32_t i = 0; i < n; i++) idx[i] = m->next + i;
     out->b = batch_for(m->pool, s->ctx.schema, n);
     batch_scatter(out->b, n, s->ctx.schema, m->rows, idx, n);
@@ -157,6 +160,7 @@ struct mock_sink {
     struct sink sink;
     struct mock_player player;
     bool transactional; /* rows are seen when their epoch is committed */
+    bool buffered;      /* ... when they are flushed */
     struct text text;
 };
 
@@ -168,6 +172,7 @@ static enum status sink_open(struct sink *s, uint64_t incarnation, uint64_t *mar
     struct mock_sink *m = sink_of(s);
     const struct options *o = s->ctx.options;
     m->transactional = s->ctx.epochs || options_int(o, "transactional");
+    m->buffered = options_int(o, "buffered");
     TRY(mock_player_init(&m->player, s->ctx.env, name_of(&s->ctx), options_text(o, "script"), s->class->blocking, err));
     TRY(mock_player_call(&m->player, MOCK_OPEN, NULL, err));
     mock_target_abort(m->player.target); /* as a server does with the transaction of a client that went away */
@@ -194,23 +199,25 @@ static void put_row(struct mock_sink *m, const struct batch *b, uint32_t row)
 static enum status sink_write(struct sink *s, const struct batch *b, uint32_t from, uint32_t *accepted, struct err *err)
 {
     struct mock_sink *m = sink_of(s);
-    bool only_one = false;
+    uint32_t n = b->rows - from, most = 0;
     *accepted = 0;
-    enum status st = mock_player_call(&m->player, MOCK_WRITE, &only_one, err);
+    enum status st = mock_player_call(&m->player, MOCK_WRITE, &most, err);
     if (st && st != ST_POISON) return st;
-    uint32_t n = b->rows - from;
-    if (st == ST_POISON) n = n > 1 ? 1 : 0; /* the one before the bad one */
-    if (only_one && n > 1) n = 1;
+    if (n > most) n = most;
+    if (st == ST_POISON && n == b->rows - from) n--; /* there is no such row: the last is the bad one */
     text_clear(&m->text);
     for (uint32_t i = 0; i < n; i++) put_row(m, b, from + i);
-    mock_target_add(m->player.target, &m->text, n, m->transactional);
+    mock_target_add(m->player.target, &m->text, n, m->transactional || m->buffered);
     *accepted = n;
     return st;
 }
 
 static enum status sink_flush(struct sink *s, struct err *err)
 {
-    return mock_player_call(&sink_of(s)->player, MOCK_FLUSH, NULL, err);
+    struct mock_sink *m = sink_of(s);
+    TRY(mock_player_call(&m->player, MOCK_FLUSH, NULL, err));
+    if (m->buffered) mock_target_flush(m->player.target);
+    return ST_OK;
 }
 
 static enum status sink_commit(struct sink *s, uint64_t epoch, struct err *err)
@@ -240,9 +247,10 @@ static void sink_cancel(struct sink *s) { mock_player_cancel(&sink_of(s)->player
 
 static enum status sink_close(struct sink *s, bool complete, struct err *err)
 {
-    (void)complete;
     struct mock_sink *m = sink_of(s);
     enum status st = m->player.target ? mock_player_call(&m->player, MOCK_CLOSE, NULL, err) : ST_OK;
+    if (st == ST_WAIT) st = err_set(err, E_WRITE, "the script lets closing hang"); /* close has no WAIT */
+    if (!st && complete && m->buffered) mock_target_flush(m->player.target);
     text_done(&m->text);
     mock_player_done(&m->player);
     return st;
@@ -253,6 +261,8 @@ static const struct option_spec sink_options[] = {
     {.name = "name", .type = OPT_TEXT, .sentence = "Name the rows are kept under; the sink's own by default."},
     {.name = "transactional", .type = OPT_BOOL, .dflt = "false",
      .sentence = "Rows are seen when their epoch is committed, together with its marker."},
+    {.name = "buffered", .type = OPT_BOOL, .dflt = "false",
+     .sentence = "Rows are seen when they are flushed, and lost with an instance that is closed before."},
     {0},
 };
 

@@ -3,12 +3,16 @@
  *
  * A script is a list of steps, each for one call or a range of calls counted from 1:
  *     wait 50 ms               every write or poll is delayed
- *     fail write 3             the third write fails for good;  fail open 1, fail flush 2-4, fail commit 1-
+ *     slow flush 2- 50 ms      so are these calls
+ *     fail write 3             the third write fails for good;  fail open 1, fail flush 2-4, fail commit 1-, fail close 1
  *     fail write 3 retry       ... may be offered again (ST_RETRY)
- *     fail write 5 poison      ... its second row, or its only one, cannot be taken (ST_POISON)
+ *     fail open 1-2 connect    ... the system is away (E_CONNECT)
+ *     fail write 5 poison 3    ... takes two rows, the third cannot be taken (ST_POISON); without a number the second. When
+ *                              fewer are offered, the last
  *     fail write 5 closed      ... the target wants no more (ST_CLOSED)
- *     short write 2            the second write takes one row only
- *     hang write 7             does not return (mock.blocking), or waits without end (mock), until it is canceled
+ *     short write 2 [10]       the second write takes one row only, or ten
+ *     hang write 7             does not return (mock.blocking), or waits without end (mock), until it is canceled; a close
+ *                              cannot wait, and fails instead (mock)
  * The classes `mock` never block; `mock.blocking` blocks for its delays and hangs. SPDX-License-Identifier: Apache-2.0 */
 #ifndef CONNECTOR_MOCK_H
 #define CONNECTOR_MOCK_H

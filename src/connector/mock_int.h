@@ -9,12 +9,14 @@
 enum mock_call { MOCK_OPEN, MOCK_POLL, MOCK_WRITE, MOCK_FLUSH, MOCK_COMMIT, MOCK_ABORT, MOCK_CLOSE, MOCK_CALLS };
 extern const char *const mock_call_names[]; /* NULL-ended */
 int mock_word_index(const char *const *words, const char *word); /* -1: none */
-enum mock_act { MOCK_FAIL, MOCK_RETRY, MOCK_POISON, MOCK_CLOSED, MOCK_SHORT, MOCK_HANG };
+enum mock_act { MOCK_FAIL, MOCK_RETRY, MOCK_POISON, MOCK_CLOSED, MOCK_CONNECT, MOCK_SHORT, MOCK_SLOW, MOCK_HANG };
 
 struct mock_step {
     enum mock_act act;
     enum mock_call call;
     uint64_t from, to; /* calls, both included */
+    uint32_t row;      /* POISON: the bad one of those offered, from 1, 0: the second; SHORT: how many are taken */
+    int64_t slow_us;
 };
 struct mock_script {
     int n;
@@ -31,6 +33,7 @@ uint64_t mock_target_call(struct mock_target *t, enum mock_call call);
 /* Appends `n` rows of text: to what is delivered, or to what awaits a commit. */
 void mock_target_add(struct mock_target *t, const struct text *rows, uint64_t n, bool pending);
 void mock_target_commit(struct mock_target *t, uint64_t epoch);
+void mock_target_flush(struct mock_target *t); /* what awaits it is delivered */
 void mock_target_abort(struct mock_target *t);
 uint64_t mock_target_marker(struct mock_target *t);
 
@@ -51,7 +54,8 @@ enum status mock_player_init(struct mock_player *p, struct env *env, const char 
                              struct err *err);
 void mock_player_done(struct mock_player *p);
 void mock_player_cancel(struct mock_player *p);
-/* ST_OK: go on; *only_one: take one row. ST_WAIT: come again at wake_us. Other: the call's result. */
-enum status mock_player_call(struct mock_player *p, enum mock_call call, bool *only_one, struct err *err);
+/* ST_OK: go on; *most: take so many rows at most. ST_WAIT: come again at wake_us. Other: the call's result; ST_POISON: after
+ * *most rows. */
+enum status mock_player_call(struct mock_player *p, enum mock_call call, uint32_t *most, struct err *err);
 
 #endif

@@ -41,34 +41,49 @@ static enum status pause_until(struct mock_player *p, int64_t until_us, struct e
     }
 }
 
-static enum status act(struct mock_player *p, const struct mock_step *s, bool *only_one, struct err *err)
+static enum status act(struct mock_player *p, const struct mock_step *s, uint32_t *most, struct err *err)
 {
-    if (s->act == MOCK_SHORT) return *only_one = true, ST_OK;
+    if (s->act == MOCK_SHORT) return *most = s->row, ST_OK;
+    if (s->act == MOCK_SLOW) return ST_OK; /* has been waited for */
     if (s->act == MOCK_HANG) return pause_until(p, INT64_MAX, err);
-    enum status code = err_set(err, s->call == MOCK_POLL || s->call == MOCK_OPEN ? E_READ : E_WRITE,
-                               "the script lets %s number %llu fail", mock_call_names[s->call], (unsigned long long)p->number);
+    enum status code = s->act == MOCK_CONNECT                             ? E_CONNECT
+                       : s->call == MOCK_POLL || s->call == MOCK_OPEN ? E_READ
+                                                                          : E_WRITE;
+    err_set(err, code, "the script lets %s number %llu fail", mock_call_names[s->call], (unsigned long long)p->number);
     switch (s->act) {
     case MOCK_RETRY: return ST_RETRY;
-    case MOCK_POISON: return ST_POISON;
+    case MOCK_POISON: return *most = s->row ? s->row - 1 : 1, ST_POISON;
     case MOCK_CLOSED: return ST_CLOSED;
     default: return code;
     }
 }
 
-enum status mock_player_call(struct mock_player *p, enum mock_call call, bool *only_one, struct err *err)
+static bool is_for(const struct mock_step *s, enum mock_call call, uint64_t number)
 {
-    bool one = false;
+    return s->call == call && number >= s->from && number <= s->to;
+}
+
+static int64_t delay_of(const struct mock_player *p, enum mock_call call)
+{
+    int64_t us = call == MOCK_WRITE || call == MOCK_POLL ? p->script.wait_us : 0;
+    for (int i = 0; i < p->script.n; i++)
+        if (p->script.steps[i].act == MOCK_SLOW && is_for(&p->script.steps[i], call, p->number)) us += p->script.steps[i].slow_us;
+    return us;
+}
+
+enum status mock_player_call(struct mock_player *p, enum mock_call call, uint32_t *most, struct err *err)
+{
+    uint32_t all = UINT32_MAX;
     if (!p->is_counted) p->number = mock_target_call(p->target, call);
     p->is_counted = true;
-    if (!p->is_delayed) p->wake_us = env_now_us(p->env) + p->script.wait_us;
+    int64_t delay = delay_of(p, call);
+    if (!p->is_delayed) p->wake_us = env_now_us(p->env) + delay;
     p->is_delayed = true;
-    if (call == MOCK_WRITE || call == MOCK_POLL) TRY(pause_until(p, p->wake_us, err));
+    if (delay) TRY(pause_until(p, p->wake_us, err));
     enum status st = ST_OK;
-    for (int i = 0; i < p->script.n && !st; i++) {
-        const struct mock_step *s = &p->script.steps[i];
-        if (s->call == call && p->number >= s->from && p->number <= s->to) st = act(p, s, &one, err);
-    }
+    for (int i = 0; i < p->script.n && !st; i++)
+        if (is_for(&p->script.steps[i], call, p->number)) st = act(p, &p->script.steps[i], &all, err);
     if (st != ST_WAIT) p->is_counted = p->is_delayed = false;
-    if (only_one) *only_one = one;
+    if (most) *most = all;
     return st;
 }

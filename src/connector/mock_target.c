@@ -64,16 +64,25 @@ void mock_target_abort(struct mock_target *t)
     lock_give(&registry.lock);
 }
 
-void mock_target_commit(struct mock_target *t, uint64_t epoch)
+void mock_target_flush(struct mock_target *t)
 {
     lock_take(&registry.lock);
-    if (epoch > t->marker) { /* else it holds that epoch already */
-        text_put(&t->rows, t->pending.p, t->pending.n);
-        t->nrows += t->npending;
-        t->marker = epoch;
-    }
+    text_put(&t->rows, t->pending.p, t->pending.n);
+    t->nrows += t->npending;
     lock_give(&registry.lock);
     mock_target_abort(t);
+}
+
+void mock_target_commit(struct mock_target *t, uint64_t epoch)
+{
+    if (epoch <= mock_target_marker(t)) { /* it holds that epoch already */
+        mock_target_abort(t);
+        return;
+    }
+    mock_target_flush(t);
+    lock_take(&registry.lock);
+    t->marker = epoch;
+    lock_give(&registry.lock);
 }
 
 uint64_t mock_target_marker(struct mock_target *t)

@@ -189,6 +189,7 @@ _Static_assert((int)LAM_IO_DONE == (int)ST_DONE && (int)LAM_IO_WAIT == (int)ST_W
 _Static_assert((int)LAM_IO_RETRY == (int)ST_RETRY && (int)LAM_IO_POISON == (int)ST_POISON, "results");
 _Static_assert((int)LAM_IO_CONNECT == (int)E_CONNECT && (int)LAM_IO_READ == (int)E_READ && (int)LAM_IO_WRITE == (int)E_WRITE, "results");
 _Static_assert((int)LAM_IO_OPTION == (int)E_CONNECTOR_OPTION && (int)LAM_IO_CANCELED == (int)E_CANCELED, "results");
+_Static_assert((int)LAM_IO_TIMEOUT == (int)E_TIMEOUT, "results");
 
 static const char *copy(struct arena *a, const char *s) { return s ? arena_strdup(a, s) : NULL; }
 

@@ -27,7 +27,7 @@ static const int nothing[] = {0};
 static const int may_wait[] = {LAM_IO_WAIT, LAM_IO_RETRY, 0};
 static const int write_results[] = {LAM_IO_WAIT, LAM_IO_RETRY, LAM_IO_POISON, LAM_IO_CLOSED, 0};
 
-/* Called again after WAIT and RETRY, without a close between. */
+/* Called again after WAIT. */
 static enum status open(struct sink *s, uint64_t incarnation, uint64_t *marker, bool *fresh, struct err *err)
 {
     struct outside_sink *x = of(s);

@@ -1,6 +1,13 @@
 /* The catalog of one database. SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_int.h"
 
+const struct object *catalog_by_id(struct lam_db *db, uint64_t id)
+{
+    for (struct entry *e = db->objects; e && id; e = e->next)
+        if (e->object->id == id) return e->object;
+    return NULL;
+}
+
 const struct object *catalog_find(struct lam_db *db, const char *name)
 {
     for (struct entry *e = db->objects; e; e = e->next)

@@ -43,6 +43,10 @@ static void free_db(struct lam_db *db)
     while (db->objects) catalog_remove(db, db->objects->object);
     catalog_sweep(db);
     pool_close(db->push_pool);
+    for (int i = 0; i < EXPORTERS; i++) {
+        pool_close(db->exporters[i].pool);
+        lock_done(&db->exporters[i].lock);
+    }
     arena_free(db->arena);
     account_unref(db->account);
     lock_done(&db->change);
@@ -60,6 +64,7 @@ static enum status open_db(const struct lam_config *user, const struct db_setup 
     db->cfg = cfg;
     db->env = setup->env;
     db->forks = env_forks();
+    db->opened_us = env_now_us(db->env);
     db->arena = arena_new();
     if (cfg.modules) db->modules = arena_strdup(db->arena, cfg.modules);
     db->batch_rows = cfg.batch_rows ? cfg.batch_rows : BATCH_ROWS;
@@ -67,6 +72,10 @@ static enum status open_db(const struct lam_config *user, const struct db_setup 
     lock_init(&db->lock);
     lock_init(&db->push_lock);
     db->push_pool = pool_new(NULL);
+    for (int i = 0; i < EXPORTERS; i++) {
+        lock_init(&db->exporters[i].lock);
+        db->exporters[i].pool = pool_new(NULL);
+    }
     db->account = account_new(NULL, cfg.memory_limit);
     struct run_config rc = {
         .env = db->env,
@@ -204,5 +213,7 @@ int lam_set_memory(void *(*alloc)(void *ctx, size_t n, size_t align), void (*fre
     struct mem_hook hook = {alloc, free_, ctx};
     return (int)mem_hook_set(&hook);
 }
+
+void lam_free(void *p) { mem_free(p); }
 
 uint64_t lam_memory_allocations(void) { return mem_alloc_count(); }

@@ -12,7 +12,17 @@
 
 #include <sys/types.h>
 
+struct survey_sub;
 struct result; /* a SELECT's rows that are handed out */
+
+/* Where arrays handed out take what they convert into. A thread keeps to one, so what it takes next is what it gave back last,
+ * still in its cache, however many subscriptions it serves. */
+struct exporter {
+    struct lock lock;
+    struct pool *pool;
+};
+#define EXPORTERS 8
+struct exporter *exporter_take(struct lam_db *db); /* with its lock */
 
 struct lam_db {
     struct env *env;
@@ -21,6 +31,7 @@ struct lam_db {
     struct runtime *runtime;
     struct lam_config cfg;
     uint32_t batch_rows;
+    int64_t opened_us;
     unsigned forks;       /* when it was opened: a child of fork may not use it */
     struct lock change;   /* one statement is planned and applied at a time, so that what it found stays */
     struct lock lock;     /* of the catalog, sessions, results, subscriptions */
@@ -31,6 +42,7 @@ struct lam_db {
     struct lam_sub *subs;
     struct lock push_lock; /* of push_pool: foreign arrays become batches under it */
     struct pool *push_pool;
+    struct exporter exporters[EXPORTERS];
     struct arena *arena;   /* of what follows */
     struct description *descriptions; /* of connectors and formats, as the planner sees them */
     const char *modules;   /* lam_config.modules, a copy */
@@ -45,6 +57,7 @@ struct entry {
     bool removed;                /* from the list; the last hold frees it */
 };
 const struct object *catalog_find(struct lam_db *db, const char *name);
+const struct object *catalog_by_id(struct lam_db *db, uint64_t id); /* 0: NULL */
 const struct object *catalog_seen(struct lam_session *s, const char *name);
 /* Keeps an object, dropped or not, until the release; these two take the lock themselves. */
 struct entry *catalog_hold(struct lam_db *db, const char *name);
@@ -96,6 +109,12 @@ enum status session_statement(struct lam_session *s, const char *text, size_t n,
 enum status session_apply(struct lam_session *s, struct err *err);
 void session_undo(struct lam_session *s);
 
+const char *object_kind_name(enum object_kind k); /* "source" */
+enum status session_not_found(struct lam_db *db, const struct stmt *st, struct err *err);
+
+/* ALTER. */
+enum status alter_statement(struct lam_session *s, const struct stmt *st, struct err *err);
+
 /* SHOW, DESCRIBE, EXPLAIN. */
 enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err);
 
@@ -103,9 +122,28 @@ enum status show_statement(struct lam_session *s, const struct stmt *st, const c
 enum status explain_statement(struct lam_session *s, const struct stmt *st, const char *text, struct text *x, struct err *err);
 /* With the names of streams. */
 struct survey *explain_survey(struct lam_db *db);
+/* What a subscription reads, below its own filter; NULL: it is a query. */
+const struct object *explain_subscribed(struct lam_db *db, const struct survey_sub *x);
+/* What EXPLAIN names. */
+enum status explain_find(struct lam_db *db, const struct stmt *st, const struct object **out, struct err *err);
+
+/* analyze.c: EXPLAIN ANALYZE, a result whose rows are its lines. */
+struct analysis;
+enum status analysis_time(const struct stmt *st, int64_t *out, struct err *err); /* of FOR */
+struct analysis *analysis_of_stream(struct lam_db *db, const struct object *stream, int64_t for_us); /* catalog locked */
+struct analysis *analysis_of_select(struct lam_db *db); /* before it runs; then what it reads */
+void analysis_reads(struct analysis *a, struct sub *sub);
+void analysis_free(struct analysis *a); /* before the sub; NULL is allowed */
+const struct schema *analysis_schema(const struct analysis *a);
+enum status analysis_next(struct analysis *a, struct batch **out, struct err *err);
+void analysis_cancel(struct analysis *a); /* any thread; that of a SELECT is canceled with its sub */
 
 /* A SELECT's rows. */
-enum status result_select(struct lam_session *s, const struct ast_select *select, struct ArrowArrayStream *out, struct err *err);
+enum status result_select(struct lam_session *s, const struct ast_select *select, bool analyze, struct ArrowArrayStream *out,
+                          struct err *err);
+/* EXPLAIN ANALYZE STREAM. */
+enum status result_analyze(struct lam_session *s, const struct stmt *st, struct ArrowArrayStream *out, struct err *err);
+enum status result_subscribe(struct lam_session *s, const struct stmt *st, struct ArrowArrayStream *out, struct err *err);
 void result_cancel(struct lam_session *s);    /* results of this session, database lock held */
 void result_forget(struct lam_session *s);    /* the session goes, its results stay */
 void result_orphan_all(struct lam_db *db);    /* lam_close: what is still out ends with an error */
@@ -121,7 +159,6 @@ struct lam_sub {
     struct sub *sub;
     struct arena *arena;
     struct schema *schema;
-    struct pool *pool; /* what exports convert into */
     unsigned flags;
     int fd;            /* lam_sub_fd; -1 */
     int due;           /* what lam_poll_many met behind the rows it gave; 0 */
@@ -146,6 +183,7 @@ int subscription_refuse(struct lam_session *s); /* a call that waits for what th
 /* A stream's rows after a WHERE (NULL: all). */
 enum status subscription_plan(struct lam_session *s, struct arena *a, const char *stream, uint32_t pos, struct ast *where, struct plan **out,
                               struct err *err);
+#define SUBSCRIPTION_POLICIES "block|drop_oldest|drop_newest|sample" /* in the order of enum sub_policy */
 /* Only a stream that is appended to can lose rows and mean the same. */
 enum status subscription_check(const char *stream, const struct plan *plan, const struct sub_config *c, struct err *err);
 enum status subscription_policy(const char *name, enum sub_policy *out, struct err *err);

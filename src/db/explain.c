@@ -164,8 +164,16 @@ static void put_consumers(const struct view *v, const struct survey_node *n)
         if (x->stats.last_error[0]) text_printf(out, "; %s", x->stats.last_error);
         text_putc(out, '\n');
     }
-    for (const struct survey_sub *x = v->now->subs; x; x = x->next)
-        if (x->on == n) text_printf(out, "subscription: queue %d %% full\n", percent(x->queued, x->queue_size));
+    for (const struct survey_sub *x = v->now->subs; x; x = x->next) {
+        if (x->on != n) continue;
+        text_puts(out, "subscription: ");
+        put_count(x->stats.delivered_rows, out);
+        text_puts(out, x->stats.delivered_rows == 1 ? " row, " : " rows, ");
+        put_count(sub_waiting(&x->stats), out);
+        text_puts(out, " to take");
+        if (x->stats.dropped_rows) text_printf(out, ", %llu dropped", (unsigned long long)x->stats.dropped_rows);
+        text_putc(out, '\n');
+    }
     for (const struct survey_node *x = v->now->nodes; x; x = x->next)
         for (int i = 0; i < x->nin; i++)
             if (x->in[i] == n) text_printf(out, "read by %s\n", x->line);
@@ -184,10 +192,18 @@ void explain_running(const struct survey *then, const struct survey *now, const 
 struct survey *explain_survey(struct lam_db *db)
 {
     struct survey *s = survey_take(db->runtime);
-    for (struct survey_node *n = s->nodes; n; n = n->next)
-        for (struct entry *e = db->objects; e && n->stream_id && !n->stream; e = e->next)
-            if (e->object->id == n->stream_id) n->stream = arena_strdup(s->arena, e->object->name);
+    for (struct survey_node *n = s->nodes; n; n = n->next) {
+        const struct object *o = catalog_by_id(db, n->stream_id);
+        if (o) n->stream = arena_strdup(s->arena, o->name);
+    }
     return s;
+}
+
+const struct object *explain_subscribed(struct lam_db *db, const struct survey_sub *x)
+{
+    const struct survey_node *n = x->on;
+    while (!n->stream_id && !n->source && n->nin == 1) n = n->in[0];
+    return catalog_by_id(db, n->source ? n->source->id : n->stream_id);
 }
 
 static void explain_stream(struct lam_db *db, const struct object *o, struct text *x)
@@ -205,7 +221,7 @@ static void explain_stream(struct lam_db *db, const struct object *o, struct tex
     text_done(&why);
 }
 
-static enum status find_stream(struct lam_db *db, const struct stmt *st, const struct object **out, struct err *err)
+enum status explain_find(struct lam_db *db, const struct stmt *st, const struct object **out, struct err *err)
 {
     *out = catalog_find(db, st->name);
     if (*out && (*out)->plan) return ST_OK;
@@ -219,7 +235,7 @@ static enum status find_stream(struct lam_db *db, const struct stmt *st, const s
 static enum status explain_named(struct lam_db *db, const struct stmt *st, struct text *x, struct err *err)
 {
     const struct object *o;
-    TRY(find_stream(db, st, &o, err));
+    TRY(explain_find(db, st, &o, err));
     if (o->kind == OBJECT_STREAM)
         explain_stream(db, o, x);
     else
@@ -230,7 +246,8 @@ static enum status explain_named(struct lam_db *db, const struct stmt *st, struc
 enum status explain_statement(struct lam_session *s, const struct stmt *st, const char *text, struct text *x, struct err *err)
 {
     struct catalog view = catalog_view(s);
-    if (st->analyze) return err_at(err, E_UNSUPPORTED, st->pos, "EXPLAIN ANALYZE is not supported; use EXPLAIN");
+    if (st->analyze) return err_at(err, E_UNSUPPORTED, st->pos, "EXPLAIN ANALYZE takes a SELECT or STREAM name");
+    if (st->value) return err_at(err, E_SYNTAX, st->pos, "FOR goes with EXPLAIN ANALYZE STREAM");
     if (st->name) return explain_named(s->db, st, x, err);
     const struct stmt *of = st->explained ? st->explained : st;
     if (of->select && (of->kind == STMT_SELECT || of->kind == STMT_EXPLAIN)) {

@@ -28,10 +28,22 @@ int subscription_refuse(struct lam_session *s)
 
 /* ---- one batch --------------------------------------------------------------------------------------------------------- */
 
+struct exporter *exporter_take(struct lam_db *db)
+{
+    static _Atomic unsigned threads;
+    static _Thread_local unsigned mine;
+    if (!mine) mine = atomic_fetch_add(&threads, 1) + 1;
+    struct exporter *x = &db->exporters[mine % EXPORTERS];
+    lock_take(&x->lock);
+    return x;
+}
+
 static int export_batch(struct lam_sub *l, struct batch *b, struct ArrowArray *out)
 {
     struct err err;
-    enum status st = cdata_export(l->pool, b, l->schema, l->flags, out, &err);
+    struct exporter *x = exporter_take(l->db);
+    enum status st = cdata_export(x->pool, b, l->schema, l->flags, out, &err);
+    lock_give(&x->lock);
     batch_unref(b);
     return st ? thread_fail(&err) : LAM_OK;
 }

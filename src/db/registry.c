@@ -46,6 +46,7 @@ const struct connector_info *registry_sink(struct lam_db *db, const char *name)
     *i = (struct connector_info){.name = c->name,
                                  .is_bytes = c->payload == PAYLOAD_BYTES,
                                  .changelog = c->changelog,
+                                 .cancels = c->cancel != sink_no_cancel,
                                  .options = c->options,
                                  .default_format = c->default_format,
                                  .guess_format = c->guess_format,
@@ -71,14 +72,17 @@ const struct format_info *registry_encoder(struct lam_db *db, const char *name)
     return i;
 }
 
+/* Each name once, though it may be that of a source and of a sink. */
 const char *registry_connector_name(const void *ctx, int i)
 {
     (void)ctx;
     int sources = 0;
     while (source_class_at(sources)) sources++;
     if (i < sources) return source_class_at(i)->name;
-    const struct sink_class *c = sink_class_at(i - sources);
-    return c ? c->name : NULL;
+    const struct sink_class *c;
+    for (int k = 0; (c = sink_class_at(k)); k++)
+        if (!source_find(c->name) && i-- == sources) return c->name;
+    return NULL;
 }
 
 /* ---- modules -------------------------------------------------------------------------------------------------------- */

@@ -140,7 +140,7 @@ enum status session_apply(struct lam_session *s, struct err *err)
 
 /* ---- DDL ---------------------------------------------------------------------------------------------------------------- */
 
-static const char *kind_name(enum object_kind k)
+const char *object_kind_name(enum object_kind k)
 {
     return k == OBJECT_SOURCE ? "source" : k == OBJECT_STREAM ? "stream" : "sink";
 }
@@ -153,17 +153,17 @@ static struct entry *entry_of(struct lam_db *db, const struct object *o)
 }
 
 /* Takes a sink off the running graph; catalog lock not held. */
-static enum status stop_object(struct lam_session *s, const struct object *o, struct err *err)
+static enum status stop_object(struct lam_session *s, const struct object *o, bool discard, struct err *err)
 {
     lock_take(&s->db->lock);
     bool runs = o->kind == OBJECT_SINK && !entry_of(s->db, o)->pending;
     lock_give(&s->db->lock);
     if (!runs) return ST_OK;
-    return runtime_drop_sink(s->db->runtime, o->id, CONTROL_TIMEOUT_US, err);
+    return runtime_drop_sink(s->db->runtime, o->id, discard, CONTROL_TIMEOUT_US, err);
 }
 
 /* Drops an object, with all that depends on it when `cascade`. */
-static enum status drop_object(struct lam_session *s, const struct object *o, bool cascade, uint32_t pos, struct err *err)
+static enum status drop_object(struct lam_session *s, const struct object *o, bool cascade, bool discard, uint32_t pos, struct err *err)
 {
     struct lam_db *db = s->db;
     for (;;) {
@@ -172,17 +172,17 @@ static enum status drop_object(struct lam_session *s, const struct object *o, bo
         lock_give(&db->lock);
         if (!user) break;
         if (!cascade) {
-            err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": %s \"%s\" depends on it", kind_name(o->kind), o->name,
-                   kind_name(user->kind), user->name);
+            err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": %s \"%s\" depends on it", object_kind_name(o->kind), o->name,
+                   object_kind_name(user->kind), user->name);
             err_hint(err, "drop \"%s\" first, or use DROP ... CASCADE", user->name);
             return E_DEPENDENT;
         }
-        TRY(drop_object(s, user, true, pos, err));
+        TRY(drop_object(s, user, true, discard, pos, err));
     }
-    TRY(stop_object(s, o, err));
-    runtime_sweep(db->runtime);
+    TRY(stop_object(s, o, discard, err));
+    runtime_sweep_now(db->runtime, CONTROL_TIMEOUT_US);
     if (runtime_uses(db->runtime, o->id)) {
-        err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", kind_name(o->kind), o->name);
+        err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", object_kind_name(o->kind), o->name);
         err_hint(err, "close it first");
         return E_DEPENDENT;
     }
@@ -210,11 +210,11 @@ static enum status create(struct lam_session *s, const struct stmt *st, const ch
     if (old && !seen) return being_made(st, err);
     if (old && st->if_not_exists) return ST_OK;
     if (old && !st->or_replace) {
-        err_at(err, E_EXISTS, st->name_pos, "%s \"%s\" already exists", kind_name(old->kind), st->name);
+        err_at(err, E_EXISTS, st->name_pos, "%s \"%s\" already exists", object_kind_name(old->kind), st->name);
         err_hint(err, "use CREATE OR REPLACE, or IF NOT EXISTS");
         return E_EXISTS;
     }
-    if (old) TRY(drop_object(s, old, false, st->name_pos, err));
+    if (old) TRY(drop_object(s, old, false, false, st->name_pos, err));
     struct object *o;
     struct catalog view = catalog_view(s);
     lock_take(&db->lock);
@@ -226,7 +226,7 @@ static enum status create(struct lam_session *s, const struct stmt *st, const ch
 
 static const char *view_name(const void *ctx, int i) { return catalog_name(ctx, i); }
 
-static enum status not_found(struct lam_db *db, const struct stmt *st, struct err *err)
+enum status session_not_found(struct lam_db *db, const struct stmt *st, struct err *err)
 {
     err_at(err, E_TABLE, st->name_pos, "no %s \"%s\"", st->what ? st->what : "object", st->name);
     lock_take(&db->lock);
@@ -241,27 +241,28 @@ static enum status drop(struct lam_session *s, const struct stmt *st, struct err
     lock_take(&s->db->lock);
     const struct object *o = catalog_seen(s, st->name);
     lock_give(&s->db->lock);
-    if (!o) return st->if_exists ? ST_OK : not_found(s->db, st, err);
-    if (strcmp(st->what, kind_name(o->kind)) != 0) {
-        err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, kind_name(o->kind), st->what);
+    if (!o) return st->if_exists ? ST_OK : session_not_found(s->db, st, err);
+    if (strcmp(st->what, object_kind_name(o->kind)) != 0) {
+        err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, object_kind_name(o->kind), st->what);
         err_hint(err, "use DROP %s", o->kind == OBJECT_SOURCE ? "SOURCE" : o->kind == OBJECT_STREAM ? "STREAM" : "SINK");
         return E_TYPE;
     }
-    return drop_object(s, o, st->cascade, st->name_pos, err);
+    if (st->discard && o->kind != OBJECT_SINK)
+        return err_at(err, E_UNSUPPORTED, st->name_pos, "only sinks are dropped with DISCARD; \"%s\" is a %s", st->name, object_kind_name(o->kind));
+    return drop_object(s, o, st->cascade, st->discard, st->name_pos, err);
 }
 
 static enum status unsupported(const struct stmt *st, struct err *err)
 {
     static const char *const what[] = {
         [STMT_CREATE_VIEW] = "CREATE MATERIALIZED VIEW", [STMT_CREATE_TABLE] = "CREATE TABLE",
-        [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",    [STMT_ALTER] = "ALTER",
+        [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",
         [STMT_INSERT] = "INSERT",                        [STMT_SET] = "SET",
-        [STMT_SUBSCRIBE] = "SUBSCRIBE",                  [STMT_CHECKPOINT] = "CHECKPOINT",
+        [STMT_CHECKPOINT] = "CHECKPOINT",
     };
     err_at(err, E_UNSUPPORTED, st->pos, "%s is not supported", what[st->kind]);
     if (st->kind == STMT_CREATE_VIEW) err_hint(err, "use CREATE STREAM");
     if (st->kind == STMT_INSERT) err_hint(err, "push rows with lam_push, or read them with a FILE or GENERATOR source");
-    if (st->kind == STMT_SUBSCRIBE) err_hint(err, "use lam_subscribe, or CREATE SINK ... INTO STDOUT");
     return E_UNSUPPORTED;
 }
 
@@ -272,10 +273,15 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
     case STMT_CREATE_STREAM:
     case STMT_CREATE_SINK: return create(s, st, text, err);
     case STMT_DROP: return drop(s, st, err);
-    case STMT_SELECT: return result_select(s, st->select, out, err);
+    case STMT_ALTER: return alter_statement(s, st, err);
+    case STMT_SELECT: return result_select(s, st->select, false, out, err);
+    case STMT_SUBSCRIBE: return result_subscribe(s, st, out, err);
+    case STMT_EXPLAIN:
+        if (st->analyze && st->name) return result_analyze(s, st, out, err);
+        if (st->analyze && st->explained->kind == STMT_SELECT) return result_select(s, st->explained->select, true, out, err);
+        return show_statement(s, st, text, out, err);
     case STMT_SHOW:
-    case STMT_DESCRIBE:
-    case STMT_EXPLAIN: return show_statement(s, st, text, out, err);
+    case STMT_DESCRIBE: return show_statement(s, st, text, out, err);
     case STMT_BEGIN:
         if (s->in_transaction) return ST_OK;
         TRY(session_apply(s, err));

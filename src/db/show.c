@@ -1,5 +1,7 @@
 /* SHOW and DESCRIBE. SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_int.h"
+#include "db/metrics.h"
+#include "runtime/survey.h"
 
 #include <stdio.h>
 
@@ -19,9 +21,9 @@ static void columns(struct table *t, const char *const *names, const enum type_i
 static void show_sources(struct lam_db *db, struct table *t)
 {
     static const char *const names[] = {"source_name", "connector", "format",    "watermark_column", "state", "rows",      "bytes",
-                                        "percent",     "watermark", "bad_rows",  "null_fields",      "null_times", "late_rows", "last_error"};
+                                        "percent",     "watermark", "bad_rows",  "null_fields",      "null_times", "late_rows", "dead_lettered", "last_error"};
     static const enum type_id types[] = {T_VARCHAR, T_VARCHAR,   T_VARCHAR, T_VARCHAR, T_VARCHAR, T_INT64, T_INT64,
-                                         T_DOUBLE,  T_TIMESTAMP, T_INT64,   T_INT64,   T_INT64,   T_INT64, T_VARCHAR};
+                                         T_DOUBLE,  T_TIMESTAMP, T_INT64,   T_INT64,   T_INT64,   T_INT64, T_INT64, T_VARCHAR};
     columns(t, names, types, countof(names));
     for (struct entry *e = db->objects; e; e = e->next) {
         const struct object *o = e->object;
@@ -34,7 +36,7 @@ static void show_sources(struct lam_db *db, struct table *t)
         table_text(t, o->schema->time_column < 0 ? NULL : o->schema->fields[o->schema->time_column].name);
         table_text(t, !s.running ? "STOPPED" : s.ended ? "ENDED" : s.idle ? "IDLE" : "RUNNING");
         if (!ran) {
-            for (int i = 0; i < 9; i++) table_null(t);
+            for (int i = 0; i < 10; i++) table_null(t);
             continue;
         }
         table_int(t, (int64_t)s.rows);
@@ -48,8 +50,18 @@ static void show_sources(struct lam_db *db, struct table *t)
         table_int(t, (int64_t)s.nulled);
         table_int(t, (int64_t)s.null_time);
         table_int(t, (int64_t)s.late_dropped);
+        table_int(t, (int64_t)s.dead_lettered);
         table_text(t, s.last_error[0] ? s.last_error : NULL);
     }
+}
+
+/* A declared stream is a source inside. */
+static bool declared_stats(struct lam_db *db, const struct object *o, struct stream_stats *out)
+{
+    struct source_stats s;
+    bool ran = runtime_source_stats(db->runtime, o->id, &s);
+    *out = (struct stream_stats){.rows_out = s.rows, .watermark = s.watermark, .running = s.running, .ended = s.ended};
+    return ran;
 }
 
 static void show_streams(struct lam_db *db, struct table *t)
@@ -61,7 +73,7 @@ static void show_streams(struct lam_db *db, struct table *t)
         const struct object *o = e->object;
         if (o->kind != OBJECT_STREAM) continue;
         struct stream_stats s;
-        bool ran = runtime_stream_stats(db->runtime, o->id, &s);
+        bool ran = o->declared_only ? declared_stats(db, o, &s) : runtime_stream_stats(db->runtime, o->id, &s);
         table_text(t, o->name);
         table_text(t, !s.running ? "STOPPED" : s.ended ? "ENDED" : "RUNNING");
         if (ran) {
@@ -78,11 +90,17 @@ static void show_streams(struct lam_db *db, struct table *t)
     }
 }
 
+/* accepted = rows + dropped + dead_lettered + lag_rows */
 static void show_sinks(struct lam_db *db, struct table *t)
 {
-    static const char *const names[] = {"sink_name", "input", "connector", "format", "state", "rows", "bytes", "writes", "errors", "retries", "lag_rows", "lag_bytes", "late_rows", "row_errors", "last_error"};
-    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_INT64, T_INT64, T_INT64,
-                                         T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64, T_VARCHAR};
+    static const char *const names[] = {
+        "sink_name", "input",     "connector",    "format",  "state",    "since",   "accepted", "rows",
+        "dropped",   "dead_lettered", "lag_rows", "lag_bytes", "bytes",  "writes",  "flushes",  "write_errors",
+        "retries",   "timeouts",  "backpressure_events", "epoch", "late_rows", "row_errors", "last_error", "last_error_at"};
+    static const enum type_id types[] = {
+        T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_VARCHAR, T_TIMESTAMP, T_INT64, T_INT64,
+        T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,     T_INT64, T_INT64,
+        T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,   T_INT64,     T_VARCHAR, T_TIMESTAMP};
     columns(t, names, types, countof(names));
     for (struct entry *e = db->objects; e; e = e->next) {
         const struct object *o = e->object;
@@ -94,15 +112,88 @@ static void show_sinks(struct lam_db *db, struct table *t)
         table_text(t, o->connector->name);
         table_text(t, o->format ? o->format->name : NULL);
         table_text(t, runs ? s.state : "STOPPED");
-        const int64_t counts[] = {(int64_t)s.rows,    (int64_t)s.bytes,    (int64_t)s.writes, (int64_t)s.errors,
-                                  (int64_t)s.retries, (int64_t)s.lag_rows, s.lag_bytes,        (int64_t)s.late,
-                                  (int64_t)s.row_errors};
-        for (size_t i = 0; i < countof(counts); i++)
-            if (runs)
-                table_int(t, counts[i]);
-            else
-                table_null(t);
-        table_text(t, runs && s.last_error[0] ? s.last_error : NULL);
+        if (!runs) {
+            for (size_t i = 5; i < countof(names); i++) table_null(t);
+            continue;
+        }
+        table_int(t, s.since_us);
+        const uint64_t counts[] = {s.accepted, s.rows,    s.dropped,      s.dead_lettered, s.lag_rows, (uint64_t)s.lag_bytes,
+                                   s.bytes,    s.writes,  s.flushes,      s.write_errors,  s.retries,  s.timeouts,
+                                   s.backpressure_events, s.epoch,        s.late,          s.row_errors};
+        for (size_t i = 0; i < countof(counts); i++) table_int(t, (int64_t)counts[i]);
+        table_text(t, s.last_error[0] ? s.last_error : NULL);
+        put_time(t, s.last_error_us ? s.last_error_us : TS_MIN);
+    }
+}
+
+/* LIKE of ASCII names: % and _. */
+static bool is_like(const char *name, const char *pattern)
+{
+    for (; *pattern && *pattern != '%'; pattern++, name++)
+        if (!*name || (*pattern != '_' && *pattern != *name)) return false;
+    if (!*pattern) return !*name;
+    for (;; name++) {
+        if (is_like(name, pattern + 1)) return true;
+        if (!*name) return false;
+    }
+}
+
+static void put_metric(struct table *t, const struct sample *s, const char *suffix, const char *quantile, double value)
+{
+    struct text x = {0};
+    text_printf(&x, "%s%s", s->info->name, suffix);
+    table_text(t, text_cstr(&x));
+    text_clear(&x);
+    for (int i = 0; i < s->labels.n; i++) text_printf(&x, "%s%s=%s", i ? ", " : "", s->labels.name[i], s->labels.value[i]);
+    if (quantile) text_printf(&x, "%squantile=%s", x.n ? ", " : "", quantile);
+    table_text(t, x.n ? text_cstr(&x) : NULL);
+    text_done(&x);
+    table_text(t, metric_type_name(s->info->type));
+    table_double(t, value);
+}
+
+/* A histogram as people read it. */
+static void put_histogram(struct table *t, const struct sample *s)
+{
+    put_metric(t, s, "_count", NULL, (double)histogram_count(s->histogram));
+    put_metric(t, s, "_sum", NULL, (double)histogram_sum(s->histogram));
+    put_metric(t, s, "_max", NULL, (double)histogram_max(s->histogram));
+    put_metric(t, s, "", "0.5", (double)histogram_percentile(s->histogram, 0.5));
+    put_metric(t, s, "", "0.9", (double)histogram_percentile(s->histogram, 0.9));
+    put_metric(t, s, "", "0.99", (double)histogram_percentile(s->histogram, 0.99));
+}
+
+static void show_metrics(struct lam_db *db, const char *pattern, struct table *t)
+{
+    static const char *const names[] = {"name", "labels", "type", "value"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_VARCHAR, T_DOUBLE};
+    columns(t, names, types, countof(names));
+    AUTO(metrics_free) struct metrics *m = metrics_take(db);
+    for (int i = 0; i < metrics_count(m); i++) {
+        const struct sample *s = metrics_sample(m, i);
+        if (pattern && !is_like(s->info->name, pattern)) continue;
+        if (s->info->type == METRIC_HISTOGRAM)
+            put_histogram(t, s);
+        else
+            put_metric(t, s, "", NULL, s->value);
+    }
+}
+
+static void show_subscriptions(struct lam_db *db, struct table *t)
+{
+    static const char *const names[] = {"input", "state", "rows", "delivered_rows", "waiting_rows", "dropped_rows", "watermark"};
+    static const enum type_id types[] = {T_VARCHAR, T_VARCHAR, T_INT64, T_INT64, T_INT64, T_INT64, T_TIMESTAMP};
+    columns(t, names, types, countof(names));
+    AUTO(survey_free) struct survey *v = explain_survey(db);
+    for (const struct survey_sub *x = v->subs; x; x = x->next) {
+        const struct object *o = explain_subscribed(db, x);
+        table_text(t, o ? o->name : NULL);
+        table_text(t, x->ended ? "ENDED" : "RUNNING");
+        table_int(t, (int64_t)x->stats.rows);
+        table_int(t, (int64_t)x->stats.delivered_rows);
+        table_int(t, (int64_t)sub_waiting(&x->stats));
+        table_int(t, (int64_t)x->stats.dropped_rows);
+        put_time(t, x->stats.watermark);
     }
 }
 
@@ -147,16 +238,22 @@ static enum status find(struct lam_db *db, const struct stmt *st, const char *na
     return E_TABLE;
 }
 
-static const char *const shows[] = {"sources", "streams", "sinks", "tables", "functions", "connectors", "formats", "create"};
+static const char *const shows[] = {"sources", "streams", "sinks", "tables", "functions", "connectors", "formats", "metrics", "subscriptions", "create"};
 
 static const char *show_name(const void *ctx, int i) { return (void)ctx, i < (int)countof(shows) ? shows[i] : NULL; }
 
 static enum status show(struct lam_db *db, const struct stmt *st, struct table *t, struct err *err)
 {
     const struct object *o;
+    if (!strcmp(st->what, "metrics")) return show_metrics(db, st->value, t), ST_OK;
+    if (st->value && strcmp(st->what, "create") != 0) {
+        err_at(err, E_UNSUPPORTED, st->pos, "LIKE goes with SHOW METRICS only");
+        return E_UNSUPPORTED;
+    }
     if (!strcmp(st->what, "sources")) return show_sources(db, t), ST_OK;
     if (!strcmp(st->what, "streams")) return show_streams(db, t), ST_OK;
     if (!strcmp(st->what, "sinks")) return show_sinks(db, t), ST_OK;
+    if (!strcmp(st->what, "subscriptions")) return show_subscriptions(db, t), ST_OK;
     if (!strcmp(st->what, "tables")) return show_tables(db, t), ST_OK;
     if (!strcmp(st->what, "functions")) return show_functions(t), ST_OK;
     if (!strcmp(st->what, "connectors")) return registry_show(t), ST_OK;
@@ -172,7 +269,7 @@ static enum status show(struct lam_db *db, const struct stmt *st, struct table *
     if (near)
         err_hint(err, "did you mean SHOW %s?", near);
     else
-        err_hint(err, "there are SHOW SOURCES, STREAMS, SINKS, TABLES, FUNCTIONS, CONNECTORS, FORMATS and SHOW CREATE ... name");
+        err_hint(err, "there are SHOW SOURCES, STREAMS, SINKS, SUBSCRIPTIONS, TABLES, FUNCTIONS, CONNECTORS, FORMATS, METRICS and SHOW CREATE ... name");
     return E_UNSUPPORTED;
 }
 

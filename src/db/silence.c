@@ -198,7 +198,7 @@ static bool backpressure(const struct survey *now, const struct survey_node *n, 
 
 static bool is_stuck(const char *state)
 {
-    return !strcmp(state, "BLOCKED") || !strcmp(state, "FAILED") || !strcmp(state, "RETRYING") || !strcmp(state, "PAUSED");
+    return !strcmp(state, "BLOCKED") || !strcmp(state, "RETRYING") || !strcmp(state, "PAUSED");
 }
 
 static bool sink_stuck(const struct search *s, const struct survey_node *n)

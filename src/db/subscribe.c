@@ -97,7 +97,6 @@ static struct lam_sub *make(struct lam_db *db, struct sub *sub, const struct lam
     l->sub = sub;
     l->arena = arena_new();
     l->schema = schema_copy(l->arena, sub_schema(sub));
-    l->pool = pool_new(NULL);
     l->flags = sub_changelog(sub) ? CDATA_WEIGHT : 0;
     l->watermark = TS_MIN;
     l->fd = -1;
@@ -150,7 +149,6 @@ int lam_subscribe(struct lam_session *s, const char *stream, const struct lam_su
 void subscription_let_go(struct lam_sub *l)
 {
     if (atomic_fetch_sub(&l->refs, 1) > 1) return;
-    pool_close(l->pool);
     arena_free(l->arena);
     gate_close_fd(l->fd);
     lock_done(&l->tie);
@@ -201,17 +199,18 @@ static bool end_calls(struct lam_sub *l, int64_t timeout_us)
 {
     stop_calls(l);
     if (!l->callback || subscription_inside(l->home)) return true;
-    lock_take(&l->lock); /* so the database does not go while its driver is used */
-    bool driven = l->db && l->db->cfg.threads == 0;
-    if (driven) runtime_wait_for(l->db->runtime, is_over, l, timeout_us);
-    lock_give(&l->lock);
-    for (int64_t until = timeout_us < 0 ? INT64_MAX : env_now_us(env_real()) + timeout_us; !driven;) {
+    lock_take(&l->lock); /* so that the database does not go while its driver is used */
+    struct runtime *driver = l->db && l->db->cfg.threads == 0 ? l->db->runtime : NULL;
+    if (!driver) lock_give(&l->lock);
+    int64_t until = timeout_us < 0 ? INT64_MAX : env_now_us(env_real()) + timeout_us;
+    for (;;) {
         uint32_t seen = bell_count(&l->bell);
-        if (is_over(l)) break;
+        if (driver) runtime_wait_for(driver, is_over, l, timeout_us); /* unless another thread is in the call */
         int64_t now = env_now_us(env_real());
-        if (now >= until) break;
+        if (is_over(l) || now >= until) break;
         bell_wait(&l->bell, seen, timeout_us < 0 ? -1 : until - now);
     }
+    if (driver) lock_give(&l->lock);
     return is_over(l);
 }
 

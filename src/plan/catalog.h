@@ -15,6 +15,7 @@ struct connector_info {
     bool is_bytes; /* needs a format */
     bool replayable;
     bool changelog; /* a sink that takes rows of weight -1 */
+    bool cancels;   /* a sink whose calls can be given a deadline */
     const struct option_spec *options;
     bool (*bounded)(const struct source_class *class, const struct options *o);
     const char *default_format;
@@ -52,8 +53,12 @@ struct object {
     bool bounded; /* it ends */
     /* OBJECT_STREAM, OBJECT_SINK: what it computes; for a sink FROM and WHERE */
     struct plan *plan;
-    bool declared_only; /* CREATE STREAM t (columns): fed by late rows, dead letters, INSERT */
+    bool declared_only; /* CREATE STREAM t (columns): fed by dead letters */
+    const struct object *dead_letter; /* SOURCE, SINK: the declared stream that gets what cannot be taken; NULL: none. Also the
+                                         last of uses. */
 };
+
+#define ON_ERROR_OPTION_DEAD_LETTER 3 /* a source's on_error, the index of its values */
 
 /* Options every source, stream and sink has besides its connector's and format's. */
 extern const struct option_spec source_options[]; /* on_error, late, idle.timeout, record.max, batch.rows, ... */

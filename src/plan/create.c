@@ -11,9 +11,11 @@
 /* The order of option sentences is the order SHOW and the manual print them in. */
 const struct option_spec source_options[] = {
     {.name = "format", .type = OPT_TEXT, .sentence = "How bytes are read: csv, tsv, json ...; by default what the path's ending says."},
-    {.name = "on_error", .type = OPT_ENUM, .dflt = "skip", .values = "skip|fail|null",
-     .sentence = "What becomes of a record that cannot be read: it is left out, ends the query, or has NULL where it is bad; "
-                 "always counted."},
+    {.name = "on_error", .type = OPT_ENUM, .dflt = "skip", .values = "skip|fail|null|dead_letter",
+     .sentence = "What becomes of a record that cannot be read: it is left out, ends the query, has NULL where it is bad, or goes "
+                 "to the dead letters (the default when dead_letter names a stream); always counted."},
+    {.name = "dead_letter", .type = OPT_TEXT,
+     .sentence = "The declared stream that gets records that cannot be read: its columns raw, source, position, error and at."},
     {.name = "late", .type = OPT_ENUM, .dflt = "window", .values = "window|row",
      .sentence = "Which rows are late: those of windows already closed, or all rows behind the watermark."},
     {.name = "idle.timeout", .type = OPT_DURATION, .dflt = "60 s", .min = 0, .max = INT64_MAX,
@@ -27,12 +29,25 @@ const struct option_spec source_options[] = {
 };
 const struct option_spec sink_options[] = {
     {.name = "format", .type = OPT_TEXT, .sentence = "How rows are written: csv, tsv, json ...; by default what the path's ending says."},
-    {.name = "batch.rows", .type = OPT_INT, .dflt = "8192", .min = 1, .max = 10000000,
+    {.name = "batch.rows", .type = OPT_INT, .dflt = "8192", .min = 1, .max = 10000000, .flags = OPT_LIVE,
      .sentence = "Rows are written out when so many wait."},
-    {.name = "batch.bytes", .type = OPT_SIZE, .dflt = "1 MiB", .min = 1, .max = 1 << 30,
+    {.name = "batch.bytes", .type = OPT_SIZE, .dflt = "1 MiB", .min = 1, .max = 1 << 30, .flags = OPT_LIVE,
      .sentence = "Rows are written out when so many bytes wait."},
-    {.name = "flush.interval", .also = "flush.interval.ms", .type = OPT_DURATION, .min = 0, .max = INT64_MAX,
+    {.name = "flush.interval", .also = "flush.interval.ms", .type = OPT_DURATION, .min = 0, .max = INT64_MAX / 4,
+     .flags = OPT_LIVE,
      .sentence = "Rows are written out when the oldest has waited so long; by default what suits the connector, 5 s mostly."},
+    {.name = "dead_letter", .type = OPT_TEXT,
+     .sentence = "The declared stream that gets rows that cannot be written: its columns of the row's names, error, sink and at."},
+    {.name = "retry.first", .type = OPT_DURATION, .dflt = "100 ms", .min = 1000, .max = 3600000000, .flags = OPT_LIVE,
+     .sentence = "How long to pause after a failure that may pass; the pause doubles with each failure in a row."},
+    {.name = "retry.max", .type = OPT_DURATION, .dflt = "30 s", .min = 1000, .max = 86400000000, .flags = OPT_LIVE,
+     .sentence = "The longest pause."},
+    {.name = "retry.limit", .type = OPT_INT, .min = 1, .max = 1000000, .flags = OPT_LIVE,
+     .sentence = "After so many failures in a row the sink is BLOCKED and waits for ALTER SINK; by default it tries on."},
+    {.name = "write.timeout", .type = OPT_DURATION, .dflt = "30 s", .min = 1000, .max = 86400000000, .flags = OPT_LIVE,
+     .sentence = "A write, flush or close that takes longer is canceled and tried again, by connectors that can be canceled."},
+    {.name = "open.timeout", .type = OPT_DURATION, .dflt = "30 s", .min = 1000, .max = 86400000000, .flags = OPT_LIVE,
+     .sentence = "The same for connecting."},
     {.name = "changelog", .type = OPT_ENUM, .dflt = "w", .values = "w|op",
      .sentence = "How changes are marked: a column w of 1 and -1, or op of +I, -U, +U and -D."},
     {0},
@@ -339,6 +354,111 @@ static enum status make_watermark(struct maker *m)
 
 /* ---- the three statements ---------------------------------------------------------------------------------------- */
 
+/* ---- dead letters ------------------------------------------------------------------------------------------------ */
+
+static bool uses(const struct object *o, const struct object *what)
+{
+    for (int i = 0; i < o->nuses; i++)
+        if (o->uses[i] == what && o->dead_letter != what) return true;
+    return false;
+}
+
+/* Whether rows of `from` come to `to`, through streams, sinks and their dead letters. */
+static bool leads_to(const struct catalog *c, const struct object *from, const struct object *to)
+{
+    const char *name;
+    if (from == to) return true;
+    for (int i = 0; (name = c->name(c->ctx, i)); i++) {
+        const struct object *o = c->find(c->ctx, name);
+        if (!o || !uses(o, from)) continue;
+        if (o->kind == OBJECT_STREAM && leads_to(c, o, to)) return true;
+        if (o->dead_letter && leads_to(c, o->dead_letter, to)) return true;
+    }
+    return false;
+}
+
+static const char *const source_letters[] = {"raw", "source", "position", "error", "at", NULL};
+static const char *const sink_letters[] = {"error", "sink", "at", NULL};
+
+static bool is_one_of(const char *const *names, const char *name)
+{
+    while (*names && strcmp(*names, name) != 0) names++;
+    return *names;
+}
+
+/* What a column of the dead letters must be; false: nothing fills it. */
+static bool letter_type(const struct object *o, const char *name, struct type *out)
+{
+    int c = o->kind == OBJECT_SINK ? schema_find(o->schema, name) : -1;
+    if (c >= 0) return *out = o->schema->fields[c].type, true;
+    if (!is_one_of(o->kind == OBJECT_SINK ? sink_letters : source_letters, name)) return false;
+    *out = !strcmp(name, "position") ? TYPE(T_INT64) : !strcmp(name, "at") ? TYPE(T_TIMESTAMP) : TYPE(T_VARCHAR);
+    return true;
+}
+
+static enum status check_letters(struct maker *m, const struct object *t, uint32_t pos)
+{
+    for (int i = 0; i < t->schema->n; i++) {
+        const struct field *f = &t->schema->fields[i];
+        struct type want;
+        char a[64], b[64];
+        bool filled = letter_type(m->o, f->name, &want);
+        if (f->not_null)
+            return err_at(m->err, E_TYPE, pos, "column '%s' of '%s' is NOT NULL, and dead letters may have no value for it", f->name, t->name);
+        if (filled && !type_equal(want, f->type))
+            return err_at(m->err, E_TYPE, pos, "column '%s' of '%s' is %s, and the dead letters of '%s' have %s there", f->name, t->name,
+                          type_name(f->type, a), m->s->name, type_name(want, b));
+    }
+    return ST_OK;
+}
+
+static void add_use(struct maker *m, const struct object *t)
+{
+    struct object *o = m->o;
+    const struct object **all = arena_alloc(m->a, sizeof *all * (size_t)(o->nuses + 1));
+    for (int i = 0; i < o->nuses; i++) all[i] = o->uses[i];
+    all[o->nuses++] = t;
+    o->uses = all;
+}
+
+/* After the options and, of a sink, its plan. */
+static enum status find_dead_letter(struct maker *m)
+{
+    const struct catalog *c = m->catalog;
+    const struct ast_option *given = option_given(m->s, "dead_letter");
+    if (!given) return ST_OK;
+    const struct object *t = c->find(c->ctx, given->value);
+    if (!t || !t->declared_only) {
+        err_at(m->err, t ? E_TYPE : E_TABLE, given->value_pos, t ? "'%.100s' is no declared stream" : "there is no stream '%.100s'", given->value);
+        err_hint(m->err, "declare it first: CREATE STREAM %.60s (error VARCHAR, at TIMESTAMP, ...)", given->value);
+        return m->err ? m->err->code : E_TABLE;
+    }
+    for (int i = 0; i < m->o->nuses; i++)
+        if (leads_to(c, t, m->o->uses[i]))
+            return err_at(m->err, E_UNSUPPORTED, given->value_pos, "dead letters of '%s' would come back to it from '%s'", m->s->name, t->name);
+    TRY(check_letters(m, t, given->value_pos));
+    add_use(m, t);
+    m->o->dead_letter = t;
+    return ST_OK;
+}
+
+static enum status source_dead_letter(struct maker *m)
+{
+    const struct option_value *v = options_get(m->o->options, "on_error");
+    const struct ast_option *given = option_given(m->s, "dead_letter"), *policy = option_given(m->s, "on_error");
+    bool letters = v->i == ON_ERROR_OPTION_DEAD_LETTER;
+    if (letters && !given) {
+        err_at(m->err, E_CONFIG_MISSING, policy->pos, "on_error = 'dead_letter' needs the option 'dead_letter'");
+        err_hint(m->err, "name a declared stream: dead_letter = 'bad'");
+        return E_CONFIG_MISSING;
+    }
+    if (given && policy && !letters)
+        return err_at(m->err, E_OPTION, given->pos, "with on_error = '%s' no record goes to the dead letters", v->text);
+    if (given && !(m->o->connector && m->o->connector->is_bytes))
+        return err_at(m->err, E_OPTION, given->pos, "source '%s' reads no bytes, so it has no records that cannot be read", m->s->name);
+    return find_dead_letter(m);
+}
+
 static enum status make_source(struct maker *m)
 {
     struct object *o = m->o;
@@ -349,6 +469,7 @@ static enum status make_source(struct maker *m)
     if (m->s->connector) TRY(find_connector(m));
     TRY(find_format(m, what));
     TRY(read_options(m, what));
+    TRY(source_dead_letter(m));
     o->bounded = o->connector && o->connector->bounded && o->connector->bounded(o->connector->class, o->options);
     return ST_OK;
 }
@@ -389,6 +510,19 @@ static enum status sink_plan(struct maker *m)
     return make_plan(m, s->select && !s->where ? s->select : &select);
 }
 
+/* A deadline needs a call that can be canceled. */
+static enum status check_deadlines(struct maker *m, const char *what)
+{
+    static const char *const names[] = {"write.timeout", "open.timeout"};
+    for (size_t i = 0; i < countof(names); i++) {
+        const struct ast_option *o = option_given(m->s, names[i]);
+        if (!o || m->o->connector->cancels) continue;
+        err_at(m->err, E_OPTION, o->pos, "%s cannot be canceled, so it takes no %s", what, names[i]);
+        return E_OPTION;
+    }
+    return ST_OK;
+}
+
 static enum status make_sink(struct maker *m)
 {
     struct object *o = m->o;
@@ -401,7 +535,9 @@ static enum status make_sink(struct maker *m)
     TRY(find_connector(m));
     TRY(find_format(m, what));
     TRY(read_options(m, what));
+    TRY(check_deadlines(m, what));
     TRY(sink_plan(m));
+    TRY(find_dead_letter(m));
     if (o->plan->stream == STREAM_APPEND || o->connector->changelog) return ST_OK;
     err_at(m->err, E_UNSUPPORTED, m->s->connector_pos, "%s takes added rows only, and this stream takes rows back",
            what);

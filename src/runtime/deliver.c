@@ -1,285 +1,294 @@
-/* Deliver tasks: one per sink, owning its connector alone and reading its cursor in an outlet's log. Rows are encoded (for
- * connectors that take bytes), written as they come and flushed by a deadline that the first unflushed row arms, at
- * once when the interval is 0. A write that fails in passing is offered again with growing pauses; one that fails for
- * good fails this sink only. SPDX-License-Identifier: Apache-2.0 */
-#include "connector/connector.h"
-#include "log/log.h"
-#include "runtime/run_int.h"
+/* Deliver tasks: one per sink, owning its connector alone and reading its cursor in an outlet's log. Rows are written as they
+ * come (offer.c) and flushed by a deadline that the first unflushed row arms. Each call of the connector has a deadline
+ * (call.c); commands are obeyed between two calls (command.c).
+ *
+ * What fails in passing (ST_RETRY, E_CONNECT, a deadline) is tried again after growing pauses: RETRYING. What an operator must
+ * look at is BLOCKED: the sink keeps its place until ALTER SINK ... RETRY or SKIP, or until it is dropped.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/deliver_int.h"
 
 #include <stdio.h>
 
-#define ENCODE_BYTES (256 << 10) /* a write is offered at this size */
-#define RETRY_FIRST_US 100000
-#define RETRY_MOST_US 30000000
-
-struct deliver {
-    struct task task;
-    struct lock lock;    /* of closed, against cancel */
-    struct runtime *rt;
-    struct component *component;
-    const struct object *object;
-    const struct sink_class *class;
-    struct sink *sink;
-    struct encoder *encoder;
-    struct cursor *_Atomic cursor; /* NULL until attached */
-    struct log *log;
-    struct host *host, *own_host;
-    struct pool *pool;
-    struct text out;     /* encoded, from `sent` on not accepted yet */
-    size_t sent;
-    uint32_t row;        /* of the batch under the cursor */
-    uint64_t out_rows;   /* rows in `out` that are not counted yet */
-    bool opened, unflushed, ending, complete, wound_up; /* wound_up: the encoder has given its end */
-    bool waiting;        /* for what its connector says */
-    bool closed;         /* its connector */
-    uint64_t batch_rows, batch_bytes; /* a flush is due at so many unflushed, whichever comes first; 0: no limit */
-    uint64_t rows_flushed, bytes_flushed;
-    int64_t flush_us, flush_at, retry_at, retry_us;
-    _Atomic bool cancel;
-    _Atomic uint64_t end_at; /* the epoch whose mark is the end for this sink; 0: none */
-    _Atomic(const char *) state;
-    _Atomic uint64_t rows, bytes, writes, errors, retries;
-    struct err err;      /* the latest; read by others once state is FAILED */
-    struct note last_error;
-    struct meter meter; /* busy: in the connector's calls and what leads to them; blocked: rows wait for the system outside */
-};
-
-static void add(_Atomic uint64_t *c, uint64_t n) { atomic_fetch_add_explicit(c, n, memory_order_relaxed); }
-
-static enum step finish(struct deliver *d, const char *state)
+static void be(struct deliver *d, enum sink_state state)
 {
-    if (d->cursor) cursor_close(d->cursor);
-    atomic_store(&d->state, state);
+    if (atomic_exchange(&d->state, (int)state) == (int)state) return;
+    atomic_store(&d->since_us, env_wall_us(d->rt->env));
     bell_ring(&d->rt->control);
-    return STEP_DONE;
 }
 
-static enum status close_sink(struct deliver *d, bool complete, struct err *err)
+void deliver_note(struct deliver *d, const struct err *err)
+{
+    struct err named = *err;
+    snprintf(named.text, sizeof named.text, "sink \"%.80s\": %.380s", d->object->name, err->text);
+    lock_take(&d->lock);
+    d->err = named;
+    lock_give(&d->lock);
+    note_write(&d->last_error, named.text);
+    atomic_store(&d->last_error_us, env_wall_us(d->rt->env));
+}
+
+/* ---- the instance ------------------------------------------------------------------------------------------------- */
+
+static void put_instance(struct deliver *d, struct sink *s)
 {
     lock_take(&d->lock);
-    d->closed = true;
+    struct sink *old = d->sink;
+    d->sink = s;
     lock_give(&d->lock);
-    return d->class->close(d->sink, complete, err);
+    if (!old) return;
+    wake_task(&old->wake, NULL);
+    sink_free(old);
 }
 
-static void note(struct deliver *d, const struct err *err)
+static enum status close_instance(struct deliver *d, bool complete, struct err *err)
 {
-    d->err = *err;
-    snprintf(d->err.text, sizeof d->err.text, "sink \"%.80s\": %.380s", d->object->name, err->text);
-    note_write(&d->last_error, d->err.text);
+    d->opened = d->stale = false;
+    if (!d->sink) return ST_OK;
+    call_begin(d, CALL_CLOSE);
+    enum status st = call_end(d, d->class->close(d->sink, complete, err), true, err);
+    put_instance(d, NULL);
+    return st;
 }
 
-static enum step fail(struct deliver *d, const struct err *err)
+static struct sink *new_instance(const struct deliver *d)
 {
-    add(&d->errors, 1);
-    note(d, err);
-    runtime_log(d->rt, 0, "%s", d->err.text);
-    struct err ignored;
-    close_sink(d, false, &ignored);
-    return finish(d, "FAILED");
+    struct connector_ctx ctx = {.env = d->rt->env,
+                                .account = d->rt->account,
+                                .options = d->object->options,
+                                .schema = d->object->schema,
+                                .declared = d->object->schema,
+                                .name = d->object->name,
+                                .seed = d->rt->cfg.seed,
+                                .log = d->rt->cfg.log,
+                                .log_ctx = d->rt->cfg.log_ctx};
+    return sink_new(d->class, &ctx);
 }
 
-static bool retry_later(struct deliver *d, int64_t now, const struct err *err)
-{
-    add(&d->retries, 1);
-    if (err->text[0]) note(d, err);
-    d->retry_us = d->retry_us ? d->retry_us * 2 : RETRY_FIRST_US;
-    if (d->retry_us > RETRY_MOST_US) d->retry_us = RETRY_MOST_US;
-    d->retry_at = now + d->retry_us;
-    atomic_store(&d->state, "RETRYING");
-    return true;
-}
-
-/* ---- the parts of a step; each returns ST_OK to go on, ST_WAIT to stop here, ST_RETRY, ST_CLOSED or an error -------- */
-
-static enum status open_sink(struct deliver *d, struct err *err)
+static enum status open_instance(struct deliver *d, struct err *err)
 {
     if (d->opened) return ST_OK;
     uint64_t marker = 0;
     bool fresh = true;
-    TRY(d->class->open(d->sink, 1, &marker, &fresh, err));
+    if (!d->sink) {
+        put_instance(d, new_instance(d));
+        wake_task(&d->sink->wake, &d->task);
+    }
+    call_begin(d, CALL_OPEN);
+    enum status st = call_end(d, d->class->open(d->sink, 1, &marker, &fresh, err), false, err);
+    if (st == ST_WAIT) return st;
+    if (st) {
+        close_instance(d, false, NULL);
+        d->last = CALL_OPEN;
+        return st;
+    }
     d->opened = true;
-    if (d->encoder && fresh) d->encoder->class->begin(d->encoder, &d->out);
+    offer_begin(d, fresh);
     return ST_OK;
 }
 
-static enum status write_out(struct deliver *d, struct err *err)
+/* ---- ends ------------------------------------------------------------------------------------------------------------ */
+
+static void break_with(struct deliver *d, const struct err *err)
 {
-    while (d->sent < d->out.n) {
-        size_t took = 0;
-        enum status st = d->class->write_bytes(d->sink, d->out.p + d->sent, d->out.n - d->sent, &took, err);
-        d->sent += took;
-        add(&d->bytes, took);
-        add(&d->writes, 1);
-        if (st) return st;
-    }
-    add(&d->rows, d->out_rows);
-    d->out_rows = 0;
-    d->sent = 0;
-    text_clear(&d->out);
-    return ST_OK;
+    add(&d->write_errors, 1);
+    deliver_note(d, err);
+    runtime_log(d->rt, 0, "%s", d->err.text);
+    atomic_store(&d->broken, true);
 }
 
-static bool batch_full(const struct deliver *d)
+static enum step finish(struct deliver *d)
 {
-    return (d->batch_rows && atomic_load(&d->rows) - d->rows_flushed >= d->batch_rows) ||
-           (d->batch_bytes && atomic_load(&d->bytes) - d->bytes_flushed >= d->batch_bytes);
+    uint64_t left = offer_held(d);
+    if (left) {
+        runtime_log(d->rt, 1, "sink \"%s\": %llu rows were not delivered and are dropped", d->object->name, (unsigned long long)left);
+        struct cursor_stats at;
+        cursor_stats(d->cursor, &at);
+        add(&d->passed, at.lag_rows);
+        add(&d->dropped, left);
+    }
+    if (d->cursor) cursor_close(d->cursor);
+    command_refuse_all(d);
+    offer_done(d);
+    d->blocked = false;
+    be(d, SINK_CLOSED);
+    if (d->has_watch) task_wake(&d->watch);
+    return STEP_DONE;
 }
 
-/* The log's end, or the mark at which this sink was dropped. */
-static void note_end(struct deliver *d, const struct log_entry *e)
+static enum step give_up(struct deliver *d)
 {
-    uint64_t at = atomic_load(&d->end_at);
-    bool mark = e->kind == LOG_EPOCH && at && e->epoch >= at;
-    if (e->kind != LOG_END && !mark) return;
-    d->ending = true;
-    d->complete = mark || e->complete;
+    struct err ignored;
+    close_instance(d, false, &ignored);
+    offer_unsettle(d);
+    return finish(d);
 }
 
-/* Encodes what the log has, up to a good size for one write. */
-static enum status encode(struct deliver *d, struct err *err)
+static enum step end(struct deliver *d, bool complete)
 {
-    struct log_entry e;
-    enum status st = ST_OK;
-    while (d->out.n < ENCODE_BYTES && !d->ending && !(st = cursor_peek(d->cursor, &e, err))) {
-        if (e.kind == LOG_BATCH) {
-            d->encoder->class->put(d->encoder, e.b, 0, e.b->rows, &d->out);
-            d->out_rows += e.b->rows;
-        }
-        note_end(d, &e);
-        cursor_advance(d->cursor);
+    struct err err = {.pos = NO_POS};
+    enum status st = close_instance(d, complete, &err);
+    if (st) {
+        if (!err.code) err_set(&err, E_WRITE, "closing failed");
+        break_with(d, &err);
     }
-    return st == ST_WAIT ? ST_OK : st;
+    return finish(d);
 }
 
-static enum status deliver_bytes(struct deliver *d, struct err *err)
+/* ---- what becomes of a failure ------------------------------------------------------------------------------------------ */
+
+static enum step block(struct deliver *d, struct err *err)
 {
-    for (;;) {
-        TRY(write_out(d, err));
-        uint64_t before = d->out_rows;
-        TRY(encode(d, err));
-        if (d->out_rows > before) d->unflushed = true;
-        if (!d->out.n && !d->out_rows) return ST_OK;
-        if (batch_full(d)) return ST_OK; /* what was encoded goes with the flush */
-    }
+    if (!err->text[0]) err_set(err, err->code ? err->code : E_WRITE, "the connector failed");
+    break_with(d, err);
+    if (atomic_load(&d->leaving)) return give_up(d);
+    d->blocked = true;
+    d->stale = d->sink && d->keeps;
+    be(d, SINK_BLOCKED);
+    return STEP_WAIT;
 }
 
-static enum status deliver_rows(struct deliver *d, struct err *err)
+/* Half of the pause is fixed, half is drawn: sinks of one system do not come back all at once. */
+static int64_t pause_of(struct deliver *d)
 {
-    struct log_entry e;
-    enum status at = ST_OK;
-    while (!d->ending && !(at = cursor_peek(d->cursor, &e, err))) {
-        while (e.kind == LOG_BATCH && d->row < e.b->rows) {
-            uint32_t took = 0;
-            enum status st = d->class->write_rows(d->sink, e.b, d->row, &took, err);
-            d->row += took;
-            if (took) d->unflushed = true;
-            add(&d->rows, took);
-            add(&d->writes, 1);
-            if (st == ST_POISON && d->row < e.b->rows) {
-                d->row++; /* this one row cannot be taken: counted, the rest goes on */
-                add(&d->errors, 1);
-                note(d, err);
-                continue;
-            }
-            if (st) return st;
-        }
-        note_end(d, &e);
-        d->row = 0;
-        cursor_advance(d->cursor);
-        if (batch_full(d)) break;
-    }
-    return at == ST_WAIT ? ST_OK : at;
+    int64_t us = d->set.retry_first_us;
+    for (uint32_t i = 1; i < d->tries && us < d->set.retry_most_us; i++) us *= 2;
+    if (us > d->set.retry_most_us) us = d->set.retry_most_us;
+    return us - us / 2 + (int64_t)(env_random(d->rt->env) % (uint64_t)(us / 2 + 1));
 }
 
-static enum status flush(struct deliver *d, int64_t now, int64_t *wake_us, struct err *err)
+static enum step try_later(struct deliver *d, struct err *err, bool anew, int64_t now, int64_t *wake_us)
 {
-    if (!d->unflushed && !d->ending) return ST_OK;
-    if (!d->flush_at) d->flush_at = now + d->flush_us;
-    if (now < d->flush_at && !d->ending && !batch_full(d)) {
-        *wake_us = d->flush_at;
-        return ST_OK;
-    }
-    if (d->encoder) {
-        if (!d->ending)
-            d->encoder->class->flush(d->encoder, &d->out);
-        else if (!d->wound_up)
-            d->encoder->class->end(d->encoder, &d->out);
-        d->wound_up = d->ending;
-        TRY(write_out(d, err));
-    }
-    TRY(d->class->flush(d->sink, err));
-    d->unflushed = false;
-    d->flush_at = 0;
-    d->rows_flushed = atomic_load(&d->rows);
-    d->bytes_flushed = atomic_load(&d->bytes);
-    return ST_OK;
+    if (d->pos != d->tried_at) d->tries = 0;
+    d->tried_at = d->pos;
+    if (d->set.retry_limit && d->tries >= d->set.retry_limit) return block(d, err);
+    d->tries++;
+    add(&d->retries, 1);
+    add(&d->write_errors, 1);
+    if (err->text[0]) deliver_note(d, err);
+    d->stale = anew && d->sink && d->keeps;
+    *wake_us = d->retry_at = now + pause_of(d);
+    be(d, SINK_RETRYING);
+    return STEP_WAIT;
 }
+
+static enum step wait_for_letters(struct deliver *d, int64_t now, int64_t *wake_us)
+{
+    *wake_us = d->retry_at = now + LETTER_PAUSE_US;
+    be(d, SINK_RETRYING);
+    return STEP_WAIT;
+}
+
+static enum step wait_for_connector(struct deliver *d, int64_t *wake_us)
+{
+    int64_t at = INT64_MAX;
+    d->class->wait(d->sink, NULL, 0, &at);
+    if (at < *wake_us) *wake_us = at;
+    struct err never;
+    call_overdue(d, INT64_MIN, wake_us, &never); /* its deadline */
+    return STEP_WAIT;
+}
+
+/* ---- the step ------------------------------------------------------------------------------------------------------------ */
 
 static enum status go_on(struct deliver *d, int64_t now, int64_t *wake_us, struct err *err)
 {
-    TRY(open_sink(d, err));
-    TRY(d->encoder ? deliver_bytes(d, err) : deliver_rows(d, err));
-    return flush(d, now, wake_us, err);
+    TRY(call_overdue(d, now, wake_us, err));
+    if (d->stale) {
+        close_instance(d, false, NULL);
+        offer_rewind(d);
+    }
+    if (d->paused && !d->opened) return ST_OK;
+    TRY(open_instance(d, err));
+    if (!d->paused) TRY(offer_write(d, err));
+    return offer_flush(d, now, d->paused, wake_us, err);
+}
+
+static enum step judge(struct deliver *d, enum status st, struct err *err, int64_t now, int64_t *wake_us)
+{
+    switch (st) {
+    case ST_OK: break;
+    case ST_WAIT: return wait_for_connector(d, wake_us);
+    case ST_FULL: return wait_for_letters(d, now, wake_us);
+    case ST_RETRY: return try_later(d, err, false, now, wake_us);
+    case ST_CLOSED: return end(d, true);
+    case E_CONNECT:
+    case E_TIMEOUT: return try_later(d, err, true, now, wake_us);
+    default: return block(d, err);
+    }
+    d->tries = 0;
+    d->retry_at = 0;
+    if (d->paused) return be(d, SINK_PAUSED), STEP_WAIT;
+    be(d, SINK_RUNNING);
+    if (offer_ended(d)) return end(d, d->complete);
+    return offer_more(d) || atomic_load(&d->called) ? STEP_AGAIN : STEP_WAIT;
+}
+
+static enum status retry_now(struct deliver *d, struct err *err)
+{
+    if (!d->blocked && !d->retry_at)
+        return err_set(err, E_MISUSE, "sink \"%s\" is %s: there is nothing to retry", d->object->name,
+                       sink_state_name((enum sink_state)atomic_load(&d->state)));
+    d->blocked = false;
+    d->retry_at = 0;
+    d->tries = 0;
+    atomic_store(&d->broken, false);
+    be(d, d->opened ? SINK_RETRYING : SINK_OPENING);
+    return ST_OK;
+}
+
+static enum status skip(struct deliver *d, struct err *err)
+{
+    if (!d->blocked && !d->retry_at)
+        return err_set(err, E_MISUSE, "sink \"%s\" is %s: there is nothing to skip", d->object->name,
+                       sink_state_name((enum sink_state)atomic_load(&d->state)));
+    TRY(offer_skip(d, err));
+    return retry_now(d, err);
+}
+
+static enum status obey(struct deliver *d, struct command *c)
+{
+    switch (c->what) {
+    case SINK_RETRY: return retry_now(d, &c->err);
+    case SINK_SKIP: return skip(d, &c->err);
+    case SINK_PAUSE:
+        d->paused = true;
+        d->call = CALL_NONE;
+        return ST_OK;
+    case SINK_RESUME: d->paused = false; return ST_OK;
+    case SINK_SET:
+        lock_take(&d->lock);
+        d->set = c->set;
+        lock_give(&d->lock);
+        if (d->has_watch) task_wake(&d->watch);
+        return ST_OK;
+    }
+    return E_INTERNAL;
 }
 
 static enum step step(struct task *t, int64_t now, int64_t *wake_us)
 {
     struct deliver *d = container_of(t, struct deliver, task);
     struct err err = {.pos = NO_POS};
-    if (atomic_load(&d->cancel)) {
-        close_sink(d, false, &err);
-        return finish(d, "CLOSED");
-    }
+    for (struct command *c; (c = command_take(d)); command_answer(c, d->rt)) c->st = obey(d, c);
+    if (atomic_load(&d->leaving)) d->paused = false;
+    if (atomic_load(&d->cancel)) return give_up(d);
     if (!d->cursor) return STEP_WAIT;
-    if (now < d->retry_at) {
-        *wake_us = d->retry_at;
-        return STEP_WAIT;
-    }
+    if (d->blocked) return atomic_load(&d->leaving) ? give_up(d) : STEP_WAIT;
+    if (now < d->retry_at) return *wake_us = d->retry_at, STEP_WAIT;
     enum status st = go_on(d, now, wake_us, &err);
-    d->waiting = st == ST_WAIT;
-    if (st == ST_WAIT) {
-        int64_t at = INT64_MAX;
-        d->class->wait(d->sink, NULL, 0, &at);
-        if (at < *wake_us) *wake_us = at;
-        return STEP_WAIT;
-    }
-    if (st == ST_RETRY) {
-        retry_later(d, now, &err);
-        *wake_us = d->retry_at;
-        return STEP_WAIT;
-    }
-    if (st == ST_CLOSED) {
-        close_sink(d, true, &err);
-        return finish(d, "CLOSED");
-    }
-    if (st) return fail(d, &err);
-    d->retry_us = d->retry_at = 0;
-    atomic_store(&d->state, "RUNNING");
-    struct log_entry more;
-    if (!d->ending) return cursor_peek(d->cursor, &more, NULL) == ST_WAIT ? STEP_WAIT : STEP_AGAIN;
-    st = close_sink(d, d->complete, &err);
-    if (st) {
-        add(&d->errors, 1);
-        note(d, &err);
-        return finish(d, "FAILED");
-    }
-    return finish(d, "CLOSED");
+    if (atomic_load(&d->cancel)) return give_up(d);
+    return judge(d, st, &err, now, wake_us);
 }
 
 static int fds(struct task *t, struct pollfd *out, int max)
 {
     struct deliver *d = container_of(t, struct deliver, task);
     int64_t at;
-    return d->waiting ? d->class->wait(d->sink, out, max, &at) : 0;
+    return d->sink && d->call ? d->class->wait(d->sink, out, max, &at) : 0;
 }
 
 /* The rows in hand wait for the system outside, not for rows or for the time of a flush. */
-static bool waits_outside(struct deliver *d)
-{
-    struct log_entry e;
-    return d->out.n > d->sent || (d->cursor && !cursor_peek(d->cursor, &e, NULL));
-}
+static bool waits_outside(struct deliver *d) { return !d->paused && d->cursor && (d->out.n > d->sent || offer_more(d)); }
 
 static enum step metered_step(struct task *t, int64_t now, int64_t *wake_us)
 {
@@ -295,10 +304,13 @@ static enum step metered_step(struct task *t, int64_t now, int64_t *wake_us)
 
 static const struct task_class deliver_class = {.name = "deliver", .step = metered_step, .fds = fds};
 
+/* ---- making and freeing ------------------------------------------------------------------------------------------------------ */
+
 struct deliver *deliver_new(struct runtime *rt, const struct object *object, struct log *log, struct component *c, struct err *err)
 {
     struct deliver *d = mem_zalloc(sizeof *d);
     d->task.class = &deliver_class;
+    d->watch.class = &watch_class;
     d->rt = rt;
     d->component = c;
     d->object = object;
@@ -307,28 +319,12 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     lock_init(&d->lock);
     d->pool = pool_new(rt->account);
     d->task.pool = d->pool;
-    d->flush_us = d->class->flush_us;
-    if (options_has(object->options, "flush.interval")) d->flush_us = options_int(object->options, "flush.interval");
-    if (options_has(object->options, "batch.rows")) d->batch_rows = (uint64_t)options_int(object->options, "batch.rows");
-    if (options_has(object->options, "batch.bytes")) d->batch_bytes = (uint64_t)options_int(object->options, "batch.bytes");
-    atomic_store(&d->state, "OPENING");
-    struct connector_ctx ctx = {.env = rt->env,
-                                .account = rt->account,
-                                .options = object->options,
-                                .schema = object->schema,
-                                .declared = object->schema,
-                                .name = object->name,
-                                .seed = rt->cfg.seed,
-                                .log = rt->cfg.log,
-                                .log_ctx = rt->cfg.log_ctx};
-    d->sink = sink_new(d->class, &ctx);
-    enum status st = ST_OK;
-    if (d->class->payload == PAYLOAD_BYTES) {
-        enum changelog_style style = CHANGELOG_NONE;
-        if (object->plan->stream != STREAM_APPEND)
-            style = options_int(object->options, "changelog") == 1 ? CHANGELOG_OP : CHANGELOG_W;
-        st = encoder_new(object->format->class, object->schema, style, object->options, &d->encoder, err);
-    }
+    d->set = settings_of(object);
+    d->letters = letters_new(object, rt->env);
+    d->keeps = d->class->cancel != sink_no_cancel;
+    d->has_watch = d->class->blocking && d->keeps;
+    atomic_store(&d->since_us, env_wall_us(rt->env));
+    enum status st = offer_encoder(d, err);
     if (!st) st = runtime_host(rt, "lam-sink", d->class->blocking, &d->own_host, &d->host, err);
     if (st) {
         deliver_free(d);
@@ -337,12 +333,15 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     return d;
 }
 
-void deliver_start(struct deliver *d) { host_add(d->host, &d->task); }
+void deliver_start(struct deliver *d)
+{
+    if (d->has_watch) host_add(atomic_load(&d->rt->io), &d->watch);
+    host_add(d->host, &d->task);
+}
 
 void deliver_attach(struct deliver *d)
 {
     d->cursor = cursor_new(d->log, CURSOR_BLOCK, (struct log_reader){.task = &d->task});
-    wake_task(&d->sink->wake, &d->task);
     task_wake(&d->task);
 }
 
@@ -351,36 +350,64 @@ void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at
 void deliver_free(struct deliver *d)
 {
     if (!d) return;
-    if (d->sink) wake_task(&d->sink->wake, NULL);
     host_free(d->own_host);
+    offer_done(d);
     cursor_free(d->cursor);
     encoder_free(d->encoder);
-    sink_free(d->sink);
     text_done(&d->out);
     pool_close(d->pool);
     lock_done(&d->lock);
     mem_free(d);
 }
 
-bool deliver_done(struct deliver *d) { return atomic_load(&d->task.done); }
+bool deliver_done(struct deliver *d)
+{
+    return atomic_load(&d->task.done) && (!d->has_watch || atomic_load(&d->watch.done));
+}
+
 const struct object *deliver_object(struct deliver *d) { return d->object; }
+
+static void wake(struct deliver *d)
+{
+    if (d->task.host && !atomic_load(&d->task.done)) task_wake(&d->task);
+}
+
+void deliver_leave(struct deliver *d)
+{
+    atomic_store(&d->leaving, true);
+    wake(d);
+}
 
 void deliver_cancel(struct deliver *d)
 {
     if (deliver_done(d) || !d->task.host) return;
     atomic_store(&d->cancel, true);
     lock_take(&d->lock);
-    if (!d->closed) d->class->cancel(d->sink);
+    if (d->sink) d->class->cancel(d->sink);
     lock_give(&d->lock);
-    task_wake(&d->task);
+    wake(d);
 }
 
-bool deliver_failed(struct deliver *d, struct err *err)
+/* ---- display ------------------------------------------------------------------------------------------------------------------ */
+
+bool deliver_blocked(struct deliver *d) { return atomic_load(&d->state) == SINK_BLOCKED; }
+
+bool deliver_broken(struct deliver *d, struct err *err)
 {
-    if (strcmp(atomic_load(&d->state), "FAILED") != 0) return false;
+    if (!atomic_load(&d->broken)) return false;
+    lock_take(&d->lock);
     if (err) *err = d->err;
+    lock_give(&d->lock);
     return true;
 }
+
+const char *sink_state_name(enum sink_state s)
+{
+    static const char *const names[] = {"OPENING", "RUNNING", "RETRYING", "PAUSED", "BLOCKED", "CLOSED"};
+    return names[s];
+}
+
+const struct histogram *deliver_latency(struct deliver *d) { return &d->write_us; }
 
 void deliver_stats(struct deliver *d, struct sink_stats *out)
 {
@@ -388,15 +415,26 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->rows = atomic_load(&d->rows);
     out->bytes = atomic_load(&d->bytes);
     out->writes = atomic_load(&d->writes);
-    out->errors = atomic_load(&d->errors);
-    out->retries = atomic_load(&d->retries);
-    out->state = atomic_load(&d->state);
+    out->write_errors = atomic_load(&d->write_errors);
+    out->write_p50_us = histogram_percentile(&d->write_us, 0.5);
+    out->write_p99_us = histogram_percentile(&d->write_us, 0.99);
+    out->write_max_us = histogram_max(&d->write_us);
     out->busy_us = meter_busy_us(&d->meter);
     out->blocked_us = meter_blocked_us(&d->meter, env_now_us(d->rt->env));
-    out->blocks = atomic_load(&d->meter.blocks);
+    out->retries = atomic_load(&d->retries);
+    out->timeouts = atomic_load(&d->timeouts);
+    out->dropped = atomic_load(&d->dropped);
+    out->dead_lettered = atomic_load(&d->dead_lettered);
+    out->flushes = atomic_load(&d->flushes);
+    out->backpressure_events = atomic_load(&d->waits);
+    out->epoch = atomic_load(&d->epoch);
+    out->state = sink_state_name((enum sink_state)atomic_load(&d->state));
+    out->since_us = atomic_load(&d->since_us);
+    out->last_error_us = atomic_load(&d->last_error_us);
     struct cursor_stats at = {0};
     if (d->cursor) cursor_stats(d->cursor, &at);
     out->lag_bytes = at.lag_bytes;
-    out->lag_rows = at.lag_rows;
+    out->lag_rows = offer_held(d);
+    out->accepted = atomic_load(&d->passed) + at.lag_rows;
     note_read(&d->last_error, out->last_error);
 }

@@ -68,22 +68,39 @@ static void take_incoming(struct run_host *r)
 
 static bool due(struct task *t, int64_t now)
 {
-    return atomic_load_explicit(&t->woken, memory_order_acquire) || t->wake_us <= now;
+    return !t->busy && (atomic_load_explicit(&t->woken, memory_order_acquire) || t->wake_us <= now);
 }
 
-/* Steps the task at *at; returns false when it left the host. */
-static bool step(struct run_host *r, struct task **at, int64_t now)
+static void take_out(struct run_host *r, struct task *t)
 {
-    struct task *t = *at;
+    struct task **at = &r->tasks;
+    while (*at != t) at = &(*at)->next;
+    *at = t->next;
+    if (r->tail == &t->next) r->tail = at;
+}
+
+/* Gives back the driver's lock for a step of the program's code. */
+static void let_out(struct run_host *r, struct task *t, bool out)
+{
+    if (r->thread || !t->class->outside) return;
+    if (!out) lock_take(&r->lock);
+    t->busy = out;
+    if (out) lock_give(&r->lock);
+}
+
+/* Steps a task; returns false when it left the host. Others may have left as well when it is an outside one. */
+static bool step(struct run_host *r, struct task *t, int64_t now)
+{
     atomic_exchange_explicit(&t->woken, false, memory_order_acq_rel); /* what preceded task_wake is seen by the step */
     int64_t wake_us = INT64_MAX;
     pool_adopt(r->thread ? t->pool : NULL); /* a driver's steps may come from changing threads */
+    let_out(r, t, true);
     enum step s = t->class->step(t, now, &wake_us);
+    let_out(r, t, false);
     t->wake_us = wake_us;
     if (s == STEP_AGAIN) atomic_store_explicit(&t->woken, true, memory_order_relaxed);
     if (s != STEP_DONE) return true;
-    *at = t->next;
-    if (r->tail == &t->next) r->tail = at;
+    take_out(r, t);
     atomic_store_explicit(&t->done, true, memory_order_release); /* the owner may free it from here on */
     bell_ring(r->news);
     return false;
@@ -95,13 +112,13 @@ static bool round_of(struct run_host *r)
     bool any = false;
     int64_t now = env_now_us(r->env);
     take_incoming(r);
-    for (struct task **at = &r->tasks; *at;) {
-        if (!due(*at, now)) {
-            at = &(*at)->next;
-            continue;
-        }
+    for (struct task *t = r->tasks, *next; t; t = next) {
+        next = t->next;
+        if (!due(t, now)) continue;
         any = true;
-        if (step(r, at, now)) at = &(*at)->next;
+        bool outside = t->class->outside && !r->thread;
+        step(r, t, now);
+        if (outside) break; /* the list may be another by now */
     }
     return any;
 }
@@ -113,7 +130,7 @@ static bool anything_due(struct run_host *r, int64_t *wake_us)
     if (atomic_load(&r->incoming)) return true;
     for (struct task *t = r->tasks; t; t = t->next) {
         if (due(t, now)) return true;
-        if (t->wake_us < *wake_us) *wake_us = t->wake_us;
+        if (!t->busy && t->wake_us < *wake_us) *wake_us = t->wake_us;
     }
     return false;
 }
@@ -249,9 +266,9 @@ static bool shuffled_round(struct run_host *r)
     if (!n) return false;
     r->shuffle = r->shuffle * 6364136223846793005u + 1442695040888963407u;
     uint64_t pick = (r->shuffle >> 33) % n;
-    for (struct task **at = &r->tasks; *at; at = &(*at)->next)
-        if (due(*at, now) && !pick--) {
-            step(r, at, now);
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (due(t, now) && !pick--) {
+            step(r, t, now);
             break;
         }
     return true;

@@ -21,6 +21,7 @@ struct outlet {
     int turn;
     bool cut, ended, whole;
     _Atomic bool closing; /* no sink wants its rows any more */
+    _Atomic bool waits;   /* for room in the log */
     _Atomic int64_t watermark;
     struct answer answer;
     struct lock lock; /* of what follows, `ended`, and of closing while there is a hold */
@@ -163,9 +164,23 @@ static void close_if_abandoned(struct outlet *o)
     lock_give(&o->lock);
 }
 
+/* Whether the log takes no more; says what the disk does not take. */
+static bool log_waits(struct outlet *o, int64_t *wake_us)
+{
+    struct err err;
+    bool full = log_full(o->log, &err);
+    if (err.code) runtime_log(o->rt, 1, "stream \"%.80s\": %s; %s", o->from->name, err.text, err.hint);
+    if (full) *wake_us = log_retry_us(o->log);
+    if (full != atomic_load_explicit(&o->waits, memory_order_relaxed)) {
+        atomic_store(&o->waits, full);
+        if (full) bell_ring(&o->rt->control);
+    }
+    return full;
+}
+
 static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
 {
-    (void)now_us, (void)wake_us;
+    (void)now_us;
     struct outlet *o = container_of(t, struct outlet, task);
     close_if_abandoned(o);
     if (atomic_load(&o->closing) && !o->ended) {
@@ -176,7 +191,7 @@ static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
     }
     for (int k = 0; k < STEP_MESSAGES; k++) {
         if (o->ended) return STEP_DONE;
-        if (log_full(o->log, NULL)) return STEP_WAIT;
+        if (log_waits(o, wake_us)) return STEP_WAIT;
         if (!take_next(o)) return o->ended ? STEP_DONE : STEP_WAIT;
     }
     return STEP_AGAIN;
@@ -193,7 +208,6 @@ struct outlet *outlet_new(struct runtime *rt, struct node *from, struct componen
     o->component = c;
     lock_init(&o->lock);
     struct log_config log = {.env = rt->env, .account = rt->account, .schema = from->schema, .memory_bytes = LOG_BYTES};
-    log.changelog = from->plan && from->plan->stream != STREAM_APPEND;
     o->log = log_new(&log, &o->task);
     o->nedges = from->ninst;
     o->edges = mem_zalloc(sizeof *o->edges * (size_t)o->nedges);
@@ -221,6 +235,7 @@ struct log *outlet_log(struct outlet *o) { return o->log; }
 struct answer *outlet_answer(struct outlet *o) { return &o->answer; }
 struct node *outlet_node(struct outlet *o) { return o->from; }
 void outlet_start(struct runtime *rt, struct outlet *o) { host_add(rt->driver ? rt->driver : rt->io, &o->task); }
+bool outlet_waits(struct outlet *o) { return atomic_load(&o->waits); }
 bool outlet_done(struct outlet *o) { return atomic_load(&o->task.done); }
 
 void outlet_close(struct outlet *o)

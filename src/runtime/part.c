@@ -211,11 +211,13 @@ enum step part_finish(struct part *p, int kind)
 {
     batch_unref(p->piece);
     batch_unref(p->batch);
+    batch_unref(TAKE(p->letters));
     p->piece = p->batch = NULL;
     part_drop_rest(p);
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
     part_close_source(p);
     p->over = true;
+    letterbox_close(p->reader);
     answer_end(p->reader->rt, p->reader->component, &p->answer);
     return STEP_DONE;
 }
@@ -315,6 +317,12 @@ static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us
         if (st == ST_OK) {
             part_hand_on(p);
             return p->batch ? STEP_WAIT : STEP_AGAIN;
+        }
+        if (st == ST_FULL) {
+            int64_t at = now + LETTER_PAUSE_US;
+            if (at < *wake_us) *wake_us = at;
+            p->turn = s - p->splits;
+            return STEP_WAIT;
         }
         if (st == ST_DONE) {
             s->ended = true;

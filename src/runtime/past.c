@@ -59,6 +59,7 @@ void source_stats_add(struct source_stats *to, const struct source_stats *s)
     to->nulled += s->nulled;
     to->null_time += s->null_time;
     to->late_dropped += s->late_dropped;
+    to->dead_lettered += s->dead_lettered;
     keep_text(to->last_error, s->last_error, sizeof to->last_error);
 }
 

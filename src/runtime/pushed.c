@@ -123,6 +123,25 @@ enum status reader_push(struct reader *r, struct batch **b, int n, int64_t timeo
     return st;
 }
 
+enum status reader_offer(struct reader *r, struct batch *b)
+{
+    struct part *p = &r->parts[0];
+    enum status st = ST_OK;
+    lock_take(&r->lock);
+    if (p->over || r->pushed_end || part_all_closed(p)) {
+        st = E_NO_READER;
+    } else if (r->queue || p->batch || p->holding) {
+        st = ST_FULL;
+    } else {
+        part_begin(p);
+        part_take(p, &p->splits[0], b);
+        part_hand_on(p);
+    }
+    lock_give(&r->lock);
+    if (!st && r->idle_us && !atomic_load(&p->idle_armed)) task_wake(&p->task);
+    return st;
+}
+
 enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err)
 {
     struct part *p = &r->parts[0];

@@ -68,7 +68,10 @@ static void read_options(struct reader *r)
     r->watermark = o->watermark;
     r->delay_us = o->delay_us;
     if (!o->options) return;
-    if (options_get(o->options, "on_error")->set) r->on_error = (enum on_error)options_int(o->options, "on_error");
+    if (o->dead_letter)
+        r->on_error = ON_ERROR_SKIP;
+    else if (options_get(o->options, "on_error")->set)
+        r->on_error = (enum on_error)options_int(o->options, "on_error");
     if (options_get(o->options, "batch.rows")->set && !rt->cfg.replay) {
         int64_t n = options_int(o->options, "batch.rows");
         if (n < r->batch_rows) r->batch_rows = (uint32_t)n;
@@ -133,6 +136,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     enum status st = ST_OK;
     if (!values && !r->pushed) {
         r->class = source->connector->class;
+        r->letters = letters_new(source, rt->env);
         r->blocking = r->class->blocking;
         struct connector_ctx ctx = context(r);
         first = source_new(r->class, &ctx);
@@ -167,6 +171,7 @@ static void free_part(struct part *p)
     lock_done(&p->lock);
     batch_unref(p->piece);
     batch_unref(p->batch);
+    batch_unref(p->letters);
     part_drop_rest(p);
     for (int i = 0; i < p->nsplits; i++) {
         decoder_free(p->splits[i].decoder);
@@ -189,6 +194,7 @@ void reader_free(struct reader *r)
     for (int i = 0; i < r->nparts; i++) free_part(&r->parts[i]);
     mem_free(r->parts);
     lock_done(&r->lock);
+    letters_free(r->letters);
     arena_free(r->arena);
     mem_free(r);
 }
@@ -212,6 +218,7 @@ void reader_start(struct reader *r)
         lock_give(&p->lock);
     }
     atomic_store(&r->started, true);
+    letterbox_open(r);
 }
 
 bool reader_runs(struct reader *r) { return atomic_load(&r->started); }
@@ -278,6 +285,7 @@ void reader_stats(struct reader *r, struct source_stats *out)
         out->nulled += atomic_load(&p->nulled);
         out->null_time += atomic_load(&p->null_time);
         out->late_dropped += atomic_load(&p->late_dropped);
+        out->dead_lettered += atomic_load(&p->dead_lettered);
         out->position += atomic_load(&p->position);
         out->batches += atomic_load(&p->batches);
         out->blocks += atomic_load(&p->meter.blocks);

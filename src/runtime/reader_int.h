@@ -46,6 +46,8 @@ struct part {
     _Atomic bool resume, seek;
     struct answer answer;
     /* counters */
+    struct batch *letters; /* found no room yet */
+    _Atomic uint64_t dead_lettered;
     _Atomic uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
     _Atomic uint64_t batches;
     _Atomic int64_t position, watermark, watermark_at; /* when it last rose */
@@ -76,6 +78,7 @@ struct reader {
     bool late_row;
     enum on_error on_error;
     uint32_t batch_rows;
+    struct letters *letters; /* or NULL */
     _Atomic bool started, stop;
     /* pushed */
     struct lock lock;
@@ -83,6 +86,7 @@ struct reader {
     struct push_wait *queue; /* callers in the order they came */
     bool pushed_end;
     _Atomic int pins;
+    struct reader *next_box; /* of those that take letters: letter.c */
 };
 
 static inline void count(_Atomic uint64_t *c, uint64_t n) { meter_count(c, n); }
@@ -107,6 +111,16 @@ enum step part_finish(struct part *p, int kind); /* an END of that kind is the l
 enum status fetch_batch(struct part *p, struct split *s, int64_t now, struct err *err);
 /* To the split's position `at`, or to its start. */
 enum status fetch_seek(struct part *p, struct split *s, bool fresh, struct err *err);
+
+/* ---- reread.c
+ * The bad records among the bytes [from, decoder's p), at `offset` of the split, wait as letters. */
+void reread_bad(struct part *p, struct split *s, const char *from, int64_t offset, uint64_t bad);
+bool reread_post(struct part *p); /* false: they find no room now */
+
+/* ---- letter.c
+ * A declared stream takes letters from when it is started until its task ends. */
+void letterbox_open(struct reader *r); /* others are left out */
+void letterbox_close(struct reader *r);
 
 /* ---- pushed.c */
 extern const struct task_class pushed_class;

@@ -92,24 +92,24 @@ struct feed;
  * and the ring only tells that the consumer has closed. No barrier travels it, since nobody answers there and they would pile
  * up before a subscriber that sleeps: the epoch rides on what does travel. */
 struct tap {
-    struct feed *feed; /* NULL: it blocks */
-    bool newest;       /* what does not fit is dropped itself, not the oldest */
-    uint32_t every;    /* one row of so many; 0: all */
+    /* consumer's, with what it looks at each time */
+    _Alignas(64) struct feed *feed; /* NULL: it blocks */
+    _Atomic uint64_t epoch_said; /* of one that blocks: the producer's epoch, read before the ring is found empty */
+    uint64_t rows_seen, batches_seen, epoch_seen; /* with those that are known to be dropped */
     /* producer's */
-    struct pool *pool;
-    const struct schema *schema;
-    uint32_t skip;     /* rows until the next that is taken */
-    uint32_t *picked;
-    uint64_t epoch;    /* the last barrier that passed */
-    _Atomic uint64_t epoch_said; /* the same for the consumer of one that blocks: it reads it before it finds the ring empty */
-    int64_t wm;
+    _Alignas(64) bool newest; /* what does not fit is dropped itself, not the oldest */
     bool idle;
     int end;
+    uint32_t every;  /* one row of so many; 0: all */
+    uint32_t skip;   /* rows until the next that is taken */
+    uint32_t *picked;
+    struct pool *pool;
+    const struct schema *schema;
+    uint64_t epoch;  /* the last barrier that passed */
+    int64_t wm;
     _Atomic uint64_t rows, batches; /* that came */
     _Atomic uint64_t sampled_rows;  /* of these: left out by `every` */
     _Atomic uint64_t dropped_rows, dropped_batches;
-    /* consumer's */
-    uint64_t rows_seen, batches_seen, epoch_seen; /* with those that are known to be dropped */
 };
 struct tap *tap_new(struct inst *from, const struct sub_config *cfg, int64_t bytes);
 void tap_free(struct tap *t);
@@ -359,6 +359,26 @@ void reader_stats(struct reader *r, struct source_stats *out);
 enum status reader_push(struct reader *r, struct batch **b, int n, int64_t timeout_us, struct err *err);
 enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err);
 void reader_push_end(struct reader *r);
+/* The same without waiting: ST_FULL, E_NO_READER. The reference is taken when ST_OK. */
+enum status reader_offer(struct reader *r, struct batch *b);
+
+/* ---- dead letters ------------------------------------------------------------------------------------------------------ */
+
+#define LETTER_PAUSE_US 1000 /* then a stream that has no room is offered them again */
+
+/* How rows of a source's or sink's dead letters are made. */
+struct letters;
+struct letters *letters_new(const struct object *from, struct env *env); /* NULL: it has none */
+void letters_free(struct letters *l);
+/* A row that a sink cannot take. */
+struct batch *letter_of_row(const struct letters *l, struct pool *pool, const struct batch *b, uint32_t row, const struct err *why);
+/* Records that a source cannot read: a batch with room for n, and one more in it. raw NULL: it is not known. */
+struct batch *letter_batch(const struct letters *l, struct pool *pool, uint32_t n);
+void letter_add_record(const struct letters *l, struct batch *to, uint32_t cap, const char *raw, size_t n, int64_t position,
+                       const char *error);
+/* Takes the reference unless ST_FULL: offer it again. E_NO_READER: nothing reads the stream. */
+enum status letters_post(struct runtime *rt, const struct letters *l, struct batch *b);
+void letters_end(struct runtime *rt); /* with the runtime's lock */
 
 /* ---- outlets and deliver tasks ------------------------------------------------------------------------------------------ */
 
@@ -371,6 +391,7 @@ struct node *outlet_node(struct outlet *o);
 void outlet_start(struct runtime *rt, struct outlet *o);
 void outlet_close(struct outlet *o); /* no sink wants its rows any more */
 bool outlet_done(struct outlet *o);
+bool outlet_waits(struct outlet *o); /* its log is full */
 /* Control, building a change: keeps a running outlet from closing for want of sinks until outlet_join or outlet_let_go.
  * false: it is too late. */
 bool outlet_hold(struct outlet *o);
@@ -389,7 +410,13 @@ bool deliver_done(struct deliver *d);
 void deliver_cancel(struct deliver *d); /* give up now */
 const struct object *deliver_object(struct deliver *d);
 void deliver_stats(struct deliver *d, struct sink_stats *out);
-bool deliver_failed(struct deliver *d, struct err *err);
+const struct histogram *deliver_latency(struct deliver *d); /* of whole writes; anyone reads */
+void deliver_leave(struct deliver *d); /* no more will come: end when all is out; give up where an operator is needed */
+bool deliver_blocked(struct deliver *d);
+bool deliver_broken(struct deliver *d, struct err *err); /* BLOCKED, or closed with an error */
+/* Posts a command and waits for the answer. set: for SINK_SET, the options given. */
+enum status deliver_command(struct deliver *d, enum sink_command what, const struct options *set, int64_t timeout_us,
+                            struct err *err);
 
 /* ---- subscriptions ------------------------------------------------------------------------------------------------------------ */
 
@@ -439,6 +466,7 @@ struct runtime {
     /* Who changes the graph, or sends a barrier through it, has the turn, also while waiting; who walks the lists without it
      * takes the lock, as does the turn's holder to change them. Nobody waits with the lock held. */
     _Atomic bool turn;
+    _Atomic bool unswept;  /* something may be freed since whoever has the turn looked */
     _Atomic bool closing;  /* waiting calls give up */
     struct lock lock;
     struct node *nodes;
@@ -449,6 +477,8 @@ struct runtime {
     struct run_sub *subs;
     struct past *past;
     uint64_t next_epoch;
+    struct lock letter_lock;  /* of what follows; nothing is taken or waited for under it */
+    struct reader *letterboxes;
     _Atomic int pauses;   /* workers step nothing while there are some; see runtime_pause */
     _Atomic int watchers; /* while there are some, the calls of every step are timed, else of one in TIMED_STEPS */
 };

@@ -30,6 +30,7 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
     rt->account = cfg->account;
     rt->nworkers = cfg->workers;
     lock_init(&rt->lock);
+    lock_init(&rt->letter_lock);
     rt->workers = mem_zalloc(sizeof *rt->workers * (size_t)rt->nworkers);
     for (int i = 0; i < rt->nworkers; i++) rt->workers[i] = worker_new(rt, i);
     enum status st = ST_OK;
@@ -137,11 +138,16 @@ bool turn_take(struct runtime *rt, int64_t timeout_us) { return runtime_wait(rt,
 
 static void sweep(struct runtime *rt);
 
+/* Who wants a sweep while another has the turn says so first and tries the turn then; this one gives the turn first and looks
+ * then, so one of them sweeps. */
 void turn_give(struct runtime *rt)
 {
-    sweep(rt);
-    atomic_store(&rt->turn, false);
-    bell_ring(&rt->control);
+    do {
+        atomic_store(&rt->unswept, false);
+        sweep(rt);
+        atomic_store(&rt->turn, false);
+        bell_ring(&rt->control);
+    } while (atomic_load(&rt->unswept) && turn_is_mine(rt));
 }
 
 static enum status no_turn(struct err *err)
@@ -301,6 +307,9 @@ enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *
 
 /* ---- ends ---------------------------------------------------------------------------------------------------------------- */
 
+/* Nothing will come of it by itself any more. */
+static bool is_through(struct run_sink *s) { return deliver_done(s->deliver) || deliver_blocked(s->deliver); }
+
 /* With the lock: of each component, whether something in it has still to end, and whether it is kept all the same. */
 static void take_stock(struct runtime *rt)
 {
@@ -315,7 +324,7 @@ static void take_stock(struct runtime *rt)
         c->kept = true;
     }
     for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (!s->detached && !deliver_done(s->deliver)) component_of(outlet_node(s->outlet)->component)->busy = true;
+        if (!s->detached && !is_through(s)) component_of(outlet_node(s->outlet)->component)->busy = true;
     for (struct run_sub *s = rt->subs; s; s = s->next)
         if (!sub_closed(s->sub) || !sub_idle(s->sub)) component_of(sub_node(s->sub)->component)->kept = true;
 }
@@ -472,7 +481,13 @@ static void sweep(struct runtime *rt)
 
 void runtime_sweep(struct runtime *rt)
 {
+    atomic_store(&rt->unswept, true);
     if (turn_is_mine(rt)) turn_give(rt); /* else who has it sweeps */
+}
+
+void runtime_sweep_now(struct runtime *rt, int64_t timeout_us)
+{
+    if (turn_take(rt, timeout_us)) turn_give(rt);
 }
 
 struct waiting {
@@ -482,7 +497,31 @@ struct waiting {
     enum status st;
 };
 
-/* All done, something failed, or the caller was canceled. */
+/* BLOCKED sinks whose logs are full hold their streams: nothing comes of those by itself. */
+static void leave_out_held(struct runtime *rt)
+{
+    for (struct run_sink *s = rt->sinks; s; s = s->next)
+        if (!s->detached && deliver_blocked(s->deliver) && outlet_waits(s->outlet))
+            component_of(outlet_node(s->outlet)->component)->busy = false;
+}
+
+static bool anyone_takes_rows(struct runtime *rt)
+{
+    for (struct run_sub *s = rt->subs; s; s = s->next)
+        if (!sub_closed(s->sub)) return true;
+    for (struct run_sink *s = rt->sinks; s; s = s->next)
+        if (!s->detached && !is_through(s)) return true;
+    return false;
+}
+
+static struct run_sink *broken_sink(struct runtime *rt, struct err *err)
+{
+    struct run_sink *s = rt->sinks;
+    while (s && (s->detached || !deliver_broken(s->deliver, err))) s = s->next;
+    return s;
+}
+
+/* All done, something failed, or the caller was canceled. A sink's error is told when the others have come to their end. */
 static bool done_locked(struct waiting *w)
 {
     struct runtime *rt = w->rt;
@@ -494,9 +533,11 @@ static bool done_locked(struct waiting *w)
             if (w->err) *w->err = c->err;
             return w->st = c->err.code, true;
         }
-    for (struct run_sink *s = rt->sinks; s; s = s->next)
-        if (!s->detached && deliver_failed(s->deliver, w->err)) return w->st = w->err ? w->err->code : E_WRITE, true;
-    return !any_busy(rt);
+    letters_end(rt);
+    if (!broken_sink(rt, w->err)) return !any_busy(rt);
+    leave_out_held(rt);
+    w->st = w->err->code;
+    return !any_busy(rt) || !anyone_takes_rows(rt);
 }
 
 static bool done_fact(void *ctx)
@@ -568,12 +609,26 @@ static void detach_sink(struct runtime *rt, struct run_sink *s, int64_t until)
 
 static bool sink_done_fact(void *ctx) { return deliver_done(((struct run_sink *)ctx)->deliver); }
 
-enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t timeout_us, struct err *err)
+enum status runtime_alter_sink(struct runtime *rt, uint64_t object_id, enum sink_command what, const struct options *set,
+                               int64_t timeout_us, struct err *err)
+{
+    lock_take(&rt->lock);
+    struct run_sink *s = find_sink(rt, object_id);
+    lock_give(&rt->lock);
+    if (!s) return err_set(err, E_MISUSE, "the sink does not run");
+    return deliver_command(s->deliver, what, set, timeout_us, err);
+}
+
+enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, bool discard, int64_t timeout_us, struct err *err)
 {
     if (!turn_take(rt, timeout_us)) return no_turn(err);
     int64_t until = env_now_us(rt->env) + timeout_us;
     struct run_sink *s = find_sink(rt, object_id);
     if (s) {
+        if (discard)
+            deliver_cancel(s->deliver);
+        else
+            deliver_leave(s->deliver);
         detach_sink(rt, s, until);
         if (!runtime_wait(rt, sink_done_fact, s, left(rt, until))) {
             deliver_cancel(s->deliver);
@@ -614,7 +669,7 @@ void sub_close(struct sub *s)
     if (!s) return;
     struct runtime *rt = sub_runtime(s);
     sub_let_go(s);
-    if (!rt->driver || !runtime_calling(rt)) runtime_sweep(rt); /* nobody steps while something is freed */
+    runtime_sweep(rt);
 }
 
 /* ---- closing ----------------------------------------------------------------------------------------------------------------- */
@@ -657,18 +712,21 @@ static void give_up(struct runtime *rt)
     turn_give(rt);
 }
 
+/* Sinks have half of the time to deliver what they hold; then they are canceled and have the rest to come back. */
 bool runtime_free(struct runtime *rt, int64_t timeout_us)
 {
     if (!rt) return true;
     runtime_interrupt(rt);
-    int64_t half = timeout_us < 0 ? 1000000 : timeout_us / 2;
-    if (!wait_until(rt, turn_is_mine, rt, half, true)) return false;
+    int64_t now = env_now_us(rt->env), half = now + (timeout_us < 0 ? CANCEL_US : timeout_us / 2);
+    int64_t until = timeout_us < 0 ? INT64_MAX : now + timeout_us;
+    if (!wait_until(rt, turn_is_mine, rt, left(rt, half), true)) return false;
     for (struct run_sub *s = rt->subs; s; s = s->next) sub_stop_calls(s->sub);
-    bool ok = wait_until(rt, everything_ended, rt, half, true);
+    for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_leave(s->deliver);
+    bool ok = wait_until(rt, everything_ended, rt, left(rt, half), true);
     if (!ok) {
         for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_cancel(s->deliver);
         for (struct run_outlet *o = rt->outlets; o; o = o->next) outlet_close(o->outlet);
-        ok = wait_until(rt, everything_ended, rt, timeout_us < 0 ? -1 : half, true);
+        ok = wait_until(rt, everything_ended, rt, timeout_us < 0 ? -1 : left(rt, until), true);
     }
     if (!ok) {
         give_up(rt);
@@ -688,6 +746,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     for (int i = 0; i < rt->nworkers; i++) worker_free(rt->workers[i]);
     mem_free(rt->workers);
     lock_done(&rt->lock);
+    lock_done(&rt->letter_lock);
     mem_free(rt);
     return true;
 }

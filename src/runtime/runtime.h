@@ -58,14 +58,20 @@ void change_sub(struct change *ch, const struct plan *plan, struct arena *own, e
 /* Frees ch in any case. On an error nothing of it runs. */
 enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err);
 
-/* Ends a sink's delivery after what its outlet holds was given out, and lets go of what only it used. */
-enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, int64_t timeout_us, struct err *err);
+/* Ends a sink's delivery and lets go of what only it used: after what it was given is out, or at once when it discards, is
+ * BLOCKED, or does not come to the end in time. */
+enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, bool discard, int64_t timeout_us, struct err *err);
+/* ALTER SINK. The command reaches the sink whatever else it does; E_TIMEOUT: it is in a call and will obey later. */
+enum sink_command { SINK_RETRY, SINK_PAUSE, SINK_RESUME, SINK_SKIP, SINK_SET };
+enum status runtime_alter_sink(struct runtime *rt, uint64_t object_id, enum sink_command what, const struct options *set,
+                               int64_t timeout_us, struct err *err);
 /* Is the stream or source part of the running graph? */
 bool runtime_uses(struct runtime *rt, uint64_t object_id);
 /* May something that has not been freed yet still look at the object? */
 bool runtime_holds(struct runtime *rt, uint64_t object_id);
 /* Frees what has ended. */
 void runtime_sweep(struct runtime *rt);
+void runtime_sweep_now(struct runtime *rt, int64_t timeout_us); /* the same, done when it returns: waits for others who change the graph */
 
 /* ---- waiting ------------------------------------------------------------------------------------------------------ */
 
@@ -125,6 +131,7 @@ void sub_close(struct sub *s); /* lets go; what fed it stops or goes on without 
 
 struct source_stats {
     uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
+    uint64_t dead_lettered; /* of `bad` */
     uint64_t batches, blocks; /* blocks: how often it had to wait for room */
     int64_t busy_us, blocked_us, watermark_at; /* when the watermark last rose, on the env's clock; 0: never */
     int64_t size, position; /* of all splits together, in the connector's unit; size -1: unknown */
@@ -132,13 +139,24 @@ struct source_stats {
     bool running, ended, idle;
     char last_error[200];
 };
+/* BLOCKED: it needs an operator, and keeps its place meanwhile. */
+enum sink_state { SINK_OPENING, SINK_RUNNING, SINK_RETRYING, SINK_PAUSED, SINK_BLOCKED, SINK_CLOSED };
+const char *sink_state_name(enum sink_state s);
+
+/* accepted = rows + dropped + dead_lettered + lag_rows */
 struct sink_stats {
-    uint64_t rows, bytes, writes, errors, retries, lag_rows;
-    uint64_t blocks; /* how often rows had to wait for the system outside */
-    int64_t busy_us, blocked_us;
+    uint64_t accepted; /* rows that its stream gave it */
+    uint64_t rows;     /* delivered: the connector took them */
+    uint64_t dropped, dead_lettered;
+    uint64_t lag_rows; /* held */
+    int64_t lag_bytes; /* in the log */
+    uint64_t bytes, writes, write_errors, retries, timeouts, flushes, backpressure_events;
+    uint64_t write_p50_us, write_p99_us, write_max_us; /* of whole writes */
+    uint64_t epoch;            /* all before its mark is flushed */
+    int64_t busy_us, blocked_us; /* blocked: rows waited for the system outside */
     uint64_t late, row_errors; /* of a query that is the sink's own */
-    int64_t lag_bytes;
-    const char *state; /* OPENING, RUNNING, RETRYING, PAUSED, BLOCKED, CLOSED, FAILED */
+    const char *state; /* its name */
+    int64_t since_us, last_error_us; /* wall clock; last_error_us 0: none yet */
     char last_error[200];
 };
 struct stream_stats {

@@ -261,7 +261,7 @@ static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
     return st;
 }
 
-static const struct task_class call_class = {.name = "callback", .step = step};
+static const struct task_class call_class = {.name = "callback", .step = step, .outside = true};
 
 void sub_call(struct sub *s, enum step (*fn)(void *ctx, bool stop), void *ctx)
 {

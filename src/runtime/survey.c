@@ -151,6 +151,8 @@ static void add_sink(struct survey *v, const struct run_sink *r, struct survey_n
     s->name = arena_strdup(v->arena, deliver_object(r->deliver)->name);
     s->on = on;
     deliver_stats(r->deliver, &s->stats);
+    log_stats(outlet_log(r->outlet), &s->log);
+    histogram_copy(&s->latency, deliver_latency(r->deliver));
     for (int i = 0; i < ninst; i++) add_queue(outlet_edge(r->outlet, i), &s->queued, &s->queue_size);
     s->next = v->sinks;
     v->sinks = s;
@@ -159,6 +161,9 @@ static void add_sink(struct survey *v, const struct run_sink *r, struct survey_n
 static void add_sub(struct survey *v, const struct run_sub *r, struct survey_node *on, int ninst)
 {
     struct survey_sub *s = arena_alloc(v->arena, sizeof *s);
+    s->sub = r->sub;
+    s->ended = node_ended(sub_node(r->sub));
+    sub_stats(r->sub, &s->stats);
     s->on = on;
     for (int i = 0; i < ninst; i++) add_queue(sub_edge(r->sub, i), &s->queued, &s->queue_size);
     s->next = v->subs;
@@ -247,6 +252,11 @@ const struct survey_sink *survey_sink_then(const struct survey *then, const stru
     const struct survey_sink *x = then ? then->sinks : NULL;
     while (x && (x->deliver != s->deliver || x->id != s->id)) x = x->next;
     return x;
+}
+
+bool runtime_wait_us(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)
+{
+    return runtime_wait(rt, fact, ctx, timeout_us);
 }
 
 void runtime_watch(struct runtime *rt, bool on) { atomic_fetch_add(&rt->watchers, on ? 1 : -1); }

@@ -4,7 +4,9 @@
 #ifndef RUNTIME_SURVEY_H
 #define RUNTIME_SURVEY_H
 
+#include "base/histogram.h"
 #include "base/mem.h"
+#include "log/log.h"
 #include "operator/op.h"
 #include "runtime/runtime.h"
 
@@ -31,14 +33,19 @@ struct survey_sink {
     const void *deliver; /* to know it again */
     struct survey_node *on;
     struct sink_stats stats;
+    struct log_stats log;
+    struct histogram latency; /* of whole writes, us */
     uint32_t queued, queue_size; /* messages between its stream and its outlet */
 };
 
 /* In process. */
 struct survey_sub {
     struct survey_sub *next;
+    const struct sub *sub; /* to know it again */
     struct survey_node *on;
-    uint32_t queued, queue_size; /* messages that wait for the caller */
+    struct sub_stats stats;
+    bool ended;
+    uint32_t queued, queue_size; /* messages that wait for the caller, of one that blocks */
 };
 
 /* One operator, on all its workers. */
@@ -85,11 +92,19 @@ void survey_free(struct survey *s); /* NULL is allowed */
 AUTO_DEFINE(survey_free, struct survey *)
 /* The running node of a stream, or its last; NULL: nothing reads the stream. */
 struct survey_node *survey_stream(const struct survey *s, uint64_t stream_id);
+/* Rows that came and that the subscriber has still to take. */
+static inline uint64_t sub_waiting(const struct sub_stats *s)
+{
+    uint64_t gone = s->delivered_rows + s->dropped_rows;
+    return s->rows > gone ? s->rows - gone : 0;
+}
 /* The same in an earlier survey; NULL: it was not there. */
 const struct survey_node *survey_node_then(const struct survey *then, const struct survey_node *n);
 const struct survey_source *survey_source_then(const struct survey *then, const struct survey_source *s);
 const struct survey_sink *survey_sink_then(const struct survey *then, const struct survey_sink *s);
 /* While something watches, each operator's share of the time is measured at every step, not at some. */
 void runtime_watch(struct runtime *rt, bool on);
+/* Waits that long, stepping the driver when there is one; true: until fact(ctx). runtime_poke lets it look again. */
+bool runtime_wait_us(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us);
 
 #endif

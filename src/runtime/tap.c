@@ -19,7 +19,8 @@ static uint32_t slots_for(int64_t bytes)
 
 struct tap *tap_new(struct inst *from, const struct sub_config *cfg, int64_t bytes)
 {
-    struct tap *t = mem_zalloc(sizeof *t);
+    struct tap *t = mem_aligned(64, sizeof *t);
+    memset(t, 0, sizeof *t);
     t->pool = inst_pool(from);
     t->schema = from->node->schema;
     t->newest = cfg->policy == SUB_DROP_NEWEST;

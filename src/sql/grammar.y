@@ -113,12 +113,12 @@ static void sql__error(const struct span *at, struct parser *p, const char *mess
 /* any name */
 %token <word> ABORT "ABORT" ADD "ADD" AFTER "AFTER" ALTER "ALTER" BEGIN_P "BEGIN" BY "BY" CASCADE "CASCADE"
   CHANGES "CHANGES" CHECKPOINT "CHECKPOINT" CLOSE "CLOSE" COLUMN "COLUMN" COMMIT "COMMIT" CONTINUOUS "CONTINUOUS"
-  CURRENT "CURRENT" DATA "DATA" DESCRIBE "DESCRIBE" DROP "DROP" EVERY "EVERY" EXCLUDE "EXCLUDE" EXPLAIN "EXPLAIN"
+  CURRENT "CURRENT" DATA "DATA" DESCRIBE "DESCRIBE" DISCARD "DISCARD" DROP "DROP" EPOCH "EPOCH" EVERY "EVERY" EXCLUDE "EXCLUDE" EXPLAIN "EXPLAIN"
   EXTENDED "EXTENDED" FINAL "FINAL" FIRST "FIRST" FOLLOWING "FOLLOWING" FORMAT "FORMAT" GROUPS "GROUPS" IF "IF"
   INSERT "INSERT" KEY "KEY" LAST "LAST" LATENESS "LATENESS" LOAD "LOAD" LOOKUP "LOOKUP" MATERIALIZED "MATERIALIZED" NEXT "NEXT"
   NO "NO" NULLS "NULLS" OF "OF" OTHERS "OTHERS" PARTITION "PARTITION" PAUSE "PAUSE" PERIODICALLY "PERIODICALLY"
   PRECEDING "PRECEDING" QUERY "QUERY" RANGE "RANGE" REPLACE "REPLACE" RESTRICT "RESTRICT" RESUME "RESUME"
-  RETRY "RETRY" ROLLBACK "ROLLBACK" ROW "ROW" ROWS "ROWS" SCHEMA "SCHEMA" SET "SET" SHOW "SHOW" SINK "SINK"
+  RETRY "RETRY" ROLLBACK "ROLLBACK" ROW "ROW" ROWS "ROWS" SCHEMA "SCHEMA" SET "SET" SHOW "SHOW" SINK "SINK" SKIP "SKIP"
   SOURCE "SOURCE" STREAM "STREAM" SUBSCRIBE "SUBSCRIBE" SYSTEM_TIME "SYSTEM_TIME" TIES "TIES" TIME "TIME"
   TRANSACTION "TRANSACTION" UNBOUNDED "UNBOUNDED" UNKNOWN "UNKNOWN" UPDATE "UPDATE" VIEW "VIEW"
   WATERMARK "WATERMARK" WORK "WORK" ZONE "ZONE"
@@ -147,11 +147,11 @@ static void sql__error(const struct span *at, struct parser *p, const char *mess
 
 /* ---- what rules give ---- */
 
-%nterm <stmt> statement create alter insert explain explainable
+%nterm <stmt> statement create alter insert explain explainable subscribe
 %nterm <word> kind name dotted_name colid label bare funcname function window_ref opt_window_ref
 %nterm <word> plain unreserved unreserved_not_bare col_name col_name_bare type_func reserved
 %nterm <word> show_what option_key key_part option_value frame_unit opt_exclude exclusion units opt_unit like is_what
-%nterm <word> alter_action now
+%nterm <word> alter_action now after_epoch
 %nterm <number> opt_or_replace opt_cascade opt_analyze column_constraints
 %nterm <number> column_constraint set_quantifier opt_not symmetric opt_desc opt_nulls join_kind semi_kind asof_kind
 %nterm <list> names qualified dotted expr_list opt_expr_list args order_list order_by opt_order_by opt_partition ctes
@@ -195,7 +195,17 @@ statement:
         $$ = stmt__named(p, STMT_DROP, $3.name, $3.at, @$);
         $$->what = $2, $$->if_exists = $3.flag, $$->cascade = $4;
     }
+  | "DROP" kind old_name "DISCARD"
+    {
+        $$ = stmt__named(p, STMT_DROP, $3.name, $3.at, @$);
+        $$->what = $2, $$->if_exists = $3.flag, $$->discard = true;
+    }
   | "SHOW" show_what { $$ = stmt__new(p, STMT_SHOW, @$), $$->what = $2; }
+  | "SHOW" show_what "LIKE" STRING
+    {
+        $$ = stmt__new(p, STMT_SHOW, @$);
+        $$->what = $2, $$->value = $4.p;
+    }
   | "SHOW" "CREATE" kind name
     {
         $$ = stmt__named(p, STMT_SHOW, $4, @4, @$);
@@ -208,11 +218,7 @@ statement:
         $$ = stmt__new(p, STMT_SET, @$);
         $$->what = $2, $$->value = $4;
     }
-  | "SUBSCRIBE" name opt_where
-    {
-        $$ = stmt__named(p, STMT_SUBSCRIBE, $2, @2, @$);
-        $$->where = $3;
-    }
+  | subscribe
   | "BEGIN" opt_transaction { $$ = stmt__new(p, STMT_BEGIN, @$); }
   | "COMMIT" opt_transaction { $$ = stmt__new(p, STMT_COMMIT, @$); }
   | "END" opt_transaction { $$ = stmt__new(p, STMT_COMMIT, @$); }
@@ -265,6 +271,11 @@ explain:
         $$ = stmt__named(p, STMT_EXPLAIN, $4, @4, @$);
         $$->analyze = $2, $$->what = $3;
     }
+  | "EXPLAIN" opt_analyze kind name "FOR" NUMBER colid
+    {
+        $$ = stmt__named(p, STMT_EXPLAIN, $4, @4, @$);
+        $$->analyze = $2, $$->what = $3, $$->value = arena_printf(p->arena, "%s %s", $6.p, $7);
+    }
   ;
 opt_analyze: %empty { $$ = false; } | "ANALYZE" { $$ = true; };
 explainable:
@@ -282,6 +293,16 @@ insert:
     }
   ;
 opt_columns: %empty { $$ = NO_LIST; } | "(" names ")" { $$ = $2; };
+
+subscribe:
+    subscribe_head after_epoch opt_where with_options
+    {
+        $$ = p->created;
+        $$->value = $2, $$->where = $3, $$->end = @$.end;
+    }
+  ;
+subscribe_head: "SUBSCRIBE" name { p->created = stmt__named(p, STMT_SUBSCRIBE, $2, @2, @$); };
+after_epoch: %empty { $$ = NULL; } | "AS" "OF" "EPOCH" NUMBER { $$ = $4.p; };
 
 alter:
     alter_head alter_action
@@ -302,6 +323,7 @@ alter_action:
   | "PAUSE" { $$ = "pause"; }
   | "RESUME" { $$ = "resume"; }
   | "RETRY" { $$ = "retry"; }
+  | "SKIP" { $$ = "skip"; }
   | "ADD" "COLUMN" column_definition { $$ = "add column"; }
   ;
 
@@ -788,6 +810,7 @@ special:
   ;
 extract_field:
     IDENT { $$ = node__text(p, AST_STRING, (struct piece){$1, (uint32_t)strlen($1)}, @$); }
+  | "EPOCH" { $$ = node__text(p, AST_STRING, (struct piece){$1, (uint32_t)strlen($1)}, @$); }
   | STRING { $$ = node__text(p, AST_STRING, $1, @$); }
   ;
 substring_args:
@@ -866,10 +889,10 @@ unreserved_not_bare:
 unreserved: plain | "GROUPS" | "PARTITION" | "RANGE" | "ROWS";
 plain:
     "ABORT" | "ADD" | "AFTER" | "ALTER" | "BEGIN" | "BY" | "CASCADE" | "CHANGES" | "CHECKPOINT" | "CLOSE" | "COLUMN"
-  | "COMMIT" | "CONTINUOUS" | "CURRENT" | "DATA" | "DESCRIBE" | "DROP" | "EVERY" | "EXCLUDE" | "EXPLAIN" | "EXTENDED"
+  | "COMMIT" | "CONTINUOUS" | "CURRENT" | "DATA" | "DESCRIBE" | "DISCARD" | "DROP" | "EPOCH" | "EVERY" | "EXCLUDE" | "EXPLAIN" | "EXTENDED"
   | "FINAL" | "FIRST" | "FOLLOWING" | "FORMAT" | "IF" | "INSERT" | "KEY" | "LAST" | "LATENESS" | "LOAD" | "LOOKUP"
   | "MATERIALIZED" | "NEXT" | "NO" | "NULLS" | "OF" | "OTHERS" | "PAUSE" | "PERIODICALLY" | "PRECEDING" | "QUERY"
-  | "REPLACE" | "RESTRICT" | "RESUME" | "RETRY" | "ROLLBACK" | "ROW" | "SCHEMA" | "SET" | "SHOW" | "SINK" | "SOURCE"
+  | "REPLACE" | "RESTRICT" | "RESUME" | "RETRY" | "ROLLBACK" | "ROW" | "SCHEMA" | "SET" | "SHOW" | "SINK" | "SKIP" | "SOURCE"
   | "STREAM" | "SUBSCRIBE" | "SYSTEM_TIME" | "TIES" | "TIME" | "TRANSACTION" | "UNBOUNDED" | "UNKNOWN" | "UPDATE"
   | "VIEW" | "WATERMARK" | "WORK" | "ZONE"
   ;

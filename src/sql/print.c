@@ -408,6 +408,7 @@ static void put_show(const struct stmt *s, struct text *out)
     } else {
         put_setting(s->what, out);
     }
+    if (s->value && !s->name) text_puts(out, " LIKE "), print__string(s->value, (uint32_t)strlen(s->value), out);
 }
 
 static void put_explain(const struct stmt *s, struct text *out)
@@ -420,6 +421,7 @@ static void put_explain(const struct stmt *s, struct text *out)
     put_upper(s->what, out);
     text_putc(out, ' ');
     sql_print_name(s->name, out);
+    if (s->value) text_puts(out, " FOR "), put_upper(s->value, out);
 }
 
 static void put_insert(const struct stmt *s, struct text *out)
@@ -438,6 +440,18 @@ static void put_drop(const struct stmt *s, struct text *out)
     text_puts(out, s->if_exists ? " IF EXISTS " : " ");
     sql_print_name(s->name, out);
     if (s->cascade) text_puts(out, " CASCADE");
+    if (s->discard) text_puts(out, " DISCARD");
+}
+
+static void put_subscribe(const struct stmt *s, struct text *out)
+{
+    text_puts(out, "SUBSCRIBE ");
+    sql_print_name(s->name, out);
+    if (s->value) text_printf(out, " AS OF EPOCH %s", s->value);
+    put_clause(" WHERE ", s->where, out);
+    if (!s->options.n) return;
+    text_puts(out, " WITH");
+    put_options(s, out);
 }
 
 void sql_print(const struct stmt *s, struct text *out)
@@ -466,9 +480,7 @@ void sql_print(const struct stmt *s, struct text *out)
         put_string(s->value, out);
         break;
     case STMT_SUBSCRIBE:
-        text_puts(out, "SUBSCRIBE ");
-        sql_print_name(s->name, out);
-        put_clause(" WHERE ", s->where, out);
+        put_subscribe(s, out);
         break;
     case STMT_BEGIN: text_puts(out, "BEGIN"); break;
     case STMT_COMMIT: text_puts(out, "COMMIT"); break;

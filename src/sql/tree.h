@@ -224,11 +224,11 @@ struct ast_watermark {
 struct stmt {
     enum stmt_kind kind;
     uint32_t pos, end; /* in the script's text, without the semicolon */
-    bool or_replace, if_not_exists, if_exists, cascade, extended, analyze;
+    bool or_replace, if_not_exists, if_exists, cascade, discard, extended, analyze;
     const char *name; /* the object's */
     uint32_t name_pos;
     const char *what; /* SHOW, DROP ("source", "sink", "stream", "materialized view", ...), ALTER's kind, SET's key */
-    const char *value; /* SET's value; ALTER's action ("set", "pause", "resume", "add column") */
+    const char *value; /* SET's value; the pattern of SHOW ... LIKE; SUBSCRIBE's epoch (NULL: none); ALTER's action ("set", "pause", "resume", "retry", "skip", "add column") */
     /* CREATE */
     LIST(struct ast_column) columns;
     LIST(const char) primary_key;

@@ -114,5 +114,20 @@ check closed_pipe 0 'id
 1
 0' sh -c "(timeout 20 '$L' run u.sql --print u; echo \$? >status) | head -2; cat status"
 
+# SUBSCRIBE: rows as they come, until the end or an interrupt.
+check subscribe 0 'k	v
+a	1
+c, d	3' sh -c "(cat t.sql; echo 'SUBSCRIBE s WHERE v IS NOT NULL;') | '$L' run -"
+check subscribe_box 0 'k	v
+a	1*' sh -c "(cat t.sql; echo '-- rows'; echo 'subscribe s;') | '$L' run - --format box"
+check subscribe_json 0 '{"k":"a","v":1}*' sh -c "(cat t.sql; echo 'SUBSCRIBE s;') | '$L' run - --format jsonlines"
+check subscribe_interrupt 130 'id
+1
+*' timeout --preserve-status -s INT 1 "$L" -c "$(cat u.sql) SUBSCRIBE u;"
+check subscribe_live 0 'id
+1' sh -c "timeout -s INT 2 '$L' -c \"CREATE SOURCE u (id BIGINT) FROM GENERATOR (rows = 9, rows_per_second = 1, fields = 'id: sequence(1, 1)'); SUBSCRIBE u;\" | head -2"
+check subscribe_policy 1 'command:1:*\[LAM-5005\]*drop_last*one of: block, drop_oldest, drop_newest, sample*' "$L" -c "$(cat u.sql) SUBSCRIBE u WITH (policy = 'drop_last');"
+check subscribe_sample 1 '*\[LAM-0001\]*sample*' "$L" -c "$(cat u.sql) SUBSCRIBE u WITH (policy = 'sample');"
+
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """The program on a terminal: the shell with its prompt, history and Ctrl-C; progress and live tables. terminal.py LAMINAR
 SPDX-License-Identifier: Apache-2.0"""
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 program = os.path.realpath(sys.argv[1])
 directory = tempfile.TemporaryDirectory()
@@ -22,7 +25,6 @@ class Terminal:
 
     def __init__(self, *args):
         self.master, slave = pty.openpty()
-        import fcntl, struct, termios
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
         env = dict(os.environ, HOME=directory.name, TERM="xterm")
         self.process = subprocess.Popen([program, *args], stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True,
@@ -43,6 +45,12 @@ class Terminal:
             self.seen += data.decode(errors="replace")
         got, self.seen = self.seen[: m.end()], self.seen[m.end():]
         return got
+
+    def prompt(self, before=""):
+        """The prompt, after what must come before it, when keys are taken one by one: a Ctrl-D before that is lost."""
+        self.expect(before + "laminar> ")
+        while termios.tcgetattr(self.master)[3] & termios.ICANON:
+            select.select([], [], [], 0.001)
 
     def type(self, text):
         os.write(self.master, text.encode())
@@ -76,15 +84,15 @@ def check(test):
 
 def statements():
     t = Terminal()
-    t.expect("laminar> ")
+    t.prompt()
     t.type("SELECT 1 +\n")
     t.expect(r"\.\.\.> ")
     t.type("1 AS two;\n")
-    t.expect("two.*2.*laminar> ")
+    t.prompt("two.*2.*")
     t.type("SELEC 1;\n")
-    t.expect(r"\[LAM-1000\].*\^.*laminar> ")
+    t.prompt(r"\[LAM-1000\].*\^.*")
     t.type(".mode csv\nSELECT 'a' AS x, 2 AS y;\n")
-    t.expect("x,y\r\na,2\r\n.*laminar> ")
+    t.prompt("x,y\r\na,2\r\n.*")
     t.type(".timer on\nSELECT 1;\n")
     t.expect(r"\d\.\d\d\d s\r\n")
     t.type(".nonsense\n")
@@ -99,33 +107,36 @@ def scripts_and_tables():
     with open("a.sql", "w") as f:
         f.write("CREATE SOURCE s (v BIGINT);\nCREATE STREAM x AS SELECT v FROM s;\n")
     t = Terminal()
-    t.expect("laminar> ")
-    t.type(".read a.sql\n.read missing.sql\n.tables\n")
-    t.expect("missing.sql")
-    t.expect("x")
+    t.prompt()
+    t.type(".read a.sql\n")
+    t.prompt()
+    t.type(".read missing.sql\n")
+    t.prompt("cannot.*missing.sql.*")
+    t.type(".tables\n")
+    t.prompt("stream.*source.*rows.*")
     t.type("EXPLAIN SELECT v FROM x WHERE v > 1;\n")
-    t.expect(r"Filter: \(v > 1\).*laminar> ")
+    t.prompt(r"Filter: \(v > 1\).*")
     t.type("\x04")
     t.end()
 
 
 def history_and_cancel():
     t = Terminal()
-    t.expect("laminar> ")
+    t.prompt()
     t.type("SELECT 40 + 2;\n")
-    t.expect("42.*laminar> ")
+    t.prompt("42.*")
     t.type("SELECT 'given up' ||\n")
     t.expect(r"\.\.\.> ")
     t.type("\x03")
-    t.expect("laminar> ")
+    t.prompt()
     t.type("\x1b[A\n")  # up: the statement before
-    t.expect("42.*laminar> ")
+    t.prompt("42.*")
     t.type(".quit\n")
     t.end()
     t = Terminal()
-    t.expect("laminar> ")
+    t.prompt()
     t.type("\x1b[A\x1b[A\n")  # of the session before
-    t.expect("42.*laminar> ")
+    t.prompt("42.*")
     t.type("\x04")
     t.end()
 
@@ -137,16 +148,19 @@ CREATE STREAM w AS SELECT window_start, COUNT(*) AS n FROM t GROUP BY TUMBLE(ts,
 
 def cancel_of_a_running_statement():
     t = Terminal()
-    t.expect("laminar> ")
-    t.type(ENDLESS.replace("\n", " ") + "\nSELECT k, v FROM t WHERE v < 0 AND v > 0;\n")
-    t.expect("laminar> .*SELECT k")
-    os.kill(t.process.pid, 0)
+    t.prompt()
+    t.type(".mode csv\n")
+    t.prompt()
+    t.type("CREATE SOURCE t (v BIGINT) FROM GENERATOR (rows = 1000000, 'rows.per.second' = 5000);\n")
+    t.prompt()
+    t.type("SELECT 'row' AS r, v FROM t;\n")
+    t.expect("row,\\d+\r\nrow,\\d+\r\n")
     t.type("\x03")
-    t.expect("canceled.*laminar> ")
+    t.prompt("canceled.*")
     t.type("SELECT 7 AS seven;\n")
-    t.expect("seven.*7.*laminar> ")
+    t.prompt("seven\r\n7\r\n.*")
     t.type("SELECT 'größer' AS u;\n")
-    t.expect("größer.*größer.*laminar> ")
+    t.prompt("größer.*größer.*")
     t.type("\x04")
     t.end()
 
@@ -173,7 +187,17 @@ def live_table():
     assert re.search(r"\d+ rows in \d", out), out
 
 
-for test in (statements, scripts_and_tables, history_and_cancel, cancel_of_a_running_statement, progress, live_table):
+def silence():
+    with open("s.sql", "w") as f:
+        f.write(ENDLESS + "CREATE STREAM none AS SELECT k, v FROM t WHERE v < 0 AND v > 0;\n")
+    t = Terminal("run", "s.sql", "--print", "none")
+    t.expect(r"note: nothing has come out of none for 3 s: WHERE took none of [\d,]+ rows \(Filter: ")
+    t.process.send_signal(signal.SIGINT)
+    out = t.end(130)
+    assert "note:" not in out, out
+
+
+for test in (statements, scripts_and_tables, history_and_cancel, cancel_of_a_running_statement, progress, live_table, silence):
     check(test)
 print(f"terminal: {passed} passed, {failed} failed")
 sys.exit(failed > 0)

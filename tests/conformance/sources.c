@@ -166,10 +166,10 @@ static void pauses(const struct subject *s)
     struct lam_sub *sub;
     struct thread *t = NULL;
     struct err err;
-    struct feeder f = {s, 300000};
+    struct feeder f = {s, 100000};
     bool fed = !strcmp(s->name, "stdin") || !strcmp(s->name, "wire");
     if (!fed) feed(&f);
-    WANT(!define(&r, s, s->is_own ? "rows = 300000" : NULL, ""), "%s", lam_errmsg(r.s));
+    WANT(!define(&r, s, s->is_own ? "rows = 100000" : NULL, ""), "%s", lam_errmsg(r.s));
     WANT(!lam_subscribe(r.s, "s", NULL, &sub), "%s", lam_errmsg(r.s));
     if (fed && env_thread(env_real(), "feeder", feed, &f, &t, &err)) abort();
     int64_t before = -1, rows = 0;
@@ -178,7 +178,7 @@ static void pauses(const struct subject *s)
         usleep(100000);
         rows = source_rows(&r);
     }
-    WANT(rows == before && rows > 0 && rows < 300000, "%lld rows were read though nobody took them", (long long)rows);
+    WANT(rows == before && rows > 0 && rows < 100000, "%lld rows were read though nobody took them", (long long)rows);
     int64_t next = 0;
     struct ArrowArray a;
     int code;
@@ -190,7 +190,7 @@ static void pauses(const struct subject *s)
     }
     thread_join(t);
     lam_sub_close(sub);
-    WANT(code == LAM_END && next == 300000, "%lld rows, then %d", (long long)next, code);
+    WANT(code == LAM_END && next == 100000, "%lld rows, then %d", (long long)next, code);
     WANT(!run_close(&r), "lam_close");
 }
 
@@ -319,7 +319,8 @@ static void replays(const struct subject *s)
     WANT(c, "no class");
     const char *options = strcmp(s->name, "generator") ? subject_options(s, NULL) : "rows = 7000";
     WANT(direct_init(&d, options, c->options, false), "%s", d.err.text);
-    for (int i = 0; i < 5; i++) give(s, i * 200, 200, 0, i == 4); /* no more than a pipe holds */
+    int n = strcmp(s->name, "stdin") ? 2000 : 200; /* no more than a pipe holds */
+    for (int i = 0; i < 5; i++) give(s, i * n, n, 0, i == 4);
     struct source *x = open_direct(&d, c);
     WANT(x, "%s", d.err.text);
     WANT(c->splits(x) == 1 && c->split_name(x, 0), "splits");

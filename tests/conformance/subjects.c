@@ -184,7 +184,10 @@ static void give_ledger(const char *text, size_t n, bool last)
         text_printf(&out, "%ld,", strtol(p + strlen("{\"k\":"), NULL, 10));
         if (*t == 'n') text_puts(&out, "NULL");
         else
-            for (text_putc(&out, ':'), t++; *t != '"'; t++) text_printf(&out, "%02x", (unsigned)(unsigned char)*t);
+            for (text_putc(&out, ':'), t++; *t != '"'; t++) {
+                text_putc(&out, "0123456789abcdef"[(unsigned char)*t >> 4]);
+                text_putc(&out, "0123456789abcdef"[*t & 15]);
+            }
         text_putc(&out, '\n');
     }
     text_printf(&out, "= %d\n", ++epoch);

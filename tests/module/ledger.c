@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ROWS 1000
+#define ROWS 5000 /* more than a batch holds */
 
 /* Both want columns (k BIGINT, t VARCHAR). */
 static int check_columns(struct lam_io *io, struct lam_error *err)
@@ -95,6 +95,7 @@ struct growing {
     int32_t offsets[ROWS + 1];
     uint8_t valid[(ROWS + 7) / 8];
     char *text;
+    size_t cap;
     const void *buffers[3][3];
     struct ArrowArray children[2], *list[2];
     const struct lam_host *host;
@@ -123,7 +124,10 @@ static void put_line(struct growing *g, int64_t i, const char *line, size_t n)
     bool is_null = *p++ != ':';
     if (!is_null) {
         g->valid[i / 8] |= (uint8_t)(1 << i % 8);
-        g->text = g->host->resize(g->text, at, at + (size_t)(end - p) / 2 + 1);
+        if (at + (size_t)(end - p) / 2 >= g->cap) {
+            g->cap = 2 * (at + (size_t)(end - p));
+            g->text = g->host->resize(g->text, at, g->cap);
+        }
         for (; p < end; p += 2) g->text[at++] = (char)(hex(p[0]) << 4 | hex(p[1]));
     }
     g->offsets[i + 1] = (int32_t)at;

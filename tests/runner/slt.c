@@ -352,7 +352,7 @@ static void do_show(struct slt *t, char *rest)
         rows_clear(&unread);
     } else {
         FILE *f = open_memstream(&box, &n);
-        rc = print_stream(f, &s, PRINT_BOX, &text);
+        rc = print_stream(f, &s, PRINT_BOX, false, &text);
         fclose(f);
         compare_box(t, rc ? text : box, false);
     }

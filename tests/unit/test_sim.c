@@ -2,7 +2,8 @@
  *
  * A seed draws a database (workers, rings, batches, the order of all steps) and a script: rows and watermarks pushed into two
  * sources; streams and sinks that come and go; drains, restarts by declared state, time that passes; sinks that retry, poison,
- * take little, fail, close or hang until they are dropped; subscriptions read now and then. The model evaluates each query
+ * take little, close, hang until a deadline, fail until ALTER SINK lets them try again; commands to sinks at any moment;
+ * subscriptions read now and then. The model evaluates each query
  * row by row and knows what each sink must have got at every moment. After each script sinks hold just that, in order per key,
  * and every row is accounted for. A seed that fails prints itself; SEED=n runs it alone, SEEDS=n the first n. Every seed runs
  * twice and leaves the same trace. SPDX-License-Identifier: Apache-2.0 */
@@ -98,7 +99,7 @@ struct model_stream {
     uint64_t id;
     int sinks, subs;     /* that read it */
     bool running;
-    bool may_end;        /* a sink on it closes or fails, when the schedule has it */
+    bool may_end;        /* a sink on it closes, when the schedule has it */
     int64_t size;        /* of windows */
     int64_t late, left;  /* left: of a LIMIT */
     struct group groups[2000], outer[500];
@@ -113,7 +114,7 @@ struct model_sink {
     enum fault fault;
     uint64_t id;
     int64_t below; /* WHERE k < below; 0: none */
-    bool alive;
+    bool alive, skipped; /* skipped: some of its rows may be dropped */
     struct lines expected;
 };
 
@@ -382,11 +383,12 @@ static void add_sink(enum fault fault)
     snprintf(k->name, sizeof k->name, "z%d", w.nsinks);
     k->stream = s;
     k->fault = fault;
-    if (fault == CLOSES || fault == FAILS) s->may_end = true;
+    if (fault == CLOSES) s->may_end = true;
     char where[40] = "";
     k->below = s->kind == CASCADE || draw(2) ? 0 : 2 + (int64_t)draw(4);
     if (k->below) snprintf(where, sizeof where, "WHERE k < %lld", (long long)k->below);
-    run_sql("%s CREATE SINK %s FROM %s %s INTO MOCK (name = '%s', script = '%s');", create, k->name, s->name, where, k->name, script_of(fault));
+    run_sql("%s CREATE SINK %s FROM %s %s INTO MOCK (name = '%s', buffered = 'true', script = '%s');", create, k->name, s->name,
+            where, k->name, script_of(fault));
     k->alive = true;
     k->id = catalog_find(w.u.db, k->name)->id;
     s->id = catalog_find(w.u.db, s->name)->id;
@@ -438,11 +440,26 @@ static void check_sink(struct model_sink *k, uint64_t errors)
     free_lines(&got);
 }
 
-static uint64_t errors_of(const struct model_sink *k)
+static bool may_drop(const struct model_sink *k) { return k->fault == POISONS || k->skipped; }
+
+static uint64_t dropped_by(const struct model_sink *k)
 {
     struct sink_stats st = {0};
     check(runtime_sink_stats(db_runtime(w.u.db), k->id, &st), "no stats of %s", k->name);
-    return st.errors;
+    return st.dropped;
+}
+
+/* Behind a drain every row that a sink must get is in its hands, and counted once. */
+static void check_counts(void)
+{
+    for (int i = 0; i < w.nsinks; i++) {
+        const struct model_sink *k = &w.sinks[i];
+        struct sink_stats st;
+        if (!k->alive || k->fault == CLOSES || !runtime_sink_stats(db_runtime(w.u.db), k->id, &st)) continue;
+        check(st.accepted == (uint64_t)k->expected.n, "sink %s accepted %d rows of %d", k->name, (int)st.accepted, k->expected.n);
+        check(st.accepted == st.rows + st.dropped + st.lag_rows, "sink %s: %d accepted, %d delivered, %d dropped, %d held", k->name,
+              (int)st.accepted, (int)st.rows, (int)st.dropped, (int)st.lag_rows);
+    }
 }
 
 static void stop_stream_if_unread(struct model_stream *s)
@@ -455,26 +472,48 @@ static void drain(void)
     int r;
     while ((r = lam_drain(w.u.db, 1000000)) == LAM_TIMEOUT) read_sub();
     check(r == LAM_OK, "drain: %d", r);
+    check_counts();
+}
+
+/* A command is obeyed, or refused because there is nothing to retry, to skip, or because the sink has ended. */
+static int command(struct model_sink *k, const char *what)
+{
+    char sql[100];
+    snprintf(sql, sizeof sql, "ALTER SINK %s %s;", k->name, what);
+    int r;
+    while ((r = lam_execute(w.u.s, sql, NULL)) == E_TIMEOUT) read_sub();
+    check(r == LAM_OK || r == E_MISUSE, "%s: %s", sql, lam_errmsg(w.u.s));
+    tell("%s %d\n", sql, r);
+    return r;
 }
 
 static void drop_sink(struct model_sink *k)
 {
     /* A subscription that is full may keep rows from a sink until DROP waits no longer. */
-    if (w.sub || k->fault == POISONS) drain();
-    if (k->fault == POISONS) { /* what is still to come counts as well */
+    if (w.sub || may_drop(k)) drain();
+    if (may_drop(k)) { /* what is still to come counts as well */
+        command(k, "RESUME");
         struct sink_stats st;
         for (int i = 0; i < 1000 && runtime_sink_stats(db_runtime(w.u.db), k->id, &st) && st.lag_rows; i++) {
             env_sim_advance(w.sim, 1000);
             for (int n = 0; n < 100; n++) lam_step(w.u.db, 1);
         }
     }
-    uint64_t errors = k->fault == POISONS ? errors_of(k) : 0;
-    run_sql("DROP SINK %s;", k->name);
+    uint64_t errors = may_drop(k) ? dropped_by(k) : 0;
+    run_sql("DROP SINK %s%s;", k->name, k->fault == FAILS && draw(2) ? " DISCARD" : "");
     tell("now %lld\n", (long long)env_now_us(env_sim_env(w.sim)));
     check_sink(k, errors);
     k->alive = false;
     k->stream->sinks--;
     stop_stream_if_unread(k->stream);
+}
+
+static void command_one(void)
+{
+    static const char *const what[] = {"PAUSE", "RESUME", "RETRY", "SKIP", "SET (batch.rows = 1)", "SET (batch.rows = 100, flush.interval = '1 ms')"};
+    struct model_sink *k = &w.sinks[draw((uint64_t)w.nsinks)];
+    uint64_t i = draw(countof(what));
+    if (k->alive && command(k, what[i]) == LAM_OK) k->skipped |= i == 3;
 }
 
 static void toggle_sub(void)
@@ -511,7 +550,7 @@ static void restart(void)
 
 static void one_step(void)
 {
-    switch (draw(14)) {
+    switch (draw(16)) {
     case 0: push_watermark(); break;
     case 1: drain(); break;
     case 2: restart(); break;
@@ -529,6 +568,8 @@ static void one_step(void)
         for (int i = (int)draw(40); i > 0; i--) lam_step(w.u.db, 1);
         break;
     case 9: read_sub(); break;
+    case 10:
+    case 11: command_one(); break;
     default: push_rows(false);
     }
 }
@@ -556,17 +597,25 @@ static void end_world(void)
 {
     if (w.sub) toggle_sub();
     for (int i = 0; i < w.nsinks; i++) {
-        enum fault f = w.sinks[i].fault;
-        if (w.sinks[i].alive && (f == HANGS || f == FAILS)) drop_sink(&w.sinks[i]);
+        struct model_sink *k = &w.sinks[i];
+        if (k->alive && (k->fault == HANGS || k->fault == FAILS) && draw(2)) drop_sink(k);
+        if (k->alive) command(k, "RESUME");
     }
+    drain();
     lam_push_end(w.u.db, "s");
     lam_push_end(w.u.db, "r");
     for (int i = 0; i < w.nstreams; i++)
         if (w.streams[i].running) close_windows(&w.streams[i], INT64_MAX);
-    int r = lam_wait(w.u.db, w.u.s, 1000000000);
+    int r;
+    while ((r = lam_wait(w.u.db, w.u.s, 1000000000)) == E_WRITE) /* BLOCKED: all else has come to its end */
+        for (int i = 0; i < w.nsinks; i++)
+            if (w.sinks[i].alive && w.sinks[i].fault == FAILS) command(&w.sinks[i], "RETRY");
     check(r == LAM_OK, "wait: %d %s", r, lam_errmsg(w.u.s));
-    for (int i = 0; i < w.nsinks; i++)
-        if (w.sinks[i].alive) check_sink(&w.sinks[i], w.sinks[i].fault == POISONS ? errors_of(&w.sinks[i]) : 0);
+    for (int i = 0; i < w.nsinks; i++) {
+        struct model_sink *k = &w.sinks[i];
+        if (k->fault != CLOSES && k->alive) k->fault = k->fault == POISONS ? POISONS : HEALTHY; /* those have recovered */
+        if (k->alive) check_sink(k, may_drop(k) ? dropped_by(k) : 0);
+    }
     for (int i = 0; i < w.nstreams; i++) {
         struct model_stream *s = &w.streams[i];
         struct stream_stats st;

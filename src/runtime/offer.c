@@ -1,0 +1,453 @@
+/* What a deliver task offers its connector: batches from the log, as rows or encoded; what was taken and not flushed; rows
+ * that cannot be taken. See deliver_int.h for positions. SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/deliver_int.h"
+
+#include <stdio.h>
+
+#define ENCODE_BYTES (256 << 10) /* a write is offered at this size */
+#define STEP_BATCHES 16          /* then others of the thread have their turn */
+
+/* ---- the batch at hand -------------------------------------------------------------------------------------------- */
+
+static uint32_t first_row(const struct deliver *d) { return d->again < d->nkept ? d->kept[d->again].from : d->from; }
+
+/* The log's end, or the mark at which this sink was dropped. */
+static void note_mark(struct deliver *d, const struct log_entry *e)
+{
+    uint64_t end_at = atomic_load(&d->end_at);
+    if (e->kind == LOG_EPOCH) d->epoch_seen = e->epoch;
+    bool dropped = e->kind == LOG_EPOCH && end_at && e->epoch >= end_at;
+    if (e->kind != LOG_END && !dropped) return;
+    d->saw_end = true;
+    d->complete = dropped || e->complete;
+}
+
+/* The one to be offered next; NULL: none now. Entries of the log that are no batch are passed on the way. */
+static enum status batch_at_hand(struct deliver *d, struct batch **out, struct err *err)
+{
+    *out = NULL;
+    if (d->again < d->nkept) return *out = d->kept[d->again].b, ST_OK;
+    while (!d->saw_end) {
+        struct log_entry e;
+        enum status st = cursor_peek(d->cursor, &e, err);
+        if (st) return st == ST_WAIT ? ST_OK : st;
+        if (e.kind == LOG_BATCH) return *out = e.b, ST_OK;
+        note_mark(d, &e);
+        cursor_advance(d->cursor);
+    }
+    return ST_OK;
+}
+
+/* The rows of a batch that were not buried; a reference. */
+static struct batch *survivors(struct deliver *d, struct batch *b, uint32_t rows)
+{
+    if (!d->nburied && rows == b->rows) return batch_ref(b);
+    uint32_t sel[BATCH_ROWS_MAX], n = 0, k = 0;
+    for (uint32_t i = 0; i < rows; i++)
+        if (k < d->nburied && d->buried[k] == i)
+            k++;
+        else
+            sel[n++] = i;
+    struct rows r = {b, sel, n};
+    return rows_compact(d->pool, d->object->schema, &r);
+}
+
+static uint32_t buried_before(const struct deliver *d, uint32_t row)
+{
+    uint32_t n = 0;
+    while (n < d->nburied && d->buried[n] < row) n++;
+    return n;
+}
+
+/* Goes on to the next batch. `rows`: of this one's, so many are the connector's. */
+static void pass(struct deliver *d, struct batch *b, uint32_t rows)
+{
+    if (d->again < d->nkept) {
+        struct kept *k = &d->kept[d->again++];
+        if (d->nburied || rows < b->rows) {
+            uint32_t gone = buried_before(d, k->from);
+            k->b = survivors(d, b, rows);
+            k->from -= gone;
+            batch_unref(b);
+        }
+    } else {
+        if (d->keeps) {
+            if (d->nkept == d->kept_cap) {
+                uint32_t cap = d->kept_cap ? d->kept_cap * 2 : 16;
+                d->kept = mem_realloc(d->kept, sizeof *d->kept * d->nkept, sizeof *d->kept * cap);
+                d->kept_cap = cap;
+            }
+            d->kept[d->nkept++] = (struct kept){survivors(d, b, rows), d->from - buried_before(d, d->from)};
+            d->again = d->nkept;
+        }
+        d->from = 0;
+        add(&d->passed, b->rows);
+        cursor_advance(d->cursor);
+    }
+    d->nburied = 0;
+    d->row = first_row(d);
+}
+
+bool offer_more(struct deliver *d)
+{
+    struct log_entry e;
+    return d->again < d->nkept || (!d->saw_end && cursor_peek(d->cursor, &e, NULL) != ST_WAIT);
+}
+
+bool offer_ended(const struct deliver *d) { return d->saw_end && d->again == d->nkept && d->sent == d->out.n; }
+
+uint64_t offer_held(struct deliver *d)
+{
+    struct cursor_stats at = {0};
+    if (d->cursor) cursor_stats(d->cursor, &at);
+    uint64_t accepted = atomic_load(&d->passed) + at.lag_rows;
+    uint64_t gone = atomic_load(&d->rows) + atomic_load(&d->dropped) + atomic_load(&d->dead_lettered);
+    return accepted > gone ? accepted - gone : 0;
+}
+
+static void count_rows(struct deliver *d)
+{
+    if (d->pos <= d->counted) return;
+    add(&d->rows, d->pos - d->counted);
+    d->counted = d->pos;
+}
+
+/* ---- rows that cannot be taken --------------------------------------------------------------------------------------- */
+
+static bool is_buried(const struct deliver *d, uint32_t row)
+{
+    uint32_t n = buried_before(d, row);
+    return n < d->nburied && d->buried[n] == row;
+}
+
+/* The row at hand has no position any more. It may have been taken by an earlier instance. */
+static void step_over(struct deliver *d, _Atomic uint64_t *counter)
+{
+    if (d->nburied == d->buried_cap) {
+        uint32_t cap = d->buried_cap ? d->buried_cap * 2 : 16;
+        d->buried = mem_realloc(d->buried, sizeof *d->buried * d->nburied, sizeof *d->buried * cap);
+        d->buried_cap = cap;
+    }
+    d->buried[d->nburied++] = d->row++;
+    add(counter, 1);
+    if (d->counted > d->pos) {
+        d->counted--;
+        atomic_fetch_sub(&d->rows, 1);
+    }
+    d->burying = false;
+}
+
+/* ST_FULL: the dead letters have no room now. */
+static enum status post(struct deliver *d)
+{
+    _Atomic uint64_t *counter = &d->dropped;
+    if (d->letter) {
+        enum status st = letters_post(d->rt, d->letters, d->letter);
+        if (st == ST_FULL) return st;
+        d->letter = NULL;
+        if (!st) counter = &d->dead_lettered;
+    }
+    step_over(d, counter);
+    return ST_OK;
+}
+
+static enum status bury(struct deliver *d, const struct batch *b, const struct err *why)
+{
+    add(&d->write_errors, 1);
+    deliver_note(d, why);
+    if (is_buried(d, d->row)) return d->row++, ST_OK;
+    d->burying = true;
+    if (d->letters) d->letter = letter_of_row(d->letters, d->pool, b, d->row, why);
+    return post(d);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+
+static bool is_full(const struct deliver *d)
+{
+    return d->pos - d->flushed >= d->set.batch_rows || d->bytes_unflushed >= d->set.batch_bytes;
+}
+
+static void took_rows(struct deliver *d, const struct batch *b, uint32_t n)
+{
+    uint64_t bytes = n == b->rows ? b->bytes_own : (uint64_t)b->bytes_own * n / b->rows;
+    uint32_t buried = buried_before(d, d->row + n) - buried_before(d, d->row);
+    d->row += n;
+    d->pos += n - buried;
+    d->bytes_unflushed += bytes;
+    add(&d->bytes, bytes);
+    count_rows(d);
+}
+
+static enum status write_batch(struct deliver *d, struct batch *b, struct err *err)
+{
+    if (d->burying) TRY(post(d));
+    while (d->row < b->rows) {
+        uint32_t took = 0;
+        call_begin(d, CALL_WRITE);
+        enum status st = d->class->write_rows(d->sink, b, d->row, &took, err);
+        took_rows(d, b, took);
+        st = call_end(d, st, took > 0, err);
+        if (st == ST_POISON && d->row < b->rows)
+            TRY(bury(d, b, err));
+        else if (st)
+            return st;
+        else if (!took)
+            return err_set(err, E_WRITE, "the connector took nothing"), ST_RETRY;
+    }
+    return ST_OK;
+}
+
+static enum status write_rows(struct deliver *d, struct err *err)
+{
+    struct batch *b;
+    for (int n = 0; n < STEP_BATCHES; n++) {
+        TRY(batch_at_hand(d, &b, err));
+        if (!b) break;
+        TRY(write_batch(d, b, err));
+        pass(d, b, b->rows);
+        if (is_full(d) || atomic_load(&d->called)) break;
+    }
+    return ST_OK;
+}
+
+static enum status write_out(struct deliver *d, struct err *err)
+{
+    while (d->sent < d->out.n) {
+        size_t took = 0;
+        call_begin(d, CALL_WRITE);
+        enum status st = d->class->write_bytes(d->sink, d->out.p + d->sent, d->out.n - d->sent, &took, err);
+        d->sent += took;
+        d->bytes_unflushed += took;
+        add(&d->bytes, took);
+        TRY(call_end(d, st, took > 0, err));
+        if (!took) return err_set(err, E_WRITE, "the connector took nothing"), ST_RETRY;
+    }
+    d->sent = d->head = 0;
+    text_clear(&d->out);
+    count_rows(d);
+    d->out_from = d->pos;
+    return ST_OK;
+}
+
+/* Up to a good size for one write. */
+static enum status encode(struct deliver *d, struct err *err)
+{
+    struct batch *b;
+    while (d->out.n < ENCODE_BYTES) {
+        TRY(batch_at_hand(d, &b, err));
+        if (!b) break;
+        d->encoder->class->put(d->encoder, b, d->row, b->rows - d->row, &d->out);
+        d->pos += b->rows - d->row;
+        pass(d, b, b->rows);
+    }
+    return ST_OK;
+}
+
+static enum status write_bytes(struct deliver *d, struct err *err)
+{
+    for (int n = 0; n < STEP_BATCHES; n++) {
+        TRY(write_out(d, err));
+        TRY(encode(d, err));
+        if (is_full(d) || atomic_load(&d->called)) break; /* what was encoded goes with the flush, or next time */
+        if (!d->out.n && d->pos == d->counted) break;
+    }
+    return ST_OK;
+}
+
+enum status offer_write(struct deliver *d, struct err *err) { return d->encoder ? write_bytes(d, err) : write_rows(d, err); }
+
+/* ---- flushing ------------------------------------------------------------------------------------------------------------- */
+
+/* Forgets the first n batches that are kept. */
+static void forget(struct deliver *d, uint32_t n)
+{
+    if (!n) return;
+    for (uint32_t i = 0; i < n; i++) batch_unref(d->kept[i].b);
+    d->nkept -= n;
+    d->again -= n;
+    memmove(d->kept, d->kept + n, sizeof *d->kept * d->nkept);
+}
+
+static void let_go_of_taken(struct deliver *d)
+{
+    forget(d, d->again);
+    if (d->nkept)
+        d->kept[0].from = d->row;
+    else
+        d->from = d->row;
+}
+
+static void settle(struct deliver *d)
+{
+    let_go_of_taken(d);
+    d->flushed = d->pos;
+    d->bytes_unflushed = 0;
+    d->flush_at = 0;
+    if (d->again == d->nkept && !d->row) atomic_store(&d->epoch, d->epoch_seen);
+}
+
+static enum status wind_up(struct deliver *d, bool ending, struct err *err)
+{
+    if (!d->encoder) return ST_OK;
+    TRY(write_out(d, err));
+    if (!ending)
+        d->encoder->class->flush(d->encoder, &d->out);
+    else if (!d->wound_up)
+        d->encoder->class->end(d->encoder, &d->out);
+    d->wound_up = ending;
+    return write_out(d, err);
+}
+
+enum status offer_flush(struct deliver *d, int64_t now, bool now_please, int64_t *wake_us, struct err *err)
+{
+    bool ending = offer_ended(d);
+    if (d->pos == d->flushed && !ending) {
+        if (d->again == d->nkept && !d->row) atomic_store(&d->epoch, d->epoch_seen);
+        return ST_OK;
+    }
+    if (!d->flush_at) d->flush_at = now + d->set.flush_us;
+    if (now < d->flush_at && !ending && !now_please && !is_full(d)) {
+        if (d->flush_at < *wake_us) *wake_us = d->flush_at;
+        return ST_OK;
+    }
+    TRY(wind_up(d, ending, err));
+    call_begin(d, CALL_FLUSH);
+    TRY(call_end(d, d->class->flush(d->sink, err), false, err));
+    add(&d->flushes, 1);
+    settle(d);
+    return ST_OK;
+}
+
+/* ---- beginning anew --------------------------------------------------------------------------------------------------------- */
+
+enum status offer_encoder(struct deliver *d, struct err *err)
+{
+    const struct object *o = d->object;
+    if (d->class->payload != PAYLOAD_BYTES) return ST_OK;
+    encoder_free(TAKE(d->encoder));
+    enum changelog_style style = CHANGELOG_NONE;
+    if (o->plan->stream != STREAM_APPEND) style = options_int(o->options, "changelog") == 1 ? CHANGELOG_OP : CHANGELOG_W;
+    return encoder_new(o->format->class, o->schema, style, o->options, &d->encoder, err);
+}
+
+void offer_begin(struct deliver *d, bool fresh)
+{
+    if (!d->encoder || !fresh) return;
+    d->encoder->class->begin(d->encoder, &d->out);
+    d->head = d->out.n;
+}
+
+void offer_rewind(struct deliver *d)
+{
+    d->again = 0;
+    d->row = first_row(d);
+    d->pos = d->flushed;
+    d->bytes_unflushed = 0;
+    d->flush_at = 0;
+    d->sent = d->head = 0;
+    d->out_from = d->pos;
+    d->wound_up = false;
+    text_clear(&d->out);
+    INVARIANT(!offer_encoder(d, NULL)); /* one was made with these options before */
+}
+
+void offer_unsettle(struct deliver *d)
+{
+    if (!d->keeps || d->counted <= d->flushed) return;
+    atomic_fetch_sub(&d->rows, d->counted - d->flushed);
+    d->counted = d->pos = d->flushed;
+}
+
+/* ---- skipping ------------------------------------------------------------------------------------------------------------------ */
+
+static void tell_skip(struct deliver *d, uint64_t first, uint64_t n)
+{
+    runtime_log(d->rt, 1, "sink \"%s\": %llu rows were skipped, from row %llu of its input on", d->object->name,
+                (unsigned long long)n, (unsigned long long)first);
+}
+
+/* The number, from 1, of the row at hand in the sink's input. */
+static uint64_t place(const struct deliver *d)
+{
+    uint64_t behind = 0;
+    for (uint32_t i = d->again; i < d->nkept; i++) behind += d->kept[i].b->rows;
+    return atomic_load(&d->passed) - behind + d->row + 1;
+}
+
+/* n rows from position `from` on lose their positions; an earlier instance may have taken some. */
+static void drop_positions(struct deliver *d, uint64_t from, uint64_t n)
+{
+    uint64_t taken = d->counted > from ? d->counted - from : 0;
+    if (taken > n) taken = n;
+    d->counted -= taken;
+    atomic_fetch_sub(&d->rows, taken);
+    add(&d->dropped, n);
+}
+
+/* The rest of the batch at hand. */
+static void skip_rows(struct deliver *d, struct batch *b)
+{
+    uint32_t n = b->rows - d->row;
+    tell_skip(d, place(d), n);
+    drop_positions(d, d->pos, n - (d->nburied - buried_before(d, d->row)));
+    pass(d, b, d->row);
+}
+
+/* What was encoded for the write that failed. A record that went out in part ends here. */
+static void skip_bytes(struct deliver *d)
+{
+    uint64_t n = d->pos - d->out_from, left = n;
+    tell_skip(d, place(d) - n, n);
+    drop_positions(d, d->out_from, n);
+    d->pos = d->out_from;
+    if (d->sent > d->head) {
+        bool cut = d->out.p[d->sent - 1] != '\n';
+        text_clear(&d->out);
+        if (cut) text_putc(&d->out, '\n');
+        d->sent = d->head = 0;
+    } else {
+        d->out.n = d->head;
+    }
+    while (d->again && left) {
+        struct kept *k = &d->kept[--d->again];
+        left -= k->b->rows - k->from;
+        batch_unref(k->b);
+        memmove(k, k + 1, sizeof *k * (--d->nkept - d->again));
+    }
+}
+
+/* What was taken and cannot be flushed. */
+static void skip_unflushed(struct deliver *d)
+{
+    uint64_t n = d->pos - d->flushed;
+    let_go_of_taken(d);
+    d->pos = d->flushed;
+    d->counted -= n;
+    atomic_fetch_sub(&d->rows, n);
+    add(&d->dropped, n);
+    tell_skip(d, place(d) - n, n);
+}
+
+enum status offer_skip(struct deliver *d, struct err *err)
+{
+    if (d->burying) return batch_unref(TAKE(d->letter)), step_over(d, &d->dropped), ST_OK;
+    if (d->last == CALL_WRITE && d->encoder && d->out.n) return skip_bytes(d), ST_OK;
+    struct batch *b = NULL;
+    if (d->last == CALL_WRITE && !d->encoder) TRY(batch_at_hand(d, &b, err));
+    if (b) return skip_rows(d, b), ST_OK;
+    if (d->last == CALL_FLUSH && d->keeps) return skip_unflushed(d), ST_OK;
+    err_set(err, E_MISUSE, "sink \"%s\" does not stand at a row that could be skipped", d->object->name);
+    err_hint(err, "ALTER SINK %s RETRY, or DROP SINK %s DISCARD", d->object->name, d->object->name);
+    return E_MISUSE;
+}
+
+void offer_done(struct deliver *d)
+{
+    d->again = d->nkept;
+    forget(d, d->nkept);
+    batch_unref(TAKE(d->letter));
+    mem_free(TAKE(d->kept));
+    mem_free(TAKE(d->buried));
+    letters_free(TAKE(d->letters));
+}
