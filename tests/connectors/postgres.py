@@ -602,6 +602,36 @@ def options_are_checked(w):
     w.server.psql("DROP DATABASE \"host=/nowhere dbname=x\"")
 
 
+# ---- what every sink passes ----------------------------------------------------------------------------------------------------
+
+@case
+def conformance(w):
+    s = w.server
+    psql = f"{s.bin}/psql -XAtq -h {s.folder} -p {s.port} -U lam postgres"
+    pg_ctl = " ".join(s.before) + f" {s.bin}/pg_ctl -D {s.data} -w"
+    options = " ".join(f"-c {k}={v}" for k, v in s.settings.items())
+    world = w.file("world", f"""#!/bin/sh
+        cd {s.folder} || exit 1
+        case $1 in
+        up) ln -s {s.folder}/.s.PGSQL.{s.port} $2/.s.PGSQL.5432 && {psql} -c 'SET client_min_messages = error; DROP TABLE IF EXISTS o, laminar_epochs; CREATE TABLE o (id bigserial, k bigint, t text)' ;;
+        rows) {psql} -c "COPY (SELECT k, t FROM o ORDER BY id) TO STDOUT (DELIMITER '|')" ;;
+        stop) {pg_ctl} -m immediate stop ;;
+        start) {pg_ctl} -l {s.folder}/log -o "{options}" start ;;
+        hold) {psql} -c 'BEGIN; LOCK TABLE o IN EXCLUSIVE MODE; SELECT pg_sleep(100)' & until {psql} -c "SELECT 'held' FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = 'o'::regclass AND granted" | grep -q held; do :; done ;;
+        release) {psql} -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(100)%' AND pid <> pg_backend_pid()" ;;
+        esac >$2/said.$1 2>&1
+        status=$?
+        [ $1 != rows ] || cat $2/said.rows >&3
+        exit $status
+        """.replace("cd ", "exec 3>&1\n        cd ", 1))
+    os.chmod(world, 0o755)
+    run = subprocess.run([BUILD + "/conformance", "postgres"], env={**os.environ, "LAMINAR_POSTGRES": world}, capture_output=True, text=True, timeout=200)
+    if run.returncode:
+        raise AssertionError(run.stderr)
+    for name in ["refuse", "rows", "wide", "deadline", "slow", "outage", "cancel", "stop", "epochs"]:
+        holds(run.stderr, f"{name:10}ok")
+
+
 # ---- logging in ------------------------------------------------------------------------------------------------------------------
 
 SECRET = "c4n4ry-" + os.urandom(8).hex()
