@@ -37,7 +37,7 @@ NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency fan
 FLIGHTS ?= build/bench/flights.csv
 
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(shell pkg-config --exists $(PKG.$m) 2>/dev/null && echo yes),$m))
-.PHONY: all connectors check-connectors program lib docs units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
+.PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -111,6 +111,12 @@ $O/bench/latency $O/bench/fanout $O/bench/idle $O/bench/half_load: $O/lib/liblam
 $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+# Connectors beside their libraries alone; each starts its server.
+$O/bench/postgres: bench/connectors/postgres.c $O/lib/liblaminar.a
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iinclude $(shell pkg-config --cflags libpq) $(CFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs libpq)
+bench-connectors: $(if $(NODEPS),,deps-connectors) $(CONNECTORS:%=$O/modules/%.so) $(CONNECTORS:%=$O/bench/%)
+	@for c in $(CONNECTORS); do bench/connectors/$$c.py $O || exit; done
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
 $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) $O/inside.a
 	@mkdir -p $(@D)

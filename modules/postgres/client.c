@@ -257,14 +257,15 @@ enum outcome client_run(struct client *c, const char *sql, PGresult **out)
     return o;
 }
 
-/* False: the server has ended the COPY, and its results tell why. */
+/* *open becomes false when the server has ended the COPY, and its results tell why. What is short stays queued, so that the server is
+ * not woken for every part. */
 static enum outcome copy_put(struct client *c, const char *p, size_t n, bool *open)
 {
     while (n && *open) {
         size_t k = n < COPY_PIECE ? n : COPY_PIECE;
         int queued = PQputCopyData(c->pq, p, (int)k);
         if (queued < 0) *open = false;
-        enum outcome o = send_queued(c);
+        enum outcome o = queued > 0 && k < COPY_PIECE ? PG_OK : send_queued(c);
         if (o) return o;
         if (queued > 0) p += k, n -= k;
     }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define BLOCK 512
+#define BLOCK 256
 #define SLOT 40 /* of a numeric: its bytes, of which the first says how many follow */
 #define EPOCH_DAYS 10957 /* 2000-01-01 */
 #define EPOCH_US (EPOCH_DAYS * 86400000000LL)
@@ -124,7 +124,25 @@ static void put_bool(const struct part *x)
     }
 }
 
-/* ---- text ------------------------------------------------------------------------------------------------------------ */
+/* ---- text: mostly short, and a call of memcpy for each would cost more than its bytes; nothing behind the field is touched ------------------------------------------------------------------------------------------------------------ */
+
+static inline void copy_text(char *to, const char *from, size_t n)
+{
+    uint64_t a, b;
+    uint32_t c, d;
+    if (n > 32) {
+        memcpy(to, from, n);
+    } else if (n >= 8) {
+        size_t i = 0;
+        for (; i + 8 < n; i += 8) memcpy(&a, from + i, 8), memcpy(to + i, &a, 8);
+        memcpy(&b, from + n - 8, 8), memcpy(to + n - 8, &b, 8);
+    } else if (n >= 4) {
+        memcpy(&c, from, 4), memcpy(&d, from + n - 4, 4);
+        memcpy(to, &c, 4), memcpy(to + n - 4, &d, 4);
+    } else {
+        for (size_t i = 0; i < n; i++) to[i] = from[i];
+    }
+}
 
 #define TEXT(name, ctype)                                                                            \
     static void put_##name(const struct part *x, int version)                                       \
@@ -140,7 +158,7 @@ static void put_bool(const struct part *x)
             p += 4;                                                                                  \
             if (!null) {                                                                             \
                 if (version) *p++ = 1;                                                               \
-                memcpy(p, bytes + offsets[i], n);                                                    \
+                copy_text(p, bytes + offsets[i], n);                                                 \
                 p += n;                                                                              \
             }                                                                                        \
             x->to[i] = p;                                                                            \
@@ -165,8 +183,10 @@ static int groups_of(uint128 v, int low, uint16_t d[12])
     int n = 0;
     if (!v) return 0;
     if (low < 4) {
-        d[n++] = (uint16_t)((unsigned)(v % powers[low]) * powers[4 - low]);
-        v /= powers[low];
+        bool small = !(v >> 64); /* a division of 128 bits takes longer */
+        unsigned last = small ? (unsigned)((uint64_t)v % powers[low]) : (unsigned)(v % powers[low]);
+        d[n++] = (uint16_t)(last * powers[4 - low]);
+        v = small ? (uint64_t)v / powers[low] : v / powers[low];
     }
     while (v >> 64) {
         const uint64_t chunk = 10000000000000000u;
@@ -273,8 +293,8 @@ static void measure_column(const struct tuple_column *c, const struct ArrowArray
         measure_numeric(c, a, at, n, slots, sizes);
     } else if (!width) {
         (is_large(c) ? measure_large : measure_text)(a, at, n, version, sizes);
-    } else {
-        for (int i = 0; i < n; i++) sizes[i] += valid && !bit(valid, at + i) ? 0 : (size_t)width;
+    } else if (valid) {
+        for (int i = 0; i < n; i++) sizes[i] -= bit(valid, at + i) ? 0 : (size_t)width;
     }
 }
 
@@ -320,6 +340,7 @@ static char *slots_of(const struct tuples *t, int column) { return t->slots + (s
 static void measure(struct tuples *t, const struct ArrowArray *rows, int64_t from, int n, size_t *sizes)
 {
     size_t fixed = 2 + 4 * (size_t)t->ncolumns + (t->marked ? 4 + 4 + 4 + 2 : 0);
+    for (int c = 0; c < t->ncolumns; c++) fixed += (size_t)encoders[t->columns[c].how].width;
     for (int i = 0; i < n; i++) sizes[i] = fixed;
     for (int c = 0; c < t->ncolumns; c++) {
         const struct ArrowArray *a = rows->children[c];
@@ -340,10 +361,12 @@ static void put_marks(char **to, int n, const int8_t *weight, int32_t seq)
 
 static void put_block(struct tuples *t, const struct lam_rows *rows, int64_t from, int n, const size_t *at, int32_t seq)
 {
-    char *to[BLOCK];
+    char *to[BLOCK], *p = t->p;
+    uint16_t fields = (uint16_t)(t->ncolumns + (t->marked ? 2 : 0));
+    for (size_t k = at[0]; k < at[n]; k += 64) __builtin_prefetch(p + k, 1); /* each column would wait for every row's line */
     for (int i = 0; i < n; i++) {
-        put16(t->p + at[i], (uint16_t)(t->ncolumns + (t->marked ? 2 : 0)));
-        to[i] = t->p + at[i] + 2;
+        put16(p + at[i], fields);
+        to[i] = p + at[i] + 2;
     }
     for (int c = 0; c < t->ncolumns; c++) {
         const struct ArrowArray *a = rows->array->children[c];
