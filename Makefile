@@ -134,8 +134,9 @@ units: $(TESTS)
 # docs/connectors.md out of the option tables, docs/metrics.md out of the table of metrics.
 $O/options_doc $O/metrics_doc: $O/%: $O/tools/%.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
-docs: $O/options_doc $O/metrics_doc
+docs: $(CONNECTORS:%=$O/modules/%.so) $O/options_doc $O/metrics_doc
 	$O/options_doc >docs/connectors.md
+	@for m in $(CONNECTORS); do { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | sed -n '/^| /p'; } >$O/page.md; cp $O/page.md docs/$$m.md; done
 	$O/metrics_doc >docs/metrics.md
 # Connectors outside the tree, compiled as an outsider would: against the headers as they are installed.
 MODULES := $(patsubst tests/module/%.c,$O/modules/%.so,$(wildcard tests/module/*.c))
@@ -189,7 +190,7 @@ check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_
 
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
 ifdef NODEPS
-check-connectors: $O/laminar $O/drive $O/conformance $(CONNECTORS:%=$O/modules/%.so)
+check-connectors: $O/laminar $O/drive $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do $$t $O || failed=1; done; exit $$failed
 else
 check-connectors: deps-connectors

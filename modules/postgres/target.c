@@ -72,6 +72,11 @@ static int read_keys(struct target *t, struct lam_io *io, struct lam_error *err)
 int target_init(struct target *t, struct lam_io *io, const struct target_settings *set, struct lam_error *err)
 {
     target_done(t, io);
+    if (set->keys && !set->upsert && !set->create) {
+        io->host->fail(err, LAM_IO_OPTION, "primary.key says nothing where rows are only added to a table that exists");
+        io->host->hint(err, "leave it out, or say write.mode = 'upsert'");
+        return LAM_IO_OPTION;
+    }
     t->set = set;
     t->n = (int)io->schema->n_children;
     size_t n = (size_t)t->n;

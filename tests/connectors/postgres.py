@@ -13,7 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from postgres_server import Server, bindir
+from postgres_server import Server, bindir, free_port
 
 BUILD = os.path.abspath(sys.argv[1])
 PATTERN = sys.argv[2] if len(sys.argv) > 2 else ""
@@ -202,6 +202,7 @@ def tables_that_do_not_fit(w):
     refused("nokey", "has no primary key", "primary.key", write__mode="upsert")
     refused("nokey", "no unique index", write__mode="upsert", primary__key="x")
     refused("nokey", 'primary.key names "z"', write__mode="upsert", primary__key="z")
+    refused("nokey", "primary.key says nothing", primary__key="x")
     refused("made", "nothing says what its key is", write__mode="upsert", auto__create__table="true")
     refused("nokey", "there is no table elsewhere.nokey", schema__name="elsewhere")
     refused("nokey", "SQLSTATE 3F000", schema__name="elsewhere", auto__create__table="true")
@@ -422,6 +423,17 @@ def all_poison(w):
     w.server.psql("CREATE TABLE none (k bigint CHECK (k < 0))")
     w.run("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 3000, fields = 'k: sequence(1, 1)');" + sink(w, "none"))
     equal(w.server.psql("SELECT count(*) FROM none"), "0")
+
+
+@case
+def poison_to_dead_letters(w):
+    w.server.psql("CREATE TABLE checked (k integer CHECK (k % 3 <> 0), t varchar(2))")
+    w.file("l.csv", "k,t\n" + "".join(f"{k},{'abc' if k == 5 else 'ab'}\n" for k in range(1, 11)))
+    said = w.run("CREATE SOURCE t (k INTEGER, t VARCHAR) FROM FILE (path = 'l.csv', format = 'csv'); CREATE STREAM bad (k INTEGER, t VARCHAR, error VARCHAR, sink VARCHAR);"
+                 + sink(w, "checked", dead_letter="bad"), ["--print", "bad", "--format", "csv"])
+    equal([(r[0], r[1], r[3]) for r in as_rows(said)], [("k", "t", "sink"), ("3", "ab", "s"), ("5", "abc", "s"), ("6", "ab", "s"), ("9", "ab", "s")])
+    holds(said, 'violates check constraint ""checked_k_check""', "(SQLSTATE 23514)", "value too long for type character varying(2)", "(SQLSTATE 22001)")
+    equal(w.server.psql("SELECT string_agg(k::text, ',' ORDER BY k) FROM checked"), "1,2,4,7,8,10")
 
 
 # ---- outages ------------------------------------------------------------------------------------------------------------------
@@ -728,6 +740,43 @@ def tls(w):
     refused("SQLSTATE 28000", **by_cert)
     refused("SQLSTATE 28000", "ssl.mode = 'verify-full'", hostname="127.0.0.1")
     equal(ssl_used(**by_cert, sslcert=w.folder + "/client.crt", sslkey=w.folder + "/client.key"), True, "a client's certificate")
+
+
+# ---- the page ------------------------------------------------------------------------------------------------------------------
+
+@case
+def tutorial(w):
+    """docs/postgres.md as it is printed, but for the port."""
+    page = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/postgres.md")).read()
+    port = str(free_port())
+    folder = tempfile.mkdtemp(prefix="laminar-pg-page.")
+    run, wanted = "", ""
+    for info, text in re.findall(r"^```(\S*(?: \S+)?)\n(.*?)^```$", page, re.S | re.M):
+        text = text.replace("5433", port)
+        if info == "sh":
+            run += text
+        elif info == "text":
+            wanted += text
+        elif info.startswith("file "):
+            with open(os.path.join(folder, info[5:]), "w") as f:
+                f.write(text)
+    os.mkdir(folder + "/bin")
+    shutil.copy(BUILD + "/laminar", folder + "/bin/laminar")
+    os.mkdir(folder + "/bin/modules")
+    shutil.copy(BUILD + "/modules/postgres.so", folder + "/bin/modules/")
+    with open(folder + "/run.sh", "w") as f:
+        f.write(run)
+    if w.server.before:
+        subprocess.run(["chown", "-R", "postgres", folder], check=True)
+    try:
+        got = subprocess.run(w.server.before + ["sh", "-eu", "run.sh"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+                             env={**os.environ, "PATH": folder + "/bin:" + os.environ["PATH"]})
+        equal(got.stdout, wanted)
+    finally:
+        subprocess.run(w.server.before + [os.path.join(w.server.bin, "pg_ctl"), "-D", folder + "/data", "-m", "immediate", "stop"], cwd=folder, capture_output=True)
+        shutil.rmtree(folder)
+    table = subprocess.run([BUILD + "/options_doc", BUILD + "/modules/postgres.so"], capture_output=True, text=True, check=True).stdout
+    equal([line for line in page.split("## Options")[1].split("\n") if line], [line for line in table.split("\n") if line.startswith("|")], "the options: make docs")
 
 
 def main():
