@@ -1,180 +1,111 @@
-/* Rows in the binary form that COPY takes. A block of rows at a time: first how long each is, column by column; then the columns are
- * written one after the other, each row's place moving on as its fields are filled in.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Rows in the binary form that COPY takes. Row by row, as they lie there: so what is written is one run of bytes, and each column is
+ * read as another. SPDX-License-Identifier: Apache-2.0 */
 #include "tuples.h"
 
 #include <string.h>
 
-#define BLOCK 256
-#define SLOT 40 /* of a numeric: its bytes, of which the first says how many follow */
+#define BLOCK 256 /* rows that room is made for at a time */
 #define EPOCH_DAYS 10957 /* 2000-01-01 */
 #define EPOCH_US (EPOCH_DAYS * 86400000000LL)
+#define NUMERIC_MOST 32
 #define NULL_FIELD 0xffffffffu
 
 typedef __int128 int128;
 typedef unsigned __int128 uint128;
 
-/* What a column's encoder works on: n rows from row `at` of the buffers. */
-struct part {
-    const struct ArrowArray *a;
+/* A column's buffers, from the first row of a block on but for `valid`, whose bit of that row is number `at`. */
+struct tuple_field {
+    enum encoding how;
+    enum source_type from;
+    int scale;
+    const char *values;
+    const char *bytes;
+    const uint8_t *valid; /* NULL: no NULLs */
     int64_t at;
-    int n;
-    char **to; /* where the next field of each row goes */
-    const char *slots;
 };
 
-static inline void put16(char *p, uint16_t v) { v = __builtin_bswap16(v), memcpy(p, &v, 2); }
-static inline void put32(char *p, uint32_t v) { v = __builtin_bswap32(v), memcpy(p, &v, 4); }
-static inline void put64(char *p, uint64_t v) { v = __builtin_bswap64(v), memcpy(p, &v, 8); }
-static inline bool bit(const uint8_t *m, int64_t i) { return m[i >> 3] >> (i & 7) & 1; }
-static inline const uint8_t *valid_of(const struct ArrowArray *a) { return a->n_buffers ? a->buffers[0] : NULL; }
+static inline char *put16(char *p, uint16_t v) { return v = __builtin_bswap16(v), memcpy(p, &v, 2), p + 2; }
+static inline char *put32(char *p, uint32_t v) { return v = __builtin_bswap32(v), memcpy(p, &v, 4), p + 4; }
+static inline char *put64(char *p, uint64_t v) { return v = __builtin_bswap64(v), memcpy(p, &v, 8), p + 8; }
+static inline char *field16(char *p, int16_t v) { return put16(put32(p, 2), (uint16_t)v); }
+static inline char *field32(char *p, int32_t v) { return put32(put32(p, 4), (uint32_t)v); }
+static inline char *field64(char *p, int64_t v) { return put64(put32(p, 8), (uint64_t)v); }
+static inline bool bit(const void *m, int64_t i) { return ((const uint8_t *)m)[i >> 3] >> (i & 7) & 1; }
 
-/* ---- fields of fixed length -------------------------------------------------------------------------------------- */
+static inline char *field_float(char *p, float v)
+{
+    int32_t bits;
+    return memcpy(&bits, &v, 4), field32(p, bits);
+}
+static inline char *field_double(char *p, double v)
+{
+    int64_t bits;
+    return memcpy(&bits, &v, 8), field64(p, bits);
+}
 
-/* A date or timestamp out of the server's range becomes one that it refuses, and not one of its infinities. */
-static inline uint32_t days_of(int32_t v)
+/* ---- times: what is out of the server's range becomes a value that it refuses, and not one of its infinities ------- */
+
+static inline int32_t days_of(int32_t v)
 {
     int32_t d;
-    return (uint32_t)(__builtin_sub_overflow(v, EPOCH_DAYS, &d) || d == INT32_MIN || d == INT32_MAX ? INT32_MIN + 1 : d);
+    return __builtin_sub_overflow(v, EPOCH_DAYS, &d) || d == INT32_MIN || d == INT32_MAX ? INT32_MIN + 1 : d;
 }
-static inline uint64_t time_of(int64_t v)
+static inline int64_t time_of(int64_t v)
 {
     int64_t t;
-    return (uint64_t)(__builtin_sub_overflow(v, EPOCH_US, &t) || t == INT64_MIN || t == INT64_MAX ? INT64_MIN + 1 : t);
+    return __builtin_sub_overflow(v, EPOCH_US, &t) || t == INT64_MIN || t == INT64_MAX ? INT64_MIN + 1 : t;
 }
-static inline uint64_t midnight_of(int32_t v)
+static inline int64_t midnight_of(int32_t v)
 {
     return time_of(v > 100000000 || v < -100000000 ? INT64_MIN : (int64_t)v * 86400000000LL);
 }
-static inline uint32_t float_bits(float v)
-{
-    uint32_t bits;
-    return memcpy(&bits, &v, 4), bits;
-}
-static inline uint64_t double_bits(double v)
-{
-    uint64_t bits;
-    return memcpy(&bits, &v, 8), bits;
-}
-
-#define FIXED(name, ctype, width, put, expr)                                        \
-    static void name(const struct part *x)                                          \
-    {                                                                               \
-        const ctype *values = (const ctype *)x->a->buffers[1] + x->at;              \
-        const uint8_t *valid = valid_of(x->a);                                      \
-        for (int i = 0; i < x->n; i++) {                                            \
-            char *p = x->to[i];                                                     \
-            if (valid && !bit(valid, x->at + i)) {                                  \
-                put32(p, NULL_FIELD);                                               \
-                x->to[i] = p + 4;                                                   \
-                continue;                                                           \
-            }                                                                       \
-            ctype v = values[i];                                                    \
-            put32(p, width);                                                        \
-            put(p + 4, expr);                                                       \
-            x->to[i] = p + 4 + width;                                               \
-        }                                                                           \
-    }
-
-FIXED(put_8_16, int8_t, 2, put16, (uint16_t)(int16_t)v)
-FIXED(put_8_32, int8_t, 4, put32, (uint32_t)(int32_t)v)
-FIXED(put_8_64, int8_t, 8, put64, (uint64_t)(int64_t)v)
-FIXED(put_16, int16_t, 2, put16, (uint16_t)v)
-FIXED(put_16_32, int16_t, 4, put32, (uint32_t)(int32_t)v)
-FIXED(put_16_64, int16_t, 8, put64, (uint64_t)(int64_t)v)
-FIXED(put_32, uint32_t, 4, put32, v)
-FIXED(put_32_64, int32_t, 8, put64, (uint64_t)(int64_t)v)
-FIXED(put_64, uint64_t, 8, put64, v)
-FIXED(put_8_float, int8_t, 4, put32, float_bits(v))
-FIXED(put_16_float, int16_t, 4, put32, float_bits(v))
-FIXED(put_8_double, int8_t, 8, put64, double_bits(v))
-FIXED(put_16_double, int16_t, 8, put64, double_bits(v))
-FIXED(put_32_double, int32_t, 8, put64, double_bits(v))
-FIXED(put_float_double, float, 8, put64, double_bits((double)v))
-FIXED(put_date, int32_t, 4, put32, days_of(v))
-FIXED(put_date_timestamp, int32_t, 8, put64, midnight_of(v))
-FIXED(put_timestamp, int64_t, 8, put64, time_of(v))
 
 struct month_day_nano { /* Arrow's interval */
     int32_t months, days;
     int64_t ns;
 };
-static inline void put_months(char *p, struct month_day_nano v)
+static inline char *field_interval(char *p, struct month_day_nano v)
 {
-    put64(p, (uint64_t)(v.ns / 1000));
-    put32(p + 8, (uint32_t)v.days);
-    put32(p + 12, (uint32_t)v.months);
-}
-FIXED(put_interval, struct month_day_nano, 16, put_months, v)
-
-struct uuid {
-    char bytes[16];
-};
-static inline void put_bytes16(char *p, struct uuid v) { memcpy(p, v.bytes, 16); }
-FIXED(put_uuid, struct uuid, 16, put_bytes16, v)
-
-static void put_bool(const struct part *x)
-{
-    const uint8_t *values = x->a->buffers[1], *valid = valid_of(x->a);
-    for (int i = 0; i < x->n; i++) {
-        bool null = valid && !bit(valid, x->at + i);
-        put32(x->to[i], null ? NULL_FIELD : 1);
-        if (!null) x->to[i][4] = bit(values, x->at + i);
-        x->to[i] += null ? 4 : 5;
-    }
+    p = put64(put32(p, 16), (uint64_t)(v.ns / 1000));
+    return put32(put32(p, (uint32_t)v.days), (uint32_t)v.months);
 }
 
-/* ---- text: mostly short, and a call of memcpy for each would cost more than its bytes; nothing behind the field is touched ------------------------------------------------------------------------------------------------------------ */
+/* ---- text: mostly short, and a call of memcpy for each would cost more than its bytes ---------------------------------- */
 
-static inline void copy_text(char *to, const char *from, size_t n)
+static inline char *copy_text(char *to, const char *from, size_t n)
 {
-    uint64_t a, b;
-    uint32_t c, d;
+    uint64_t a;
+    uint32_t b;
     if (n > 32) {
         memcpy(to, from, n);
     } else if (n >= 8) {
-        size_t i = 0;
-        for (; i + 8 < n; i += 8) memcpy(&a, from + i, 8), memcpy(to + i, &a, 8);
-        memcpy(&b, from + n - 8, 8), memcpy(to + n - 8, &b, 8);
+        for (size_t i = 0; i + 8 < n; i += 8) memcpy(&a, from + i, 8), memcpy(to + i, &a, 8);
+        memcpy(&a, from + n - 8, 8), memcpy(to + n - 8, &a, 8);
     } else if (n >= 4) {
-        memcpy(&c, from, 4), memcpy(&d, from + n - 4, 4);
-        memcpy(to, &c, 4), memcpy(to + n - 4, &d, 4);
+        memcpy(&b, from, 4), memcpy(to, &b, 4);
+        memcpy(&b, from + n - 4, 4), memcpy(to + n - 4, &b, 4);
     } else {
         for (size_t i = 0; i < n; i++) to[i] = from[i];
     }
+    return to + n;
 }
 
-#define TEXT(name, ctype)                                                                            \
-    static void put_##name(const struct part *x, int version)                                       \
-    {                                                                                                \
-        const ctype *offsets = (const ctype *)x->a->buffers[1] + x->at;                              \
-        const char *bytes = x->a->buffers[2];                                                        \
-        const uint8_t *valid = valid_of(x->a);                                                       \
-        for (int i = 0; i < x->n; i++) {                                                             \
-            char *p = x->to[i];                                                                      \
-            size_t n = (size_t)(offsets[i + 1] - offsets[i]);                                        \
-            bool null = valid && !bit(valid, x->at + i);                                             \
-            put32(p, null ? NULL_FIELD : (uint32_t)(n + (size_t)version));                           \
-            p += 4;                                                                                  \
-            if (!null) {                                                                             \
-                if (version) *p++ = 1;                                                               \
-                copy_text(p, bytes + offsets[i], n);                                                 \
-                p += n;                                                                              \
-            }                                                                                        \
-            x->to[i] = p;                                                                            \
-        }                                                                                            \
-    }                                                                                                \
-    static void measure_##name(const struct ArrowArray *a, int64_t at, int n, int version, size_t *sizes) \
-    {                                                                                                \
-        const ctype *offsets = (const ctype *)a->buffers[1] + at;                                    \
-        const uint8_t *valid = valid_of(a);                                                          \
-        for (int i = 0; i < n; i++)                                                                  \
-            if (!valid || bit(valid, at + i)) sizes[i] += (size_t)(offsets[i + 1] - offsets[i]) + (size_t)version; \
-    }
-TEXT(text, int32_t)
-TEXT(large, int64_t)
+static inline bool is_large(enum source_type t) { return t == FROM_LARGE_TEXT || t == FROM_LARGE_BYTES; }
 
-/* ---- numeric: base 10000, aligned at the point ------------------------------------------------------------------------- */
+static inline int64_t offset_at(enum source_type t, const char *offsets, int64_t i)
+{
+    return is_large(t) ? ((const int64_t *)offsets)[i] : ((const int32_t *)offsets)[i];
+}
+
+static inline char *field_text(char *p, const struct tuple_field *f, int64_t i, bool version)
+{
+    int64_t from = offset_at(f->from, f->values, i), n = offset_at(f->from, f->values, i + 1) - from;
+    p = put32(p, (uint32_t)(n + version));
+    if (version) *p++ = 1;
+    return copy_text(p, f->bytes + from, (size_t)n);
+}
+
+/* ---- numeric: base 10000, aligned at the point --------------------------------------------------------------------------- */
 
 /* Digits of v from the lowest on, into d; how many. The lowest holds `low` decimal digits (1 to 4) of v. */
 static int groups_of(uint128 v, int low, uint16_t d[12])
@@ -198,115 +129,107 @@ static int groups_of(uint128 v, int low, uint16_t d[12])
     return n;
 }
 
-static void numeric_slot(char *slot, int128 value, int scale)
+static char *field_numeric(char *p, int128 value, int scale)
 {
     uint16_t d[12];
     uint128 v = value < 0 ? -(uint128)value : (uint128)value;
-    int low = scale % 4 ? scale % 4 : 4;
-    int n = groups_of(v, low, d), fraction = (scale + 3) / 4, skip = 0;
+    int n = groups_of(v, scale % 4 ? scale % 4 : 4, d), fraction = (scale + 3) / 4, skip = 0;
     while (n && !d[n - 1]) n--;
     while (skip < n && !d[skip]) skip++;
-    int weight = n ? n - fraction - 1 : 0;
-    slot[0] = (char)(8 + 2 * (n - skip));
-    char *p = slot + 1;
-    put16(p, (uint16_t)(n - skip));
-    put16(p + 2, (uint16_t)(int16_t)weight);
-    put16(p + 4, value < 0 ? 0x4000 : 0);
-    put16(p + 6, (uint16_t)scale);
-    p += 8;
-    for (int i = n - 1; i >= skip; i--, p += 2) put16(p, d[i]);
+    p = put32(p, (uint32_t)(8 + 2 * (n - skip)));
+    p = put16(p, (uint16_t)(n - skip));
+    p = put16(p, (uint16_t)(int16_t)(n ? n - fraction - 1 : 0));
+    p = put16(p, value < 0 ? 0x4000 : 0);
+    p = put16(p, (uint16_t)scale);
+    for (int i = n - 1; i >= skip; i--) p = put16(p, d[i]);
+    return p;
 }
 
-static int128 decimal_at(const struct ArrowArray *a, enum source_type from, int64_t i)
+static inline int128 decimal_at(const struct tuple_field *f, int64_t i)
 {
     int128 v;
-    switch (from) {
-    case FROM_INT8: return ((const int8_t *)a->buffers[1])[i];
-    case FROM_INT16: return ((const int16_t *)a->buffers[1])[i];
-    case FROM_INT32: return ((const int32_t *)a->buffers[1])[i];
-    case FROM_INT64: return ((const int64_t *)a->buffers[1])[i];
-    default: return memcpy(&v, (const char *)a->buffers[1] + 16 * i, 16), v;
+    switch (f->from) {
+    case FROM_INT8: return ((const int8_t *)f->values)[i];
+    case FROM_INT16: return ((const int16_t *)f->values)[i];
+    case FROM_INT32: return ((const int32_t *)f->values)[i];
+    case FROM_INT64: return ((const int64_t *)f->values)[i];
+    default: return memcpy(&v, f->values + 16 * i, 16), v;
     }
 }
 
-static void measure_numeric(const struct tuple_column *c, const struct ArrowArray *a, int64_t at, int n, char *slots, size_t *sizes)
+/* ---- fields ---------------------------------------------------------------------------------------------------------------- */
+
+static inline char *put_field(char *p, const struct tuple_field *f, int64_t i)
 {
-    const uint8_t *valid = valid_of(a);
-    for (int i = 0; i < n; i++, slots += SLOT) {
-        slots[0] = 0;
-        if (valid && !bit(valid, at + i)) continue;
-        numeric_slot(slots, decimal_at(a, c->from, at + i), c->scale);
-        sizes[i] += (size_t)slots[0];
+    const int8_t *i8 = (const int8_t *)f->values;
+    const int16_t *i16 = (const int16_t *)f->values;
+    const int32_t *i32 = (const int32_t *)f->values;
+    const int64_t *i64 = (const int64_t *)f->values;
+    if (f->valid && !bit(f->valid, f->at + i)) return put32(p, NULL_FIELD);
+    switch (f->how) {
+    case ENCODE_NONE: break;
+    case ENCODE_BOOL: p = put32(p, 1); return *p = bit(f->values, f->at + i), p + 1;
+    case ENCODE_8_16: return field16(p, i8[i]);
+    case ENCODE_8_32: return field32(p, i8[i]);
+    case ENCODE_8_64: return field64(p, i8[i]);
+    case ENCODE_16: return field16(p, i16[i]);
+    case ENCODE_16_32: return field32(p, i16[i]);
+    case ENCODE_16_64: return field64(p, i16[i]);
+    case ENCODE_32: return field32(p, i32[i]);
+    case ENCODE_32_64: return field64(p, i32[i]);
+    case ENCODE_64: return field64(p, i64[i]);
+    case ENCODE_8_FLOAT: return field_float(p, i8[i]);
+    case ENCODE_16_FLOAT: return field_float(p, i16[i]);
+    case ENCODE_8_DOUBLE: return field_double(p, i8[i]);
+    case ENCODE_16_DOUBLE: return field_double(p, i16[i]);
+    case ENCODE_32_DOUBLE: return field_double(p, i32[i]);
+    case ENCODE_FLOAT_DOUBLE: return field_double(p, (double)((const float *)f->values)[i]);
+    case ENCODE_NUMERIC: return field_numeric(p, decimal_at(f, i), f->scale);
+    case ENCODE_TEXT: return field_text(p, f, i, false);
+    case ENCODE_JSONB: return field_text(p, f, i, true);
+    case ENCODE_DATE: return field32(p, days_of(i32[i]));
+    case ENCODE_DATE_TIMESTAMP: return field64(p, midnight_of(i32[i]));
+    case ENCODE_TIMESTAMP: return field64(p, time_of(i64[i]));
+    case ENCODE_INTERVAL: return field_interval(p, ((const struct month_day_nano *)f->values)[i]);
+    case ENCODE_UUID: return memcpy(put32(p, 16), f->values + 16 * i, 16), p + 20;
     }
+    return put32(p, NULL_FIELD);
 }
 
-static void put_numeric(const struct part *x)
+/* Bytes of a value in Arrow's buffer; 0: bits. */
+static size_t value_width(enum source_type t)
 {
-    const char *slot = x->slots;
-    for (int i = 0; i < x->n; i++, slot += SLOT) {
-        size_t n = (size_t)slot[0];
-        put32(x->to[i], n ? (uint32_t)n : NULL_FIELD);
-        memcpy(x->to[i] + 4, slot + 1, n);
-        x->to[i] += 4 + n;
+    static const uint8_t widths[] = {
+        [FROM_INT8] = 1,   [FROM_INT16] = 2,      [FROM_INT32] = 4,      [FROM_INT64] = 8,        [FROM_FLOAT] = 4,  [FROM_DOUBLE] = 8,
+        [FROM_DECIMAL] = 16, [FROM_TEXT] = 4,     [FROM_LARGE_TEXT] = 8, [FROM_BYTES] = 4,        [FROM_LARGE_BYTES] = 8, [FROM_DATE] = 4,
+        [FROM_TIME] = 8,   [FROM_TIMESTAMP] = 8,  [FROM_TIMESTAMPTZ] = 8, [FROM_INTERVAL] = 16,   [FROM_UUID] = 16,
+    };
+    return widths[t];
+}
+
+static bool is_text(enum encoding how) { return how == ENCODE_TEXT || how == ENCODE_JSONB; }
+
+/* Puts the fields at row `from`; returns how many bytes n rows take at most. */
+static size_t aim(struct tuples *t, const struct ArrowArray *rows, int64_t from, int64_t n)
+{
+    size_t most = (size_t)n * (2 + (t->marked ? 14 : 0) + (size_t)t->ncolumns * (4 + NUMERIC_MOST));
+    for (int c = 0; c < t->ncolumns; c++) {
+        const struct ArrowArray *a = rows->children[c];
+        struct tuple_field *f = &t->fields[c];
+        f->at = a->offset + from;
+        f->how = t->columns[c].how;
+        f->from = t->columns[c].from;
+        f->scale = t->columns[c].scale;
+        f->valid = a->buffers[0];
+        f->values = (const char *)a->buffers[1] + (size_t)f->at * value_width(f->from);
+        if (!is_text(f->how)) continue;
+        f->bytes = a->buffers[2];
+        most += (size_t)(offset_at(f->from, f->values, n) - offset_at(f->from, f->values, 0));
     }
+    return most;
 }
 
-/* ---- columns -------------------------------------------------------------------------------------------------------------- */
-
-static const struct {
-    int width; /* 0: it varies */
-    void (*put)(const struct part *x);
-} encoders[] = {
-    [ENCODE_BOOL] = {1, put_bool},
-    [ENCODE_8_16] = {2, put_8_16},
-    [ENCODE_8_32] = {4, put_8_32},
-    [ENCODE_8_64] = {8, put_8_64},
-    [ENCODE_16] = {2, put_16},
-    [ENCODE_16_32] = {4, put_16_32},
-    [ENCODE_16_64] = {8, put_16_64},
-    [ENCODE_32] = {4, put_32},
-    [ENCODE_32_64] = {8, put_32_64},
-    [ENCODE_64] = {8, put_64},
-    [ENCODE_8_FLOAT] = {4, put_8_float},
-    [ENCODE_16_FLOAT] = {4, put_16_float},
-    [ENCODE_8_DOUBLE] = {8, put_8_double},
-    [ENCODE_16_DOUBLE] = {8, put_16_double},
-    [ENCODE_32_DOUBLE] = {8, put_32_double},
-    [ENCODE_FLOAT_DOUBLE] = {8, put_float_double},
-    [ENCODE_NUMERIC] = {0, put_numeric},
-    [ENCODE_TEXT] = {0, NULL},
-    [ENCODE_JSONB] = {0, NULL},
-    [ENCODE_DATE] = {4, put_date},
-    [ENCODE_DATE_TIMESTAMP] = {8, put_date_timestamp},
-    [ENCODE_TIMESTAMP] = {8, put_timestamp},
-    [ENCODE_INTERVAL] = {16, put_interval},
-    [ENCODE_UUID] = {16, put_uuid},
-};
-
-static bool is_large(const struct tuple_column *c) { return c->from == FROM_LARGE_TEXT || c->from == FROM_LARGE_BYTES; }
-
-static void measure_column(const struct tuple_column *c, const struct ArrowArray *a, int64_t at, int n, char *slots, size_t *sizes)
-{
-    const uint8_t *valid = valid_of(a);
-    int width = encoders[c->how].width, version = c->how == ENCODE_JSONB;
-    if (c->how == ENCODE_NUMERIC) {
-        measure_numeric(c, a, at, n, slots, sizes);
-    } else if (!width) {
-        (is_large(c) ? measure_large : measure_text)(a, at, n, version, sizes);
-    } else if (valid) {
-        for (int i = 0; i < n; i++) sizes[i] -= bit(valid, at + i) ? 0 : (size_t)width;
-    }
-}
-
-static void put_column(const struct tuple_column *c, const struct part *x)
-{
-    if (encoders[c->how].put)
-        encoders[c->how].put(x);
-    else
-        (is_large(c) ? put_large : put_text)(x, c->how == ENCODE_JSONB);
-}
-
-/* ---- blocks ---------------------------------------------------------------------------------------------------------------- */
+/* ---- chunks ------------------------------------------------------------------------------------------------------------------ */
 
 void tuples_init(struct tuples *t, struct lam_io *io, const struct tuple_column *columns, int n, bool marked)
 {
@@ -314,8 +237,8 @@ void tuples_init(struct tuples *t, struct lam_io *io, const struct tuple_column 
     t->columns = columns;
     t->ncolumns = n;
     t->marked = marked;
-    io->host->free(t->slots);
-    t->slots = io->host->alloc((size_t)n * BLOCK * SLOT);
+    io->host->free(t->fields);
+    t->fields = io->host->alloc((size_t)n * sizeof *t->fields);
 }
 
 static void reserve(struct tuples *t, size_t n)
@@ -335,73 +258,34 @@ static void reserve_rows(struct tuples *t, int64_t n)
     t->at_cap = n + 1;
 }
 
-static char *slots_of(const struct tuples *t, int column) { return t->slots + (size_t)column * BLOCK * SLOT; }
-
-static void measure(struct tuples *t, const struct ArrowArray *rows, int64_t from, int n, size_t *sizes)
+/* n rows, the first of which is number `first` of the chunk, into room that is there. */
+static void put_rows(struct tuples *t, int64_t first, int64_t n, const int8_t *weight, int32_t seq)
 {
-    size_t fixed = 2 + 4 * (size_t)t->ncolumns + (t->marked ? 4 + 4 + 4 + 2 : 0);
-    for (int c = 0; c < t->ncolumns; c++) fixed += (size_t)encoders[t->columns[c].how].width;
-    for (int i = 0; i < n; i++) sizes[i] = fixed;
-    for (int c = 0; c < t->ncolumns; c++) {
-        const struct ArrowArray *a = rows->children[c];
-        measure_column(&t->columns[c], a, a->offset + from, n, slots_of(t, c), sizes);
+    const struct tuple_field *end = t->fields + t->ncolumns;
+    uint16_t count = (uint16_t)(t->ncolumns + (t->marked ? 2 : 0));
+    char *p = t->p + t->n;
+    for (int64_t i = 0; i < n; i++) {
+        p = put16(p, count);
+        for (const struct tuple_field *f = t->fields; f < end; f++) p = put_field(p, f, i);
+        if (t->marked) p = field16(field32(p, seq + (int32_t)i), weight ? weight[i] : 1);
+        t->at[first + i + 1] = (size_t)(p - t->p);
     }
-}
-
-static void put_marks(char **to, int n, const int8_t *weight, int32_t seq)
-{
-    for (int i = 0; i < n; i++, seq++) {
-        put32(to[i], 4);
-        put32(to[i] + 4, (uint32_t)seq);
-        put32(to[i] + 8, 2);
-        put16(to[i] + 12, (uint16_t)(weight ? weight[i] : 1));
-        to[i] += 14;
-    }
-}
-
-static void put_block(struct tuples *t, const struct lam_rows *rows, int64_t from, int n, const size_t *at, int32_t seq)
-{
-    char *to[BLOCK], *p = t->p;
-    uint16_t fields = (uint16_t)(t->ncolumns + (t->marked ? 2 : 0));
-    for (size_t k = at[0]; k < at[n]; k += 64) __builtin_prefetch(p + k, 1); /* each column would wait for every row's line */
-    for (int i = 0; i < n; i++) {
-        put16(p + at[i], fields);
-        to[i] = p + at[i] + 2;
-    }
-    for (int c = 0; c < t->ncolumns; c++) {
-        const struct ArrowArray *a = rows->array->children[c];
-        struct part x = {a, a->offset + from, n, to, slots_of(t, c)};
-        put_column(&t->columns[c], &x);
-    }
-    if (t->marked) put_marks(to, n, rows->weight ? rows->weight + from : NULL, seq);
-}
-
-/* How many of n rows fit into `room` bytes, at least the first when it can be sent at all. */
-static int fit(const size_t *sizes, int n, size_t room, size_t *bytes)
-{
-    int k = 0;
-    for (*bytes = 0; k < n && sizes[k] < TUPLE_LONGEST && (*bytes + sizes[k] <= room || (!k && room == TUPLES_MOST)); k++)
-        *bytes += sizes[k];
-    return k;
+    t->n = (size_t)(p - t->p);
 }
 
 int64_t tuples_encode(struct tuples *t, const struct lam_rows *rows, int64_t from, int64_t n, int32_t seq)
 {
-    size_t sizes[BLOCK], bytes, used = 0;
     int64_t done = 0;
     reserve_rows(t, n);
     t->at[0] = t->n;
     while (done < n) {
-        int want = n - done < BLOCK ? (int)(n - done) : BLOCK;
-        measure(t, rows->array, from + done, want, sizes);
-        int k = fit(sizes, want, used < TUPLES_MOST ? TUPLES_MOST - used : 0, &bytes);
-        reserve(t, bytes);
-        for (int i = 0; i < k; i++) t->at[done + i + 1] = t->at[done + i] + sizes[i];
-        put_block(t, rows, from + done, k, t->at + done, seq + (int32_t)done);
-        t->n += bytes;
-        used += bytes;
+        int64_t k = n - done < BLOCK ? n - done : BLOCK;
+        size_t most = aim(t, rows->array, from + done, k);
+        while (k > 1 && most > TUPLES_MOST) most = aim(t, rows->array, from + done, k /= 2);
+        if (most >= TUPLE_LONGEST || (done && t->n - t->at[0] + most > TUPLES_MOST)) break;
+        reserve(t, most);
+        put_rows(t, done, k, rows->weight ? rows->weight + from + done : NULL, seq + (int32_t)done);
         done += k;
-        if (k < want) break;
     }
     return done;
 }
@@ -424,6 +308,6 @@ void tuples_done(struct tuples *t)
     t->io->host->account(t->io, -(int64_t)t->cap);
     t->io->host->free(t->p);
     t->io->host->free(t->at);
-    t->io->host->free(t->slots);
+    t->io->host->free(t->fields);
     *t = (struct tuples){0};
 }

@@ -6,6 +6,7 @@
 
 #include <laminar_connector.h>
 
+struct tuple_field;
 struct tuple_column {
     enum source_type from;
     int scale;
@@ -15,6 +16,7 @@ struct tuple_column {
 /* One run of bytes: rows behind each other. Those from `first` on are the chunk encoded last, whose rows can be told apart. */
 struct tuples {
     struct lam_io *io;
+    struct tuple_field *fields; /* where a column's values lie now */
     const struct tuple_column *columns;
     int ncolumns;
     bool marked;      /* two more fields behind the columns: int4, the row's number in the transaction, and int2, its weight */
@@ -23,10 +25,9 @@ struct tuples {
     int64_t rows;     /* before the chunk */
     size_t *at;       /* where the rows of the chunk begin, and its end */
     int64_t at_cap;
-    char *slots;      /* numerics of a block, a part for each column */
 };
 
-#define TUPLES_MOST (8 << 20) /* bytes of a chunk, but for its last row */
+#define TUPLES_MOST (8 << 20) /* bytes of a chunk, if it has more than one row */
 #define TUPLE_LONGEST (1 << 30)
 
 void tuples_init(struct tuples *t, struct lam_io *io, const struct tuple_column *columns, int n, bool marked);
