@@ -307,8 +307,18 @@ def half_load():
            probe_longest_us=r["probe_longest_us"], probe_gaps_per_s=r["probe_gaps_per_s"])
 
 
+def sinks_parallel():
+    r = json.loads(subprocess.run([args.bin / "sinks", "parallel"], check=True, capture_output=True, text=True).stdout)
+    figure("sinks_parallel", r["all_ms"], "ms", 1.2 * r["each_ms"], sinks=r["sinks"], one_ms=r["one_ms"])
+
+
+def slow_sink():
+    r = json.loads(subprocess.run([args.bin / "sinks", "slow"], check=True, capture_output=True, text=True).stdout)
+    figure("slow_sink_p99_ratio", r["p99_ratio"], "beside one that hangs", 1.2, alone_us=r["alone_p99_us"], beside_us=r["beside_p99_us"])
+
+
 parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency, wake, fanout, idle,
-         half_load]
+         half_load, sinks_parallel, slow_sink]
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 for name in ("bin", "laminar", "library", "flights", "bids", "peer", "out"):
     parser.add_argument("--" + name, type=pathlib.Path, required=True)

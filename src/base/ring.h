@@ -19,7 +19,7 @@
 
 enum msg_tag { MSG_BATCH = 1, MSG_WATERMARK, MSG_IDLE, MSG_BARRIER, MSG_END };
 /* kinds of MSG_END */
-enum { END_FLUSH = 1, END_HOLD, END_CUT };
+enum { END_FLUSH = 1, END_HOLD, END_CUT, END_MOVED /* of this channel only: another has taken its place */ };
 /* flags in `kind` of MSG_BARRIER */
 enum { BARRIER_FREEZE = 1, BARRIER_CHANGE = 2, BARRIER_DRAIN = 4, BARRIER_HOLD = 8 /* the reader pauses behind it */, BARRIER_IDLE = 128 /* the channel is idle */ };
 

@@ -49,12 +49,24 @@ static bool is_subscription(const char *sql, size_t from)
     return !strncasecmp(sql + begin_of(sql, from), "SUBSCRIBE", 9);
 }
 
+/* What a SUBSCRIBE names, when that is written plainly. For free(). */
+static char *subscribed(const char *sql, size_t from)
+{
+    sql += begin_of(sql, from) + strlen("SUBSCRIBE");
+    sql += strspn(sql, " \n\t");
+    return strndup(sql, strcspn(sql, " \n\t;\""));
+}
+
 static int print_result(struct cli *c, struct ArrowArrayStream *s, const char *file, const char *sql, size_t from)
 {
     char *why = NULL;
     bool live = is_subscription(sql, from);
     enum print_format format = live && c->format == PRINT_BOX ? PRINT_TSV : c->format;
+    char *stream = live ? subscribed(sql, from) : NULL;
+    struct hint *hint = live ? hint_begin(c, stream) : NULL;
     int rc = print_stream(stdout, s, format, live, &why), status = EXIT_OK;
+    hint_end(hint);
+    free(stream);
     errno = rc;
     if (stop_signal()) {
         status = stop_status();

@@ -1,8 +1,8 @@
 /* An outside source class as one of ours.
  *
- * Columns: an array may be longer than a batch, so a position between two batches of one array is the position before the array
- * and how many of its rows to skip; the class promises that the same rows follow a position, however they are cut.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Columns: an array may be longer than a batch, so a position between two batches of one array is the position before
+ * the array and how many of its rows to skip; the class promises that the same rows follow a position, however they are
+ * cut. SPDX-License-Identifier: Apache-2.0 */
 #include "connector/outside.h"
 
 #include "format/format.h"
@@ -19,8 +19,8 @@ struct outside_split {
     struct outside_room room;
     struct ArrowArray array;
     struct ArrowSchema schema;
-    struct cdata *rows;           /* what is left of array */
-    uint32_t done, skip;          /* rows of it that were given; rows of what follows that were given before */
+    struct cdata *rows;  /* what is left of array */
+    uint32_t done, skip; /* rows of it that were given; rows of what follows that were given before */
     struct lam_position base, after;
 };
 
@@ -39,7 +39,10 @@ struct outside_class {
     struct lam_source_class outside;
 };
 
-static struct outside_source *of(struct source *s) { return container_of(s, struct outside_source, source); }
+static struct outside_source *of(struct source *s)
+{
+    return container_of(s, struct outside_source, source);
+}
 
 static const struct lam_source_class *class_of(const struct source_class *c)
 {
@@ -65,11 +68,15 @@ static enum status open(struct source *s, struct err *err)
     if (x->n < 0) x->n = 0;
     x->splits = mem_zalloc(sizeof *x->splits * (size_t)(x->n + 1));
     for (int i = 0; i < x->n; i++)
-        x->splits[i].room = (struct outside_room){.bytes = {.size = sizeof(struct lam_bytes)}, .account = s->ctx.account};
+        x->splits[i].room =
+            (struct outside_room){.bytes = {.size = sizeof(struct lam_bytes)}, .account = s->ctx.account};
     return ST_OK;
 }
 
-static int splits(struct source *s) { return of(s)->n; }
+static int splits(struct source *s)
+{
+    return of(s)->n;
+}
 
 static const char *split_name(struct source *s, int split)
 {
@@ -91,19 +98,22 @@ static void drop_rows(struct outside_split *p)
     p->done = 0;
 }
 
-static enum status place_of(const struct source *s, const struct position *at, struct lam_position *out, uint32_t *skip, struct err *err)
+static enum status place_of(const struct source *s, const struct position *at, struct lam_position *out, uint32_t *skip,
+                            struct err *err)
 {
     *skip = 0;
     out->offset = at->offset;
     out->n = at->n;
     if (s->class->payload == PAYLOAD_COLUMNS) {
         struct place place;
-        if (at->n != sizeof place) return err_set(err, E_READ, "this is no position of the connector %s", s->class->name);
+        if (at->n != sizeof place)
+            return err_set(err, E_READ, "this is no position of the connector %s", s->class->name);
         memcpy(&place, at->extra, sizeof place);
         *skip = place.skip;
         out->n = place.n;
     }
-    if (out->n > sizeof out->extra) return err_set(err, E_READ, "this is no position of the connector %s", s->class->name);
+    if (out->n > sizeof out->extra)
+        return err_set(err, E_READ, "this is no position of the connector %s", s->class->name);
     memcpy(out->extra, at->extra, sizeof out->extra);
     return ST_OK;
 }
@@ -123,7 +133,8 @@ static enum status seek(struct source *s, int split, const struct position *at, 
     p->skip = skip;
     p->base = place;
     if (!x->class->seek) return ST_OK;
-    return outside_result(&x->o, "seek", x->class->seek(&x->o.io, split, at ? &place : NULL, outside_err(err)), nothing, err);
+    return outside_result(&x->o, "seek", x->class->seek(&x->o.io, split, at ? &place : NULL, outside_err(err)), nothing,
+                          err);
 }
 
 static enum status head(struct source *s, int split, char *p, size_t n, size_t *got, struct err *err)
@@ -132,7 +143,8 @@ static enum status head(struct source *s, int split, char *p, size_t n, size_t *
     *got = 0;
     if (!x->class->head) return ST_OK;
     TRY(outside_result(&x->o, "head", x->class->head(&x->o.io, split, p, n, got, outside_err(err)), nothing, err));
-    if (*got > n) return err_set(err, E_EXEC, "head of the connector %s gave more bytes than there was room for", x->class->name);
+    if (*got > n)
+        return err_set(err, E_EXEC, "head of the connector %s gave more bytes than there was room for", x->class->name);
     return ST_OK;
 }
 
@@ -153,7 +165,8 @@ static enum status poll_bytes(struct source *s, int split, int64_t now_us, struc
     return st == ST_DONE ? st : ST_OK;
 }
 
-static enum status take_array(struct outside_source *x, struct outside_split *p, int split, int64_t now_us, struct err *err)
+static enum status take_array(struct outside_source *x, struct outside_split *p, int split, int64_t now_us,
+                              struct err *err)
 {
     struct lam_columns out = {.size = sizeof out};
     int result = x->class->poll_columns(&x->o.io, split, now_us, &out, outside_err(err));
@@ -162,7 +175,9 @@ static enum status take_array(struct outside_source *x, struct outside_split *p,
     p->schema = out.schema;
     p->after = out.after;
     if (!st && (!p->array.release || p->array.length >= SKIP_MAX || p->after.n > sizeof p->after.extra))
-        st = err_set(err, E_EXEC, "poll_columns of the connector %s gave no array, one that is too long, or no position", x->class->name);
+        st =
+            err_set(err, E_EXEC, "poll_columns of the connector %s gave no array, one that is too long, or no position",
+                    x->class->name);
     const struct ArrowSchema *schema = p->schema.release ? &p->schema : &x->o.schema;
     if (!st) st = cdata_open(x->pool, &p->array, schema, x->source.ctx.schema, &p->rows, err);
     if (st) drop_rows(p);
@@ -255,22 +270,23 @@ static void close(struct source *s)
     outside_close(&x->o);
 }
 
-/* ---- classes ------------------------------------------------------------------------------------------------------ */
+/* ---- classes ------------------------------------------------------------------------------------------------------
+ */
 
 _Static_assert((int)LAM_BYTES == (int)PAYLOAD_BYTES && (int)LAM_COLUMNS == (int)PAYLOAD_COLUMNS, "payloads");
 
 static enum status class_fits(const char *what, const struct lam_source_class *c, struct err *err)
 {
     TRY(outside_names_fit(what, c->name, c->aliases, c->sentence, err));
-    const char *lacks = !c->open                                                              ? "open"
-                        : !c->close                                                           ? "close"
-                        : c->payload == LAM_BYTES && !c->poll_bytes                           ? "poll_bytes"
-                        : c->payload != LAM_BYTES && !c->poll_columns                         ? "poll_columns"
-                        : c->replayable && !c->seek                                           ? "seek, though it is replayable"
-                        : c->blocking && !c->cancel                                           ? "cancel, though it is blocking"
-                        : c->payload != LAM_BYTES && c->payload != LAM_COLUMNS                ? "a payload"
-                        : c->instance_size > (size_t)1 << 30                                  ? "a sensible instance_size"
-                                                                                              : NULL;
+    const char *lacks = !c->open                                               ? "open"
+                        : !c->close                                            ? "close"
+                        : c->payload == LAM_BYTES && !c->poll_bytes            ? "poll_bytes"
+                        : c->payload != LAM_BYTES && !c->poll_columns          ? "poll_columns"
+                        : c->replayable && !c->seek                            ? "seek, though it is replayable"
+                        : c->blocking && !c->cancel                            ? "cancel, though it is blocking"
+                        : c->payload != LAM_BYTES && c->payload != LAM_COLUMNS ? "a payload"
+                        : c->instance_size > (size_t)1 << 30                   ? "a sensible instance_size"
+                                                                               : NULL;
     return lacks ? err_set(err, E_MODULE, "%s: the source class %s lacks %s", what, c->name, lacks) : ST_OK;
 }
 
@@ -280,7 +296,8 @@ enum status outside_source(struct arena *a, const struct module *m, const struct
     struct outside_class *x = arena_alloc(a, sizeof *x);
     struct lam_source_class *c = &x->outside;
     const char *what = arena_printf(a, "the module %s", m->name);
-    if (from->size < sizeof from->size || from->size > 1 << 16) return err_set(err, E_MODULE, "%s: the size of a source class is wrong", what);
+    if (from->size < sizeof from->size || from->size > 1 << 16)
+        return err_set(err, E_MODULE, "%s: the size of a source class is wrong", what);
     memcpy(c, from, from->size < sizeof *c ? from->size : sizeof *c);
     TRY(class_fits(what, c, err));
     const struct option_spec *options;

@@ -58,6 +58,7 @@ struct object {
                                          last of uses. */
 };
 
+enum overflow { OVERFLOW_BLOCK, OVERFLOW_SPILL, OVERFLOW_DROP_OLDEST, OVERFLOW_ERROR }; /* a sink's, the index of its values */
 #define ON_ERROR_OPTION_DEAD_LETTER 3 /* a source's on_error, the index of its values */
 
 /* Options every source, stream and sink has besides its connector's and format's. */
@@ -75,6 +76,7 @@ struct catalog {
     const struct format_info *(*format_out)(void *ctx, const char *name);
     const char *(*format_name)(const void *ctx, int i);
     void *ctx;
+    bool spills; /* there is a folder to spill into */
 };
 
 #endif

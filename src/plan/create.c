@@ -23,6 +23,9 @@ const struct option_spec source_options[] = {
     {.name = "record.max", .type = OPT_SIZE, .dflt = "16 MiB", .min = 64, .max = 1 << 30,
      .sentence = "The longest record; a longer one is an error of that record."},
     {.name = "batch.rows", .type = OPT_INT, .dflt = "2048", .min = 1, .max = 8192, .sentence = "Most rows of a batch."},
+    {.name = "overflow", .type = OPT_ENUM, .dflt = "block", .values = "block|drop_oldest|drop_newest|error",
+     .sentence = "Of a source without connector: what becomes of rows pushed faster than they are taken: the caller waits, the "
+                 "oldest that wait are dropped, the new ones are, or the call fails."},
     {.name = "max.future.skew", .type = OPT_DURATION,
      .sentence = "A row stamped further than this ahead of the clock does not move the watermark; by default every row does."},
     {0},
@@ -36,6 +39,9 @@ const struct option_spec sink_options[] = {
     {.name = "flush.interval", .also = "flush.interval.ms", .type = OPT_DURATION, .min = 0, .max = INT64_MAX / 4,
      .flags = OPT_LIVE,
      .sentence = "Rows are written out when the oldest has waited so long; by default what suits the connector, 5 s mostly."},
+    {.name = "overflow", .type = OPT_ENUM, .values = "block|spill|drop_oldest|error", .flags = OPT_LIVE,
+     .sentence = "What happens when the sink falls behind and memory for what waits is used up: its stream waits; rows go to disk; the "
+                 "oldest are dropped, counted; the sink is BLOCKED. By default spill where the database has a spill path, else block."},
     {.name = "dead_letter", .type = OPT_TEXT,
      .sentence = "The declared stream that gets rows that cannot be written: its columns of the row's names, error, sink and at."},
     {.name = "retry.first", .type = OPT_DURATION, .dflt = "100 ms", .min = 1000, .max = 3600000000, .flags = OPT_LIVE,
@@ -470,6 +476,12 @@ static enum status make_source(struct maker *m)
     TRY(find_format(m, what));
     TRY(read_options(m, what));
     TRY(source_dead_letter(m));
+    const struct ast_option *overflow = option_given(m->s, "overflow");
+    if (overflow && o->connector) {
+        err_at(m->err, E_OPTION, overflow->pos, "%s is read no faster than its rows are taken, so it has no option 'overflow'", what);
+        err_hint(m->err, "it is for sources without connector, which the program pushes into");
+        return E_OPTION;
+    }
     o->bounded = o->connector && o->connector->bounded && o->connector->bounded(o->connector->class, o->options);
     return ST_OK;
 }
@@ -510,6 +522,30 @@ static enum status sink_plan(struct maker *m)
     return make_plan(m, s->select && !s->where ? s->select : &select);
 }
 
+enum status plan_check_overflow(const struct catalog *c, const struct object *sink, enum overflow o, struct err *err)
+{
+    if (o == OVERFLOW_DROP_OLDEST && sink->plan->stream != STREAM_APPEND) {
+        err_set(err, E_UNSUPPORTED, "overflow = 'drop_oldest' would lose changes, and sink '%s' is given changes", sink->name);
+        err_hint(err, "use 'block', 'spill' or 'error'");
+        return E_UNSUPPORTED;
+    }
+    if (o == OVERFLOW_SPILL && !c->spills) {
+        err_set(err, E_CONFIG_MISSING, "overflow = 'spill' needs a folder to spill into, and this database has none");
+        err_hint(err, "open it with one: laminar run --spill FOLDER, or lam_config.spill_path");
+        return E_CONFIG_MISSING;
+    }
+    return ST_OK;
+}
+
+static enum status check_overflow(struct maker *m)
+{
+    const struct ast_option *given = option_given(m->s, "overflow");
+    if (!given) return ST_OK;
+    enum status st = plan_check_overflow(m->catalog, m->o, (enum overflow)options_int(m->o->options, "overflow"), m->err);
+    if (st && m->err) m->err->pos = given->pos;
+    return st;
+}
+
 /* A deadline needs a call that can be canceled. */
 static enum status check_deadlines(struct maker *m, const char *what)
 {
@@ -538,6 +574,7 @@ static enum status make_sink(struct maker *m)
     TRY(check_deadlines(m, what));
     TRY(sink_plan(m));
     TRY(find_dead_letter(m));
+    TRY(check_overflow(m));
     if (o->plan->stream == STREAM_APPEND || o->connector->changelog) return ST_OK;
     err_at(m->err, E_UNSUPPORTED, m->s->connector_pos, "%s takes added rows only, and this stream takes rows back",
            what);

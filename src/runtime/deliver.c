@@ -88,8 +88,9 @@ static enum status open_instance(struct deliver *d, struct err *err)
 
 /* ---- ends ------------------------------------------------------------------------------------------------------------ */
 
-static void break_with(struct deliver *d, const struct err *err)
+static void break_with(struct deliver *d, struct err *err)
 {
+    if (err->code == E_TIMEOUT) err->code = d->last == CALL_OPEN ? E_CONNECT : E_WRITE; /* to who waits, E_TIMEOUT means their own */
     add(&d->write_errors, 1);
     deliver_note(d, err);
     runtime_log(d->rt, 0, "%s", d->err.text);
@@ -259,6 +260,7 @@ static enum status obey(struct deliver *d, struct command *c)
         lock_take(&d->lock);
         d->set = c->set;
         lock_give(&d->lock);
+        if (d->cursor) cursor_set_policy(d->cursor, d->set.overflow);
         if (d->has_watch) task_wake(&d->watch);
         return ST_OK;
     }
@@ -272,7 +274,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
     for (struct command *c; (c = command_take(d)); command_answer(c, d->rt)) c->st = obey(d, c);
     if (atomic_load(&d->leaving)) d->paused = false;
     if (atomic_load(&d->cancel)) return give_up(d);
-    if (!d->cursor) return STEP_WAIT;
+    if (!d->cursor || atomic_load(&d->held)) return STEP_WAIT;
     if (d->blocked) return atomic_load(&d->leaving) ? give_up(d) : STEP_WAIT;
     if (now < d->retry_at) return *wake_us = d->retry_at, STEP_WAIT;
     enum status st = go_on(d, now, wake_us, &err);
@@ -319,7 +321,7 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     lock_init(&d->lock);
     d->pool = pool_new(rt->account);
     d->task.pool = d->pool;
-    d->set = settings_of(object);
+    d->set = settings_of(object, rt->cfg.spill_path);
     d->letters = letters_new(object, rt->env);
     d->keeps = d->class->cancel != sink_no_cancel;
     d->has_watch = d->class->blocking && d->keeps;
@@ -341,8 +343,18 @@ void deliver_start(struct deliver *d)
 
 void deliver_attach(struct deliver *d)
 {
-    d->cursor = cursor_new(d->log, CURSOR_BLOCK, (struct log_reader){.task = &d->task});
+    lock_take(&d->lock);
+    enum cursor_policy policy = d->set.overflow;
+    lock_give(&d->lock);
+    d->cursor = cursor_new(d->log, policy, (struct log_reader){.task = &d->task});
     task_wake(&d->task);
+}
+
+void deliver_hold(struct deliver *d) { atomic_store(&d->held, true); }
+
+void deliver_release(struct deliver *d)
+{
+    if (atomic_exchange(&d->held, false)) task_wake(&d->task);
 }
 
 void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at, epoch); }
@@ -435,6 +447,7 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     if (d->cursor) cursor_stats(d->cursor, &at);
     out->lag_bytes = at.lag_bytes;
     out->lag_rows = offer_held(d);
-    out->accepted = atomic_load(&d->passed) + at.lag_rows;
+    out->accepted = atomic_load(&d->passed) + at.lag_rows + at.dropped_rows;
+    out->dropped += at.dropped_rows;
     note_read(&d->last_error, out->last_error);
 }

@@ -432,6 +432,9 @@ static void skip_unflushed(struct deliver *d)
 enum status offer_skip(struct deliver *d, struct err *err)
 {
     if (d->burying) return batch_unref(TAKE(d->letter)), step_over(d, &d->dropped), ST_OK;
+    struct log_entry e;
+    if (d->again == d->nkept && !d->saw_end && cursor_peek(d->cursor, &e, NULL) == E_READ)
+        return cursor_advance(d->cursor), ST_OK; /* what is damaged on disk; the cursor counts it */
     if (d->last == CALL_WRITE && d->encoder && d->out.n) return skip_bytes(d), ST_OK;
     struct batch *b = NULL;
     if (d->last == CALL_WRITE && !d->encoder) TRY(batch_at_hand(d, &b, err));

@@ -49,6 +49,9 @@ static void keep_text(char *to, const char *from, size_t n)
 
 void source_stats_add(struct source_stats *to, const struct source_stats *s)
 {
+    to->accepted += s->accepted;
+    to->dropped += s->dropped;
+    to->waits += s->waits;
     to->rows += s->rows;
     to->bytes += s->bytes;
     to->batches += s->batches;

@@ -68,6 +68,7 @@ static void read_options(struct reader *r)
     r->watermark = o->watermark;
     r->delay_us = o->delay_us;
     if (!o->options) return;
+    if (!rt->cfg.replay) r->overflow = (enum when_full)options_int(o->options, "overflow");
     if (o->dead_letter)
         r->on_error = ON_ERROR_SKIP;
     else if (options_get(o->options, "on_error")->set)
@@ -182,6 +183,7 @@ static void free_part(struct part *p)
         if (p->edges && p->edges[w] && !p->edges[w]->reader.task) edge_free(p->edges[w]); /* was never linked */
     mem_free(p->edges);
     mem_free(p->sel);
+    mem_free(p->rest);
     pool_close(p->pool);
 }
 
@@ -229,6 +231,12 @@ static void wake_all(struct reader *r)
         if (r->parts[i].task.host) task_wake(&r->parts[i].task);
 }
 
+void reader_wake(struct reader *r)
+{
+    wake_all(r);
+    bell_ring(&r->room);
+}
+
 void reader_stop(struct reader *r)
 {
     atomic_store(&r->stop, true);
@@ -240,6 +248,15 @@ void reader_stop(struct reader *r)
     }
     wake_all(r);
 }
+
+void reader_leave(struct reader *r) { atomic_store(&r->leaving, true); }
+void reader_forget_edge(struct reader *r, int part, int worker)
+{
+    edge_free(r->parts[part].edges[worker]);
+    r->parts[part].edges[worker] = NULL;
+}
+
+bool reader_leaving(struct reader *r) { return atomic_load(&r->leaving); }
 
 bool reader_done(struct reader *r)
 {
@@ -280,6 +297,9 @@ void reader_stats(struct reader *r, struct source_stats *out)
     for (int i = 0; i < r->nparts; i++) {
         struct part *p = &r->parts[i];
         out->rows += atomic_load(&p->rows);
+        out->accepted += atomic_load(&p->accepted);
+        out->dropped += atomic_load(&p->dropped);
+        out->waits += atomic_load(&p->waits);
         out->bytes += atomic_load(&p->bytes);
         out->bad += atomic_load(&p->bad);
         out->nulled += atomic_load(&p->nulled);

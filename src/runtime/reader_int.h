@@ -32,14 +32,17 @@ struct part {
     struct split *splits;
     struct batch *batch; /* at hand */
     struct split *from;  /* its split */
-    struct batch **rest; /* of a push: to be taken in hand after it */
-    int at_rest, nrest;
+    struct batch **rest; /* to be taken in hand after it: of a push, or what waits under drop_oldest */
+    int at_rest, nrest, cap_rest;
+    int64_t rest_bytes;
     uint32_t row;        /* the next one */
     struct batch *piece; /* cut, found no room yet */
     bool fast;           /* the batch needs no cut */
     uint32_t *sel;
     int64_t said;        /* the last watermark */
     bool began, idle_said, over;
+    bool was_held;
+    bool left;           /* the barrier it was to leave at has entered */
     _Atomic uint64_t barrier; /* epoch asked for; 0: none */
     _Atomic int barrier_kind;
     bool holding;             /* behind a HOLD barrier */
@@ -48,6 +51,7 @@ struct part {
     /* counters */
     struct batch *letters; /* found no room yet */
     _Atomic uint64_t dead_lettered;
+    _Atomic uint64_t accepted, dropped, waits; /* of pushes */
     _Atomic uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
     _Atomic uint64_t batches;
     _Atomic int64_t position, watermark, watermark_at; /* when it last rose */
@@ -79,10 +83,11 @@ struct reader {
     enum on_error on_error;
     uint32_t batch_rows;
     struct letters *letters; /* or NULL */
-    _Atomic bool started, stop;
+    _Atomic bool started, stop, leaving;
     /* pushed */
     struct lock lock;
     struct bell room;
+    enum when_full { FULL_WAITS, FULL_DROPS_OLDEST, FULL_DROPS_NEWEST, FULL_FAILS } overflow;
     struct push_wait *queue; /* callers in the order they came */
     bool pushed_end;
     _Atomic int pins;
@@ -98,11 +103,14 @@ extern const struct task_class part_class;
 void part_begin(struct part *p);
 void part_take(struct part *p, struct split *s, struct batch *b); /* in hand; there is none */
 bool part_hand_on(struct part *p);
+void part_keep(struct part *p, struct batch *b); /* behind the rest */
+struct batch *part_oldest(struct part *p);       /* off the rest; NULL: there is none */
 void part_drop_rest(struct part *p);
 void part_say_watermark(struct part *p);
 void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us);
 bool part_before_rows(struct part *p, enum step *out);
 bool part_all_closed(struct part *p);
+bool part_is_held(struct part *p);
 void part_close_source(struct part *p);
 enum step part_finish(struct part *p, int kind); /* an END of that kind is the last it says */
 

@@ -183,6 +183,20 @@ static struct survey_node *shown(const struct pair *pairs, int n, const struct n
     return NULL;
 }
 
+/* A stream's own node passes on what another gives: that one is shown, as the stream's. */
+static const struct node *giver(const struct node *n)
+{
+    while (n->is_stream) n = n->in[0].from;
+    return n;
+}
+
+static void name_stream(const struct node *n, struct survey_node *s)
+{
+    s->stream_id = n->stream_id;
+    s->users = n->users;
+    s->gone = n->gone;
+}
+
 static void take(struct survey *v, struct runtime *rt)
 {
     struct survey_node **tail = &v->nodes;
@@ -192,18 +206,23 @@ static void take(struct survey *v, struct runtime *rt)
     n = 0;
     note_chains(rt);
     for (struct node *x = rt->nodes; x; x = x->next) {
+        if (x->is_stream) continue;
         struct survey_node *s = *tail = add_node(v, x);
         tail = &s->next;
         pairs[n++] = (struct pair){x, s};
-        for (int p = 0; p < x->nin; p++) s->in[s->nin++] = shown(pairs, n, x->in[p].from);
     }
+    for (int i = 0; i < n; i++)
+        for (int p = 0; p < pairs[i].node->nin; p++)
+            pairs[i].shown->in[pairs[i].shown->nin++] = shown(pairs, n, giver(pairs[i].node->in[p].from));
+    for (struct node *x = rt->nodes; x; x = x->next)
+        if (x->is_stream) name_stream(x, shown(pairs, n, giver(x)));
     for (struct run_reader *r = rt->readers; r; r = r->next) add_source(v, r, shown(pairs, n, r->scan));
     for (struct run_sink *s = rt->sinks; s; s = s->next) {
         struct node *on = outlet_node(s->outlet);
-        if (!s->detached) add_sink(v, s, shown(pairs, n, on), on->ninst);
+        if (!s->detached) add_sink(v, s, shown(pairs, n, giver(on)), on->ninst);
     }
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (!s->detached && !sub_closed(s->sub)) add_sub(v, s, shown(pairs, n, sub_node(s->sub)), sub_node(s->sub)->ninst);
+        if (!s->detached && !sub_closed(s->sub)) add_sub(v, s, shown(pairs, n, giver(sub_node(s->sub))), sub_node(s->sub)->ninst);
 }
 
 struct survey *survey_take(struct runtime *rt)

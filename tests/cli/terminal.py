@@ -195,6 +195,14 @@ def silence():
     t.process.send_signal(signal.SIGINT)
     out = t.end(130)
     assert "note:" not in out, out
+    t = Terminal()
+    t.expect("laminar> ")
+    t.type(".read s.sql\nSUBSCRIBE none;\n")
+    t.expect(r"note: nothing has come out of none for 3 s: WHERE took none of ")
+    t.type("\x03")
+    t.expect("canceled.*laminar> ")
+    t.type("\x04")
+    t.end()
 
 
 for test in (statements, scripts_and_tables, history_and_cancel, cancel_of_a_running_statement, progress, live_table, silence):
