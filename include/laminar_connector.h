@@ -89,6 +89,7 @@ struct lam_option {
     const char *values;   /* LAM_OPTION_ENUM */
     int64_t min, max;     /* INT, SIZE, DURATION: bounds when max > min */
     const char *sentence; /* what it is for: one sentence, with its full stop */
+    const char *also;     /* other names that users may give it, "a|b"; NULL: none */
 };
 
 struct lam_options; /* the values of one source or sink; lives as long as that is defined */

@@ -51,6 +51,15 @@ static void print_default(const struct option_spec *o)
     }
 }
 
+static void print_also(const char *names)
+{
+    for (const char *p = names; p && *p; p += *p == '|') {
+        size_t n = strcspn(p, "|");
+        printf("%s `%.*s`", p == names ? ", also" : ",", (int)n, p);
+        p += n;
+    }
+}
+
 static void print_table(const struct option_spec *o)
 {
     if (!o->name) {
@@ -59,7 +68,9 @@ static void print_table(const struct option_spec *o)
     }
     puts("| option | type | default | |\n|---|---|---|---|");
     for (; o->name; o++) {
-        printf("| `%s` | ", o->name);
+        printf("| `%s`", o->name);
+        print_also(o->also);
+        fputs(" | ", stdout);
         print_type(o);
         fputs(" | ", stdout);
         print_default(o);

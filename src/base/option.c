@@ -24,10 +24,31 @@ static bool same_name(const char *a, const char *b)
     return false;
 }
 
+/* The place of s among "a|b|c", or -1. */
+static int64_t word_find(const char *words, const char *s)
+{
+    int64_t i = 0;
+    for (const char *p = words; *p; i++) {
+        size_t n = strcspn(p, "|");
+        char word[64];
+        INVARIANT(n < sizeof word);
+        memcpy(word, p, n);
+        word[n] = 0;
+        if (same_name(word, s)) return i;
+        p += n + (p[n] == '|');
+    }
+    return -1;
+}
+
+static bool is_called(const struct option_spec *s, const char *key)
+{
+    return same_name(s->name, key) || (s->also && word_find(s->also, key) >= 0);
+}
+
 const struct option_spec *option_find(const struct option_spec *table, const char *key)
 {
     for (; table && table->name; table++)
-        if (same_name(table->name, key)) return table;
+        if (is_called(table, key)) return table;
     return NULL;
 }
 
@@ -197,29 +218,17 @@ static bool char_parse(const char *s, int64_t *out)
     return false;
 }
 
-/* The place of s among "a|b|c". */
 static bool enum_parse(const char *values, const char *s, int64_t *out)
 {
-    int64_t i = 0;
-    for (const char *p = values; *p; i++) {
-        size_t n = strcspn(p, "|");
-        char word[64];
-        INVARIANT(n < sizeof word);
-        memcpy(word, p, n);
-        word[n] = 0;
-        if (same_name(word, s)) {
-            *out = i;
-            return true;
-        }
-        p += n + (p[n] == '|');
-    }
-    return false;
+    int64_t i = word_find(values, s);
+    if (i >= 0) *out = i;
+    return i >= 0;
 }
 
 static bool bare_ms(const char *name)
 {
     size_t n = strlen(name);
-    return n > 3 && !strcmp(name + n - 3, ".ms");
+    return n > 3 && same_name(name + n - 3, ".ms");
 }
 
 static const char *wanted(const struct option_spec *s)
@@ -235,7 +244,8 @@ static const char *wanted(const struct option_spec *s)
     }
 }
 
-static bool value_parse(const struct option_spec *s, const char *text, struct option_value *v)
+/* key: what the user calls the option. */
+static bool value_parse(const struct option_spec *s, const char *key, const char *text, struct option_value *v)
 {
     switch (s->type) {
     case OPT_TEXT: return true;
@@ -243,7 +253,7 @@ static bool value_parse(const struct option_spec *s, const char *text, struct op
     case OPT_INT: return int_parse(text, &v->i);
     case OPT_DOUBLE: return double_parse(text, &v->d);
     case OPT_SIZE: return size_parse(text, &v->i);
-    case OPT_DURATION: return duration_parse(text, bare_ms(s->name) ? 1000 : 0, &v->i);
+    case OPT_DURATION: return duration_parse(text, bare_ms(key) ? 1000 : 0, &v->i);
     case OPT_ENUM: return enum_parse(s->values, text, &v->i);
     case OPT_CHAR: return char_parse(text, &v->i);
     }
@@ -253,7 +263,7 @@ static bool value_parse(const struct option_spec *s, const char *text, struct op
 bool option_default_fits(const struct option_spec *s)
 {
     struct option_value v = {.spec = s};
-    return !s->dflt || value_parse(s, s->dflt, &v);
+    return !s->dflt || value_parse(s, s->name, s->dflt, &v);
 }
 
 static bool in_bounds(const struct option_spec *s, const struct option_value *v)
@@ -330,7 +340,7 @@ static struct options *options_blank(struct arena *a, const struct option_spec *
 static struct option_value *value_find(const struct options *o, const char *key)
 {
     for (int i = 0; i < o->n; i++)
-        if (same_name(o->values[i].spec->name, key)) return &o->values[i];
+        if (is_called(o->values[i].spec, key)) return &o->values[i];
     return NULL;
 }
 
@@ -361,7 +371,7 @@ static enum status read_one(struct arena *a, const char *what, struct options *o
     struct option_value *v = value_find(o, in->key);
     if (!v) return unknown(what, o, in, err);
     if (v->set) return err_at(err, E_OPTION, in->pos, "option '%s' is given twice", v->spec->name);
-    if (!value_parse(v->spec, in->value, v)) return bad_value(what, v->spec, in, err);
+    if (!value_parse(v->spec, in->key, in->value, v)) return bad_value(what, v->spec, in, err);
     if (!in_bounds(v->spec, v)) return out_of_bounds(what, v->spec, in, err);
     v->set = true;
     v->text = arena_strdup(a, in->value);
@@ -377,7 +387,7 @@ static enum status read_default(const char *what, struct option_value *v, struct
         return E_CONFIG_MISSING;
     }
     v->text = v->spec->dflt;
-    INVARIANT(!v->text || value_parse(v->spec, v->text, v));
+    INVARIANT(!v->text || value_parse(v->spec, v->spec->name, v->text, v));
     return ST_OK;
 }
 

@@ -26,6 +26,7 @@ struct option_spec {
     const char *values;  /* OPT_ENUM */
     int64_t min, max;    /* OPT_INT, OPT_SIZE, OPT_DURATION when max > min */
     const char *sentence;
+    const char *also;    /* other names of it, "a|b"; NULL: none */
 };
 
 struct option_in { /* as the user wrote it */
@@ -59,7 +60,7 @@ bool options_has(const struct options *o, const char *name);        /* in the ta
 /* Whether a user's default would be taken: what options_read asserts of tables that were not written here. */
 bool option_default_fits(const struct option_spec *s);
 
-/* The spec of that name in one table, or NULL. */
+/* The spec of that name, or also called that, in one table; or NULL. */
 const struct option_spec *option_find(const struct option_spec *table, const char *key);
 
 /* '250 ms' -> 250000. Bare numbers need `bare_unit_us` > 0. */

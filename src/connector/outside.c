@@ -134,6 +134,7 @@ static enum status option_fits(const char *what, const struct option_spec *table
     if (option_find(table, s->name) != s) wrong = "is there twice";
     if ((unsigned)s->type > OPT_CHAR) wrong = "is of a type that does not exist";
     if (!is_sentence(s->sentence)) wrong = "does not say in one sentence what it is for";
+    if (!wrong && s->also && !is_choice(s->also)) wrong = "has other names that are none";
     if (!wrong && s->type == OPT_ENUM && !is_choice(s->values)) wrong = "has no choices";
     if (!wrong && !option_default_fits(s)) wrong = "has a default that does not fit its type";
     return wrong ? err_set(err, E_MODULE, "%s: option '%s' %s", what, s->name, wrong) : ST_OK;
@@ -142,7 +143,7 @@ static enum status option_fits(const char *what, const struct option_spec *table
 enum status outside_options(struct arena *a, const char *what, const struct lam_option *from, int n, size_t stride,
                             const struct option_spec **out, struct err *err)
 {
-    if (n < 0 || n > 1000 || (n && (!from || stride < sizeof *from)))
+    if (n < 0 || n > 1000 || (n && (!from || stride < offsetof(struct lam_option, also))))
         return err_set(err, E_MODULE, "%s: n_options or option_size is wrong", what);
     struct option_spec *table = arena_alloc(a, sizeof *table * (size_t)(n + 1));
     for (int i = 0; i < n; i++) {
@@ -154,7 +155,8 @@ enum status outside_options(struct arena *a, const char *what, const struct lam_
                                         .values = copy(a, o->values),
                                         .min = o->min,
                                         .max = o->max,
-                                        .sentence = copy(a, o->sentence)};
+                                        .sentence = copy(a, o->sentence),
+                                        .also = stride < sizeof *o ? NULL : copy(a, o->also)};
         TRY(option_fits(what, table, &table[i], err));
     }
     *out = table;

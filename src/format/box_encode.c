@@ -217,8 +217,8 @@ static void box_close(struct encoder *e)
 }
 
 static const struct option_spec box_options[] = {
-    {"null", OPT_TEXT, "NULL", 0, NULL, 0, 0, "The text shown for NULL."},
-    {NULL,   OPT_TEXT, NULL,   0, NULL, 0, 0, NULL                      },
+    {"null", OPT_TEXT, "NULL", 0, NULL, 0, 0, "The text shown for NULL.", NULL},
+    {NULL,   OPT_TEXT, NULL,   0, NULL, 0, 0, NULL, NULL},
 };
 
 const struct encoder_class box_encoder = {

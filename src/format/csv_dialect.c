@@ -4,16 +4,16 @@
 #include <string.h>
 
 #define CSV_OPTIONS(delimiter_)                                                                                        \
-    {"delimiter", OPT_CHAR, delimiter_, 0, NULL, 0, 0, "The byte between two fields."},                                \
+    {"delimiter", OPT_CHAR, delimiter_, 0, NULL, 0, 0, "The byte between two fields.", NULL},                          \
         {"quote", OPT_CHAR,                                                                                            \
          "\"",    0,                                                                                                   \
          NULL,    0,                                                                                                   \
-         0,       "The byte around fields that hold delimiters, quotes or newlines; inside, two stand for one."},      \
+         0,       "The byte around fields that hold delimiters, quotes or newlines; inside, two stand for one.", NULL},\
         {"header", OPT_BOOL, "true", 0,                                                                                \
-         NULL,     0,        0,      "Whether the first line names the columns; without it they go by position."},     \
-        {"null", OPT_TEXT, "", 0, NULL, 0, 0, "The text that stands for NULL where it is not quoted."},                \
+         NULL,     0,        0,      "Whether the first line names the columns; without it they go by position.", NULL},\
+        {"null", OPT_TEXT, "", 0, NULL, 0, 0, "The text that stands for NULL where it is not quoted.", NULL},          \
     {                                                                                                                  \
-        NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL                                                                      \
+        NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL, NULL                                                                \
     }
 const struct option_spec csv_options[] = {CSV_OPTIONS(",")};
 const struct option_spec tsv_options[] = {CSV_OPTIONS("\t")};

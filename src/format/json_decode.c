@@ -481,8 +481,8 @@ static void pass_begin(struct json *j)
 
 static const struct option_spec json_in_options[] = {
     {"epoch.unit", OPT_ENUM, "ms", 0, "s|ms|us|ns", 0, 0,
-     "What a number in a TIMESTAMP column counts, from 1970-01-01 UTC."},
-    {NULL,         OPT_TEXT, NULL, 0, NULL,         0, 0, NULL         },
+     "What a number in a TIMESTAMP column counts, from 1970-01-01 UTC.", NULL},
+    {NULL,         OPT_TEXT, NULL, 0, NULL,         0, 0, NULL, NULL},
 };
 
 static enum status json_open(struct decoder *d, const struct options *o, const char *head, size_t head_n,

@@ -215,7 +215,7 @@ static void json_close(struct encoder *e)
 }
 
 static const struct option_spec json_out_options[] = {
-    {NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL}
+    {NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL, NULL}
 };
 
 const struct encoder_class json_encoder = {

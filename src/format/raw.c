@@ -5,7 +5,7 @@
 #include "format/decoder.h"
 #include "format/encoder.h"
 
-static const struct option_spec raw_options[] = {{NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL}};
+static const struct option_spec raw_options[] = {{0}};
 
 static enum status one_column(const struct schema *s, struct err *err)
 {

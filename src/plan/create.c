@@ -36,7 +36,7 @@ const struct option_spec sink_options[] = {
      .sentence = "Rows are written out when so many wait."},
     {.name = "batch.bytes", .type = OPT_SIZE, .dflt = "1 MiB", .min = 1, .max = 1 << 30, .flags = OPT_LIVE,
      .sentence = "Rows are written out when so many bytes wait."},
-    {.name = "flush.interval", .type = OPT_DURATION, .min = 0, .max = INT64_MAX / 4,
+    {.name = "flush.interval", .also = "flush.interval.ms", .type = OPT_DURATION, .min = 0, .max = INT64_MAX / 4,
      .flags = OPT_LIVE,
      .sentence = "Rows are written out when the oldest has waited so long; by default what suits the connector, 5 s mostly."},
     {.name = "overflow", .type = OPT_ENUM, .values = "block|spill|drop_oldest|error", .flags = OPT_LIVE,

@@ -310,6 +310,39 @@ static void give_ledger(const char *text, size_t n, bool last)
 
 #define DISK "its errors are the disk's, and final"
 
+/* ---- postgres: LAMINAR_POSTGRES is a program that does what it is told ------------------------------------------- */
+
+static FILE *postgres_do(const char *verb)
+{
+    char command[600];
+    snprintf(command, sizeof command, "%s %s %s", getenv("LAMINAR_POSTGRES"), verb, world);
+    FILE *out = popen(command, "r");
+    if (!out) abort();
+    return out;
+}
+
+static void postgres_wait(const char *verb)
+{
+    if (pclose(postgres_do(verb))) fprintf(stderr, "%s failed\n", verb);
+}
+
+static void postgres_up(void) { postgres_wait("up"); }
+static void postgres_away(bool down) { postgres_wait(down ? "stop" : "start"); }
+static void postgres_hold(bool hold) { postgres_wait(hold ? "hold" : "release"); }
+static void postgres_end(void) { postgres_wait("release"); }
+
+static char *postgres_arrived(void)
+{
+    struct text all = {0};
+    char part[4096];
+    FILE *out = postgres_do("rows");
+    for (size_t n; (n = fread(part, 1, sizeof part, out));) text_put(&all, part, n);
+    pclose(out);
+    char *rows = strdup(text_cstr(&all));
+    text_done(&all);
+    return rows;
+}
+
 const struct subject sinks[] = {
     {.name = "file",
      .options = "path = '@/out.json', mode = 'append'",
@@ -380,6 +413,17 @@ const struct subject sinks[] = {
      .arrived = ledger_arrived,
      .no_outage = DISK,
      .hold = ledger_hold},
+    {.name = "postgres",
+     .module = "postgres",
+     .needs = "LAMINAR_POSTGRES",
+     .pair = "k, t",
+     .options = "hostname = '@', database = 'postgres', username = 'lam', table.name = 'o'",
+     .nowhere = "hostname = '/nowhere/at/all', database = 'postgres', username = 'lam', table.name = 'o'",
+     .set_up = postgres_up,
+     .tear_down = postgres_end,
+     .arrived = postgres_arrived,
+     .down = postgres_away,
+     .hold = postgres_hold},
     {0},
 };
 

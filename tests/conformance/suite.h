@@ -76,6 +76,7 @@ char *run_text(struct run *r, const char *show, const char *name, const char *co
 struct subject {
     const char *name;
     const char *module;   /* NULL: built in */
+    const char *needs;    /* an environment variable that says how to reach its world, without which it is left out. NULL: nothing */
     const char *options;  /* that open it, @ stands for the world's folder */
     const char *nowhere;  /* options that lead to nothing; NULL: there is always something */
     const char *pair;     /* its only columns, when it does not take any: "k, t" */

@@ -8,21 +8,21 @@
 #include <cmocka.h>
 
 static const struct option_spec file_options[] = {
-    {"path", OPT_TEXT, NULL, OPT_REQUIRED, NULL, 0, 0, "The file to read."},
-    {"delimiter", OPT_CHAR, ",", 0, NULL, 0, 0, "Between two fields."},
-    {"batch.rows", OPT_INT, "4096", 0, NULL, 1, 65536, "Most rows of a batch."},
-    {"record.max", OPT_SIZE, "16 MiB", 0, NULL, 1024, 1 << 30, "Most bytes of a record."},
-    {"flush.interval", OPT_DURATION, "5 s", 0, NULL, 0, 0, "Longest wait of an unflushed row."},
-    {"poll.ms", OPT_DURATION, NULL, 0, NULL, 0, 0, "Time between two looks."},
-    {"mode", OPT_ENUM, "replace", 0, "replace|append|error", 0, 0, "What to do with an existing file."},
-    {"header", OPT_BOOL, "true", 0, NULL, 0, 0, "Whether the first line names the columns."},
-    {"rate", OPT_DOUBLE, NULL, 0, NULL, 0, 0, "Rows a second."},
-    {"password", OPT_INT, NULL, OPT_SECRET, NULL, 0, 0, "Not to be shown."},
+    {"path", OPT_TEXT, NULL, OPT_REQUIRED, NULL, 0, 0, "The file to read.", NULL},
+    {"delimiter", OPT_CHAR, ",", 0, NULL, 0, 0, "Between two fields.", NULL},
+    {"batch.rows", OPT_INT, "4096", 0, NULL, 1, 65536, "Most rows of a batch.", NULL},
+    {"record.max", OPT_SIZE, "16 MiB", 0, NULL, 1024, 1 << 30, "Most bytes of a record.", NULL},
+    {"flush.interval", OPT_DURATION, "5 s", 0, NULL, 0, 0, "Longest wait of an unflushed row.", "linger.ms|wait"},
+    {"poll.ms", OPT_DURATION, NULL, 0, NULL, 0, 0, "Time between two looks.", NULL},
+    {"mode", OPT_ENUM, "replace", 0, "replace|append|error", 0, 0, "What to do with an existing file.", NULL},
+    {"header", OPT_BOOL, "true", 0, NULL, 0, 0, "Whether the first line names the columns.", NULL},
+    {"rate", OPT_DOUBLE, NULL, 0, NULL, 0, 0, "Rows a second.", NULL},
+    {"password", OPT_INT, NULL, OPT_SECRET, NULL, 0, 0, "Not to be shown.", NULL},
     {0},
 };
 static const struct option_spec common_options[] = {
-    {"mode", OPT_TEXT, "never seen", 0, NULL, 0, 0, "Hidden by the first table."},
-    {"on_error", OPT_ENUM, "skip", 0, "skip|fail|null", 0, 0, "What becomes of a bad row."},
+    {"mode", OPT_TEXT, "never seen", 0, NULL, 0, 0, "Hidden by the first table.", NULL},
+    {"on_error", OPT_ENUM, "skip", 0, "skip|fail|null", 0, 0, "What becomes of a bad row.", NULL},
     {0},
 };
 static const struct option_spec *const tables[] = {file_options, common_options};
@@ -53,6 +53,19 @@ static enum status read_kv(const char *key, const char *value)
 {
     struct option_in in[] = {{"path", "x", 1, 2}, {key, value, 10, 20}};
     return read_in(in, 2);
+}
+
+static void other_names(void **state)
+{
+    (void)state;
+    assert_int_equal(read_kv("linger_ms", "20"), ST_OK);
+    assert_int_equal(options_int(opts, "flush.interval"), 20000);
+    assert_int_equal(read_kv("Wait", "2 s"), ST_OK);
+    assert_int_equal(options_int(opts, "flush.interval"), 2000000);
+    assert_int_equal(read_kv("wait", "20"), E_CONNECTOR_OPTION);
+    struct option_in twice[] = {{"path", "x", 1, 2}, {"wait", "2 s", 10, 20}, {"flush.interval", "1 s", 30, 40}};
+    assert_int_equal(read_in(twice, 3), E_OPTION);
+    assert_string_equal(err.text, "option 'flush.interval' is given twice");
 }
 
 static void defaults_and_names(void **state)
@@ -137,6 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(defaults_and_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(other_names, setup, teardown),
         cmocka_unit_test_setup_teardown(values, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
     };

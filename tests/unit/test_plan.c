@@ -16,18 +16,18 @@
 /* ---- the catalog ---------------------------------------------------------------------------------------- */
 
 static const struct option_spec file_options[] = {
-    {"path", OPT_TEXT, NULL, OPT_REQUIRED, NULL, 0, 0, "The file."},
-    {"follow", OPT_BOOL, "false", 0, NULL, 0, 0, "Whether to wait for more at the end."},
+    {"path", OPT_TEXT, NULL, OPT_REQUIRED, NULL, 0, 0, "The file.", NULL},
+    {"follow", OPT_BOOL, "false", 0, NULL, 0, 0, "Whether to wait for more at the end.", NULL},
     {0},
 };
 static const struct option_spec broker_options[] = {
-    {"topic", OPT_TEXT, NULL, OPT_REQUIRED, NULL, 0, 0, "The topic."},
-    {"password", OPT_TEXT, NULL, OPT_SECRET, NULL, 0, 0, "The password."},
+    {"topic", OPT_TEXT, NULL, OPT_REQUIRED, NULL, 0, 0, "The topic.", NULL},
+    {"password", OPT_TEXT, NULL, OPT_SECRET, NULL, 0, 0, "The password.", NULL},
     {0},
 };
 static const struct option_spec csv_options[] = {
-    {"delimiter", OPT_CHAR, ",", 0, NULL, 0, 0, "Between fields."},
-    {"header", OPT_BOOL, "true", 0, NULL, 0, 0, "Whether a first line names the columns."},
+    {"delimiter", OPT_CHAR, ",", 0, NULL, 0, 0, "Between fields.", NULL},
+    {"header", OPT_BOOL, "true", 0, NULL, 0, 0, "Whether a first line names the columns.", NULL},
     {0},
 };
 static bool file_bounded(const struct source_class *c, const struct options *o) { return (void)c, !options_int(o, "follow"); }
