@@ -14,7 +14,7 @@ FLAGS.cov := -O0 -g --coverage -DLAM_FAULTS
 FLAGS.debug := -O0 -g3 -DLAM_FAULTS
 FLAGS.asan := -O1 -g -DLAM_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS.fuzz := $(FLAGS.asan) -fsanitize=fuzzer-no-link
-FLAGS.tsan := -O1 -g -DLAM_FAULTS -fsanitize=thread
+FLAGS.tsan := -O1 -g -DLAM_FAULTS -DLAM_NOISE -fsanitize=thread
 WARN := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wimplicit-fallthrough $(WERROR)
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -I$O/gen -MMD -MP
 CFLAGS += -std=gnu17 $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-common -fno-strict-aliasing -fvisibility=hidden -fPIC -pthread \

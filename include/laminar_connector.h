@@ -97,6 +97,8 @@ struct lam_options; /* the values of one source or sink; lives as long as that i
 
 struct lam_error; /* the host's; filled by fail and hint */
 struct lam_bytes;
+struct lam_records;
+struct lam_position;
 struct lam_io;
 
 struct lam_host {
@@ -129,6 +131,14 @@ struct lam_host {
     /* For poll_bytes: room for n bytes behind those given so far (then add to out->n), or appends a copy of them. */
     char *(*room)(struct lam_bytes *out, size_t n);
     void (*put)(struct lam_bytes *out, const void *p, size_t n);
+    /* For poll_records: adds a record whose value is the n bytes at p, which are copied (or lie where record_room
+     * said), or with p NULL one without a value: a tombstone. after: the split's place behind it. False: that was the
+     * last that this poll takes, for there are out->max, or they are 1 MiB; what is left comes with the next. */
+    bool (*record)(struct lam_records *out, const void *p, size_t n, const struct lam_position *after);
+    /* Room for n bytes of the next record's value, to be written there in place of being copied; then record(out, that
+     * place, bytes written, ...). Asked again with more, what was written stays, but the place may be another. Valid
+     * until the next of these calls. */
+    char *(*record_room)(struct lam_records *out, size_t n);
 };
 
 /* One instance of a class: a source or sink that is open. The host's but for *self. */
@@ -141,6 +151,10 @@ struct lam_io {
     /* Columns the source is to give, or those of what the sink is given: a struct type with children in order. */
     const struct ArrowSchema *schema;
     bool epochs; /* a sink that is exactly once: commit will be called, and nothing is to be visible before */
+    /* RECORDS: those columns of schema that the class's table of metadata has, with the types of that table. A source
+     * gives them, and only them, beside its records; of a sink's rows they are not part of the value. Without children:
+     * there are none. */
+    const struct ArrowSchema *metadata;
 };
 
 /* ---- sources ------------------------------------------------------------------------------------------------ */
@@ -148,11 +162,25 @@ struct lam_io {
 enum lam_payload {
     LAM_BYTES,   /* bytes that a format (csv, json ...) reads or writes */
     LAM_COLUMNS, /* Arrow arrays, for systems that have types of their own */
+    LAM_RECORDS, /* messages: each a value that a format (json, csv, raw) reads or writes as a whole, beside columns of
+                    the class's own */
+};
+
+/* RECORDS: a column that is the class's and not the value's: what a message carries beside its value. A column of the
+ * source or sink that has such a name is one of these; all others are the format's. Users declare it with this type, or
+ * one that holds the same: a wider integer, another type of text, TIMESTAMP or TIMESTAMPTZ. A BLOB declared VARCHAR
+ * must be UTF-8, else the record is bad. */
+struct lam_metadata {
+    const char *name; /* lower case letters, digits and _, of which it begins with one: "_key" */
+    const char *type;     /* as in SQL, without parentheses: BLOB, VARCHAR, JSON, INTEGER, BIGINT, TIMESTAMP ... */
+    const char *sentence; /* what it holds: one sentence, with its full stop */
 };
 
 /* Where a split stands, enough to go on from there in a later process; the database keeps it with the state it belongs
  * to. BYTES: `offset` counts bytes from the split's beginning and is the database's, which cuts where records end;
- * `extra` is what the class adds (mark). COLUMNS: all of it is the class's. */
+ * `extra` is what the class adds (mark). COLUMNS, RECORDS: all of it is the class's. RECORDS: `offset` is what reports
+ * call the record that the position is behind, so let it be the number that the system has for that one (Kafka's
+ * offset), and begin one further on in seek. */
 struct lam_position {
     int64_t offset;
     uint32_t n; /* bytes of extra that are used */
@@ -175,6 +203,19 @@ struct lam_columns {
     struct lam_position after; /* behind the last row of array. From a position the same rows follow, in any cut. */
 };
 
+/* What poll_records fills, by host->record. */
+struct lam_records {
+    size_t size;
+    int64_t n;   /* given so far: 0 at first */
+    int64_t max; /* so many are wanted at most; record() says false when they are there */
+    /* Row i belongs to record i: a struct array of n rows, whose children go by name and hold what the class's table of
+     * metadata says; one that is missing is NULL in every row. Only columns of io->metadata. Left alone (release NULL):
+     * all NULL. Owned by the host, whatever is returned; it is copied and released before the next call of the class, so
+     * that buffers may be used again. */
+    struct ArrowArray metadata;
+    struct ArrowSchema metadata_schema; /* left alone (release NULL): io->metadata */
+};
+
 struct lam_source_class {
     size_t size;
     const char *name;           /* lower case letters, digits, dots, hyphens; unique among sources */
@@ -187,7 +228,7 @@ struct lam_source_class {
     const struct lam_option *options;
     int n_options;
     size_t option_size;         /* sizeof(struct lam_option) */
-    const char *default_format; /* BYTES; NULL: the user must say one */
+    const char *default_format; /* BYTES, RECORDS; NULL: the user must say one */
     /* Whether a source with these options ends by itself. NULL: never. Any thread. */
     bool (*bounded)(const struct lam_host *host, const struct lam_options *o);
     /* OK or an error. May wait for the system, whatever `blocking` says, but gives up by itself; better is to begin
@@ -211,6 +252,11 @@ struct lam_source_class {
      * rather than wait for more. */
     int (*poll_bytes)(struct lam_io *io, int split, int64_t now, struct lam_bytes *out, struct lam_error *err);
     int (*poll_columns)(struct lam_io *io, int split, int64_t now, struct lam_columns *out, struct lam_error *err);
+    /* A value that cannot be read is no error: the host skips it, puts NULL or fails, as the source's on_error says,
+     * and reports it with the split's name and the position's offset. Checkpoints are cut anywhere between two records
+     * of a poll: seek then gets the position that was given with the last record before the cut. DONE may come together
+     * with the last records. */
+    int (*poll_records)(struct lam_io *io, int split, int64_t now, struct lam_records *out, struct lam_error *err);
     /* After WAIT: fills at most `max` descriptors, returns how many, and sets *at (INT64_MAX before) to the time of the
      * next poll on host->now. Also called with max 0. NULL: only wake(). */
     int (*wait)(struct lam_io *io, int split, struct pollfd *fds, int max, int64_t *at);
@@ -225,6 +271,10 @@ struct lam_source_class {
     void (*cancel)(struct lam_io *io);
     /* Once, also after an open that failed. Frees what the instance has. */
     void (*close)(struct lam_io *io);
+    /* RECORDS: the columns that the class fills. */
+    const struct lam_metadata *metadata;
+    int n_metadata;
+    size_t metadata_size; /* sizeof(struct lam_metadata) */
 };
 
 /* ---- sinks ---------------------------------------------------------------------------------------------------- */
@@ -235,12 +285,24 @@ enum lam_guarantee {
     LAM_EXACTLY_ONCE,  /* and rows take effect together with their epoch's marker, in one transaction */
 };
 
-/* Rows offered to write_columns: those of `array` from `from` on. Borrowed: valid until the call returns. */
+/* Rows offered to write_columns and write_records: those of `array` from `from` on. Borrowed: valid until the call
+ * returns. */
 struct lam_rows {
     size_t size;
     const struct ArrowArray *array; /* of io->schema; its offset is 0 */
     int64_t from;
     const int8_t *weight; /* of a changelog: per row of array 1 (added) or -1 (taken back); NULL: all added */
+};
+
+/* Values offered to write_records: value i is that of row rows->from + i, made by the sink's format of all columns but
+ * those of io->metadata. json: an object, csv: a line without its end, raw: the bytes of the only column. Borrowed, as
+ * the rows. */
+struct lam_values {
+    size_t size;
+    int64_t n; /* at least 1; fewer than there are rows when they are long: the others come with the next call */
+    const char *bytes;
+    const int64_t *offsets; /* n + 1: value i is bytes[offsets[i]] up to before bytes[offsets[i + 1]] */
+    const uint8_t *none;    /* 1: there is no value (raw of NULL), a tombstone. NULL: all have one */
 };
 
 struct lam_sink_class {
@@ -269,6 +331,9 @@ struct lam_sink_class {
      * record. */
     int (*write_bytes)(struct lam_io *io, const char *p, size_t n, size_t *accepted, struct lam_error *err);
     int (*write_columns)(struct lam_io *io, const struct lam_rows *rows, int64_t *accepted, struct lam_error *err);
+    /* *accepted counts records. POISON: the record after those accepted. */
+    int (*write_records)(struct lam_io *io, const struct lam_values *values, const struct lam_rows *rows,
+                         int64_t *accepted, struct lam_error *err);
     /* Makes what was accepted safe and visible; with io->epochs only sends it on its way. OK, WAIT, RETRY, or an error;
      * more may be written before it is called again. NULL: nothing to do. */
     int (*flush)(struct lam_io *io, struct lam_error *err);
@@ -287,6 +352,16 @@ struct lam_sink_class {
      * finished; otherwise what is not visible yet is dropped. OK or an error. Frees what the instance has, whatever it
      * returns. */
     int (*close)(struct lam_io *io, bool complete, struct lam_error *err);
+    /* RECORDS: columns that are the class's to use (key, headers, partition), and no part of the value. They lie in
+     * lam_rows as all columns do, as io->schema says: of the table's type, where one type of text is as good as
+     * another, and TIMESTAMP as TIMESTAMPTZ. A column that an option of the class names is its business, and stays part
+     * of the value. */
+    const struct lam_metadata *metadata;
+    int n_metadata;
+    size_t metadata_size;
+    /* RECORDS: whether values of a changelog are to have no column that marks the change (w, op), since the class tells
+     * it otherwise, by weight: a tombstone for a row taken back. NULL: never. Any thread. */
+    bool (*unmarked)(const struct lam_host *host, const struct lam_options *o);
 };
 
 /* ---- modules ---------------------------------------------------------------------------------------------------- */

@@ -70,6 +70,20 @@ static void print_table(const struct option_spec *o)
     puts("");
 }
 
+/* Columns that messages carry beside their values. */
+static void print_metadata(const struct metadata *m)
+{
+    char type[64];
+    if (!m) return;
+    puts("| column | type | |\n|---|---|---|");
+    for (; m->name; m++) {
+        printf("| `%s` | %s | ", m->name, type_name(m->type, type));
+        print_cell(m->sentence);
+        puts(" |");
+    }
+    puts("");
+}
+
 /* mock is for tests. */
 static bool shown(const char *name, const struct module *m, bool of_modules) { return strncmp(name, "mock", 4) && !m != of_modules; }
 
@@ -82,6 +96,7 @@ static void print_sources(bool of_modules)
         if (!shown(c->name, c->module, of_modules)) continue;
         printf("### Source: %s\n\n%s\n\n", c->name, c->sentence);
         print_table(c->options);
+        print_metadata(c->metadata);
     }
 }
 
@@ -94,6 +109,7 @@ static void print_sinks(bool of_modules)
         if (!shown(c->name, c->module, of_modules)) continue;
         printf("### Sink: %s\n\n%s\n\n", c->name, c->sentence);
         print_table(c->options);
+        print_metadata(c->metadata);
     }
 }
 
@@ -130,6 +146,7 @@ static void print_formats(void)
         fputs("### Format: ", stdout);
         print_names(i);
         puts("\n");
+        if (in && !in->next) puts("For connectors of messages: the bytes of the one column are the whole value.\n");
         if (in && out && in->options == out->options) {
             puts("Reading and writing.\n");
             print_table(in->options);

@@ -78,6 +78,8 @@ bool ring_wake_producer(struct ring *r);
 bool ring_empty(struct ring *r);
 static inline void ring_close(struct ring *r) { atomic_store_explicit(&r->closed, true, memory_order_release); }
 static inline bool ring_closed(struct ring *r) { return atomic_load_explicit(&r->closed, memory_order_acquire); }
+/* Anyone, for display: the producer has found no room. */
+static inline bool ring_is_waited_for(struct ring *r) { return atomic_load_explicit(&r->wanted, memory_order_relaxed); }
 /* Anyone, for display: how many messages are inside. */
 static inline uint32_t ring_fill(struct ring *r)
 {

@@ -41,7 +41,7 @@ static const struct sink_class *whole_sink(const struct sink_class *c)
 {
     INVARIANT(c->size == sizeof *c && c->name && c->sentence && c->instance_size >= sizeof(struct sink) && c->options);
     INVARIANT(c->guess_format && c->open && c->write_bytes && c->write_rows && c->flush && c->commit && c->abort);
-    INVARIANT(c->wait && c->cancel && c->close);
+    INVARIANT(c->wait && c->cancel && c->close && (c->payload == PAYLOAD_RECORDS) == !!c->write_records);
     return c;
 }
 

@@ -7,10 +7,11 @@
 #include "base/env.h"
 #include "base/option.h"
 #include "base/task.h"
+#include "format/format.h"
 
 #include <poll.h>
 
-enum payload_kind { PAYLOAD_BYTES, PAYLOAD_COLUMNS };
+enum payload_kind { PAYLOAD_BYTES, PAYLOAD_COLUMNS, PAYLOAD_RECORDS };
 
 /* Where a split stands: enough to go on from there in a later process. For bytes, `offset` counts them from the split's
  * beginning and is kept by the runtime; `extra` is the class's own proof that the place is still the same. */
@@ -40,6 +41,21 @@ struct wake {
     struct task *task; /* NULL: there is none, or none any more */
 };
 
+/* RECORDS: a column that is the class's and not the value's. */
+struct metadata {
+    const char *name; /* NULL ends a table */
+    struct type type;
+    const char *sentence;
+};
+/* The entry with that name; NULL: there is none, or no table. */
+const struct metadata *metadata_find(const struct metadata *table, const char *name);
+/* The columns of a schema that a table has (mine), with the table's types, and the others (value), with their places in it. */
+struct divided {
+    const struct schema *mine, *value;
+    int *mine_at, *value_at;
+};
+void metadata_divide(struct arena *a, const struct metadata *table, const struct schema *s, struct divided *out);
+
 /* Where classes that were loaded or registered come from. */
 struct module {
     const char *name, *version;
@@ -60,6 +76,13 @@ struct payload {
     /* COLUMNS: the caller gets the reference */
     struct batch *b;
     struct position after; /* COLUMNS: the position after these rows */
+    /* RECORDS: n values among the bytes at p (see struct record), with FORMAT_PADDING zeroed bytes after them; the position behind each;
+     * and in b a row of metadata for each, whose columns are those of metadata_divide, or b NULL: there are none. All but b, of which the
+     * caller gets the reference, is valid until the next poll of this split. */
+    const struct record *records;
+    const struct position *places;
+    uint32_t nrecords;
+    uint32_t max; /* set by the caller: how many records are wanted at most */
 };
 
 struct source {
@@ -79,7 +102,8 @@ struct source_class {
     bool replayable;   /* a later reader can begin at the start again */
     bool blocking;     /* poll may block: the instance gets a thread of its own; refused by name under threads = 0 */
     bool (*bounded)(const struct source_class *c, const struct options *o);
-    const char *default_format; /* BYTES: the format when the options name none ("csv" by path extension is the class's
+    const struct metadata *metadata; /* RECORDS: what the class fills; NULL: nothing */
+    const char *default_format; /* BYTES, RECORDS: the format when the options name none ("csv" by path extension is the class's
                                    guess_format); NULL: must be named */
     const char *(*guess_format)(const struct options *o);
     /* Opens; finds the splits. When it fails, close is called all the same. */
@@ -134,8 +158,11 @@ struct sink_class {
     bool blocking;              /* calls may block: a thread of its own */
     bool changelog;             /* takes rows of weight -1 */
     int64_t flush_us;           /* default flush.interval */
+    const struct metadata *metadata; /* RECORDS: columns that are no part of the value; NULL: none */
     const char *default_format;
     const char *(*guess_format)(const struct options *o);
+    /* RECORDS: whether values have no column that marks a change. NULL: they have. */
+    bool (*unmarked)(const struct sink_class *c, const struct options *o);
     /* marker: the last epoch whose rows the target proves to hold; 0: none. *fresh: a header (encoder begin) is wanted.
      * When it fails, close is called all the same (with complete false). */
     enum status (*open)(struct sink *s, uint64_t incarnation, uint64_t *marker, bool *fresh, struct err *err);
@@ -144,6 +171,10 @@ struct sink_class {
      * wants no more: a closed pipe), E_*: fatal. */
     enum status (*write_bytes)(struct sink *s, const char *p, size_t n, size_t *accepted, struct err *err);
     enum status (*write_rows)(struct sink *s, const struct batch *b, uint32_t from, uint32_t *accepted, struct err *err);
+    /* As write_rows, with the values of some rows of b: those from v->first to before v->first + v->n, of which `from` is one. NULL where
+     * the payload is another. */
+    enum status (*write_records)(struct sink *s, const struct values *v, const struct batch *b, uint32_t from, uint32_t *accepted,
+                                 struct err *err);
     /* Makes what was written visible (at least once), or pushes buffers only (exactly once). */
     enum status (*flush)(struct sink *s, struct err *err);
     enum status (*commit)(struct sink *s, uint64_t epoch, struct err *err);

@@ -4,10 +4,13 @@
 
 /* ---- instances -------------------------------------------------------------------------------------------------- */
 
-void outside_open(struct outside_io *o, const char *class_name, const struct connector_ctx *ctx, struct wake *w,
-                  void *self)
+void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table,
+                  const struct connector_ctx *ctx, struct wake *w, void *self)
 {
     if (!o->schema.release) cdata_schema(ctx->schema, 0, &o->schema);
+    if (!o->arena) o->arena = arena_new();
+    if (!o->columns.mine) metadata_divide(o->arena, table, ctx->schema, &o->columns);
+    if (!o->metadata.release) cdata_schema(o->columns.mine, 0, &o->metadata);
     o->ctx = ctx;
     o->wake = w;
     o->class_name = class_name;
@@ -18,12 +21,16 @@ void outside_open(struct outside_io *o, const char *class_name, const struct con
                             .name = ctx->name,
                             .options = (const struct lam_options *)ctx->options,
                             .schema = &o->schema,
+                            .metadata = &o->metadata,
                             .epochs = ctx->epochs};
 }
 
 void outside_close(struct outside_io *o)
 {
     if (o->schema.release) o->schema.release(&o->schema);
+    if (o->metadata.release) o->metadata.release(&o->metadata);
+    arena_free(TAKE(o->arena));
+    o->columns = (struct divided){0};
     o->is_open = false;
 }
 
@@ -149,6 +156,38 @@ enum status outside_options(struct arena *a, const char *what, const struct lam_
                                         .max = o->max,
                                         .sentence = copy(a, o->sentence)};
         TRY(option_fits(what, table, &table[i], err));
+    }
+    *out = table;
+    return ST_OK;
+}
+
+static bool is_column(const char *s)
+{
+    if (!s || *s != '_' || !s[1]) return false;
+    for (size_t n = 0; *s; s++)
+        if (++n > 60 || !((*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') || *s == '_')) return false;
+    return true;
+}
+
+enum status outside_metadata(struct arena *a, const char *what, const char *class_name, const struct lam_metadata *from,
+                             int n, size_t stride, const struct metadata **out, struct err *err)
+{
+    *out = NULL;
+    if (n < 0 || n > 1000 || (n && (!from || stride < sizeof *from)))
+        return err_set(err, E_MODULE, "%s: n_metadata or metadata_size of %s is wrong", what, class_name);
+    if (!n) return ST_OK;
+    struct metadata *table = arena_alloc(a, sizeof *table * (size_t)(n + 1));
+    for (int i = 0; i < n; i++) {
+        const struct lam_metadata *m = (const void *)((const char *)from + (size_t)i * stride);
+        const char *wrong = !is_column(m->name) ? "whose name is not an underscore and lower case letters, digits and _"
+                            : metadata_find(table, m->name) ? "that is there twice"
+                            : !m->type                      ? "without a type"
+                            : !is_sentence(m->sentence)     ? "and does not say in one sentence what it holds"
+                                                            : NULL;
+        struct type t;
+        if (!wrong && (!type_from_word(m->type, &t) || !type_width(t))) wrong = "of a type that there is not";
+        if (wrong) return err_set(err, E_MODULE, "%s: %s has a column of metadata %s", what, class_name, wrong);
+        table[i] = (struct metadata){copy(a, m->name), t, copy(a, m->sentence)};
     }
     *out = table;
     return ST_OK;

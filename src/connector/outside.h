@@ -25,11 +25,14 @@ struct outside_io {
     struct wake *wake;
     const char *class_name;
     struct ArrowSchema schema;
-    _Atomic bool is_open; /* open was called and close was not; any thread looks */
+    struct arena *arena; /* of what follows; RECORDS only */
+    struct divided columns;
+    struct ArrowSchema metadata; /* columns.mine */
+    _Atomic bool is_open;        /* open was called and close was not; any thread looks */
 };
 extern const struct lam_host outside_host;
-void outside_open(struct outside_io *o, const char *class_name, const struct connector_ctx *ctx, struct wake *w,
-                  void *self);
+void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table,
+                  const struct connector_ctx *ctx, struct wake *w, void *self);
 void outside_close(struct outside_io *o);
 
 /* A class's result as a status: one of `allowed` (LAM_IO_* below 0, ended by 0), or an error, which has a text then. */
@@ -47,11 +50,38 @@ struct outside_room {
     char *p;
     size_t cap;
 };
+char *outside_room(struct lam_bytes *out, size_t n); /* as host->room */
 void outside_room_done(struct outside_room *r);
+
+/* A position of columns and records. */
+struct outside_place {
+    char extra[sizeof((struct lam_position *)0)->extra];
+    uint32_t skip : 24, n : 8; /* skip: so many rows behind it were given already */
+};
+_Static_assert(sizeof(struct outside_place) == sizeof((struct position *)0)->extra, "a place fills a position");
+void outside_place_put(const struct lam_position *from, uint32_t skip, struct position *out);
+
+/* The records of one split's poll. */
+struct outside_records {
+    struct lam_records given;
+    struct outside_room values; /* each with a newline behind it */
+    size_t asked;               /* bytes behind the last of them that a class may have written to */
+    struct record *records;
+    struct position *places;
+    uint32_t cap;
+    const char *wrong; /* what the class did that it must not; NULL: nothing */
+};
+void outside_records_begin(struct outside_records *r, uint32_t max);
+void outside_records_done(struct outside_records *r);
+/* As host->record and host->record_room. */
+bool outside_record(struct lam_records *out, const void *p, size_t n, const struct lam_position *after);
+char *outside_record_room(struct lam_records *out, size_t n);
 
 const char *const *outside_names(struct arena *a, const char *const *names);
 enum status outside_options(struct arena *a, const char *what, const struct lam_option *from, int n, size_t stride,
                             const struct option_spec **out, struct err *err);
+enum status outside_metadata(struct arena *a, const char *what, const char *class_name, const struct lam_metadata *from,
+                             int n, size_t stride, const struct metadata **out, struct err *err);
 /* Of a class: its name, aliases, sentence. */
 enum status outside_names_fit(const char *what, const char *name, const char *const *aliases, const char *sentence,
                               struct err *err);

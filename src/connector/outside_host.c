@@ -109,7 +109,7 @@ static void host_hint(struct lam_error *e, const char *fmt, ...)
     err_hint(err, "%s", text);
 }
 
-static char *host_room(struct lam_bytes *out, size_t n)
+char *outside_room(struct lam_bytes *out, size_t n)
 {
     struct outside_room *r = container_of(out, struct outside_room, bytes);
     if (out->n + n > r->cap) {
@@ -127,7 +127,7 @@ static char *host_room(struct lam_bytes *out, size_t n)
 
 static void host_put(struct lam_bytes *out, const void *p, size_t n)
 {
-    if (n) memcpy(host_room(out, n), p, n);
+    if (n) memcpy(outside_room(out, n), p, n);
     out->n += n;
 }
 
@@ -156,6 +156,8 @@ const struct lam_host outside_host = {
     .option_set = host_option_set,
     .fail = host_fail,
     .hint = host_hint,
-    .room = host_room,
+    .room = outside_room,
     .put = host_put,
+    .record = outside_record,
+    .record_room = outside_record_room,
 };

@@ -36,7 +36,7 @@ static enum status open(struct sink *s, uint64_t incarnation, uint64_t *marker, 
     struct outside_sink *x = of(s);
     x->class = class_of(s->class);
     if (!x->pool) x->pool = pool_new(s->ctx.account);
-    if (!x->o.is_open) outside_open(&x->o, x->class->name, &s->ctx, &s->wake, x->self);
+    if (!x->o.is_open) outside_open(&x->o, x->class->name, s->class->metadata, &s->ctx, &s->wake, x->self);
     *marker = 0;
     *fresh = true;
     int result = x->class->open(&x->o.io, incarnation, marker, fresh, outside_err(err));
@@ -59,24 +59,59 @@ static void hide(struct outside_sink *x)
     x->shown = NULL;
 }
 
+static enum status show(struct outside_sink *x, const struct batch *b, struct err *err)
+{
+    if (x->shown == b) return ST_OK;
+    hide(x);
+    TRY(cdata_export(x->pool, (struct batch *)b, x->sink.ctx.schema, 0, &x->array, err));
+    x->shown = (struct batch *)b;
+    return ST_OK;
+}
+
+/* What the class did with the rows of b in [from, end). */
+static enum status took(struct outside_sink *x, const char *call, int result, const struct batch *b, uint32_t from,
+                        uint32_t end, int64_t n, uint32_t *accepted, struct err *err)
+{
+    if (n < 0 || n > end - from)
+        return err_set(err, E_EXEC, "%s of the connector %s accepted more than it was offered", call, x->class->name);
+    *accepted = (uint32_t)n;
+    if (from + *accepted == b->rows) hide(x);
+    return outside_result(&x->o, call, result, write_results, err);
+}
+
 static enum status write_rows(struct sink *s, const struct batch *b, uint32_t from, uint32_t *accepted, struct err *err)
 {
     struct outside_sink *x = of(s);
     *accepted = 0;
-    if (x->shown != b) {
-        hide(x);
-        TRY(cdata_export(x->pool, (struct batch *)b, s->ctx.schema, 0, &x->array, err));
-        x->shown = (struct batch *)b;
-    }
+    TRY(show(x, b, err));
     struct lam_rows rows = {.size = sizeof rows, .array = &x->array, .from = from, .weight = b->weight};
-    int64_t took = 0;
-    int result = x->class->write_columns(&x->o.io, &rows, &took, outside_err(err));
-    if (took < 0 || took > b->rows - from)
-        return err_set(err, E_EXEC, "write_columns of the connector %s accepted more than it was offered",
-                       x->class->name);
-    *accepted = (uint32_t)took;
-    if (from + *accepted == b->rows) hide(x);
-    return outside_result(&x->o, "write_columns", result, write_results, err);
+    int64_t n = 0;
+    int result = x->class->write_columns(&x->o.io, &rows, &n, outside_err(err));
+    return took(x, "write_columns", result, b, from, b->rows, n, accepted, err);
+}
+
+static enum status write_records(struct sink *s, const struct values *v, const struct batch *b, uint32_t from,
+                                 uint32_t *accepted, struct err *err)
+{
+    struct outside_sink *x = of(s);
+    uint32_t skip = from - v->first, end = v->first + v->n;
+    *accepted = 0;
+    TRY(show(x, b, err));
+    struct lam_rows rows = {.size = sizeof rows, .array = &x->array, .from = from, .weight = b->weight};
+    struct lam_values values = {.size = sizeof values,
+                                .n = v->n - skip,
+                                .bytes = v->text.p ? v->text.p : "",
+                                .offsets = v->offsets + skip,
+                                .none = v->has_none ? v->none + skip : NULL};
+    int64_t n = 0;
+    int result = x->class->write_records(&x->o.io, &values, &rows, &n, outside_err(err));
+    return took(x, "write_records", result, b, from, end, n, accepted, err);
+}
+
+static bool unmarked(const struct sink_class *c, const struct options *o)
+{
+    const struct lam_sink_class *class = class_of(c);
+    return class->unmarked && class->unmarked(&outside_host, (const struct lam_options *)o);
 }
 
 static enum status flush(struct sink *s, struct err *err)
@@ -139,10 +174,11 @@ static enum status class_fits(const char *what, const struct lam_sink_class *c, 
     const char *lacks = !c->open                                                ? "open"
                         : !c->close                                             ? "close"
                         : c->payload == LAM_BYTES && !c->write_bytes            ? "write_bytes"
-                        : c->payload != LAM_BYTES && !c->write_columns          ? "write_columns"
+                        : c->payload == LAM_COLUMNS && !c->write_columns        ? "write_columns"
+                        : c->payload == LAM_RECORDS && !c->write_records        ? "write_records"
                         : c->guarantee == LAM_EXACTLY_ONCE && !c->commit        ? "commit, though it is exactly once"
                         : c->blocking && !c->cancel                             ? "cancel, though it is blocking"
-                        : c->payload != LAM_BYTES && c->payload != LAM_COLUMNS  ? "a payload"
+                        : (unsigned)c->payload > LAM_RECORDS                    ? "a payload"
                         : (unsigned)c->guarantee > LAM_EXACTLY_ONCE             ? "a guarantee"
                         : c->flush_us < 0 || c->instance_size > (size_t)1 << 30 ? "a sensible flush_us or instance_size"
                                                                                 : NULL;
@@ -161,6 +197,8 @@ enum status outside_sink(struct arena *a, const struct module *m, const struct l
     TRY(class_fits(what, c, err));
     const struct option_spec *options;
     TRY(outside_options(a, what, c->options, c->n_options, c->option_size, &options, err));
+    const struct metadata *metadata;
+    TRY(outside_metadata(a, what, c->name, c->metadata, c->n_metadata, c->metadata_size, &metadata, err));
     c->name = arena_strdup(a, c->name);
     x->class = (struct sink_class){
         .size = sizeof x->class,
@@ -171,6 +209,8 @@ enum status outside_sink(struct arena *a, const struct module *m, const struct l
         .instance_size = sizeof(struct outside_sink) + c->instance_size,
         .payload = (enum payload_kind)c->payload,
         .options = options,
+        .metadata = metadata,
+        .unmarked = unmarked,
         .guarantee = (enum guarantee)c->guarantee,
         .blocking = c->blocking,
         .changelog = c->changelog,
@@ -179,7 +219,8 @@ enum status outside_sink(struct arena *a, const struct module *m, const struct l
         .guess_format = source_no_guess,
         .open = open,
         .write_bytes = c->payload == LAM_BYTES ? write_bytes : sink_not_bytes,
-        .write_rows = c->payload == LAM_BYTES ? sink_not_rows : write_rows,
+        .write_rows = c->payload == LAM_COLUMNS ? write_rows : sink_not_rows,
+        .write_records = c->payload == LAM_RECORDS ? write_records : NULL,
         .flush = flush,
         .commit = c->commit ? commit : sink_no_commit,
         .abort = abort_epoch,

@@ -9,14 +9,9 @@
 
 #define SKIP_MAX (1 << 24)
 
-struct place { /* position.extra of columns */
-    char extra[sizeof((struct lam_position *)0)->extra];
-    uint32_t skip : 24, n : 8;
-};
-_Static_assert(sizeof(struct place) == sizeof((struct position *)0)->extra, "a place fills a position");
-
 struct outside_split {
     struct outside_room room;
+    struct outside_records records;
     struct ArrowArray array;
     struct ArrowSchema schema;
     struct cdata *rows;  /* what is left of array */
@@ -62,14 +57,16 @@ static enum status open(struct source *s, struct err *err)
     struct outside_source *x = of(s);
     x->class = class_of(s->class);
     x->pool = pool_new(s->ctx.account);
-    outside_open(&x->o, x->class->name, &s->ctx, &s->wake, x->self);
+    outside_open(&x->o, x->class->name, s->class->metadata, &s->ctx, &s->wake, x->self);
     TRY(outside_result(&x->o, "open", x->class->open(&x->o.io, outside_err(err)), nothing, err));
     x->n = x->class->splits ? x->class->splits(&x->o.io) : 1;
     if (x->n < 0) x->n = 0;
     x->splits = mem_zalloc(sizeof *x->splits * (size_t)(x->n + 1));
-    for (int i = 0; i < x->n; i++)
+    for (int i = 0; i < x->n; i++) {
         x->splits[i].room =
             (struct outside_room){.bytes = {.size = sizeof(struct lam_bytes)}, .account = s->ctx.account};
+        x->splits[i].records.values.account = s->ctx.account;
+    }
     return ST_OK;
 }
 
@@ -104,8 +101,8 @@ static enum status place_of(const struct source *s, const struct position *at, s
     *skip = 0;
     out->offset = at->offset;
     out->n = at->n;
-    if (s->class->payload == PAYLOAD_COLUMNS) {
-        struct place place;
+    if (s->class->payload != PAYLOAD_BYTES) {
+        struct outside_place place;
         if (at->n != sizeof place)
             return err_set(err, E_READ, "this is no position of the connector %s", s->class->name);
         memcpy(&place, at->extra, sizeof place);
@@ -188,10 +185,7 @@ static void tell_place(const struct outside_split *p, struct position *out)
 {
     bool whole = p->done == p->array.length;
     const struct lam_position *from = whole ? &p->after : &p->base;
-    struct place place = {.skip = whole ? 0 : p->done, .n = (uint8_t)from->n};
-    memcpy(place.extra, from->extra, sizeof place.extra);
-    *out = (struct position){.offset = from->offset, .n = sizeof place};
-    memcpy(out->extra, &place, sizeof place);
+    outside_place_put(from, whole ? 0 : p->done, out);
 }
 
 /* The next rows that were not given before; some may be left over from an earlier poll. */
@@ -221,6 +215,72 @@ static enum status poll_columns(struct source *s, int split, int64_t now_us, str
         out->b = TAKE(b);
         return ST_OK;
     }
+}
+
+/* ---- records ------------------------------------------------------------------------------------------------------
+ */
+
+/* All n rows of an array as one batch. */
+static enum status read_all(struct outside_source *x, const struct ArrowArray *array, const struct ArrowSchema *schema,
+                            uint32_t n, struct batch **out, struct err *err)
+{
+    const struct schema *columns = x->o.columns.mine;
+    AUTO(cdata_close) struct cdata *rows = NULL;
+    AUTO(batch_unref) struct batch *b = NULL;
+    if (array->length != n)
+        return err_set(err, E_EXEC, "poll_records of the connector %s gave %lld rows of metadata for %u records",
+                       x->class->name, (long long)array->length, n);
+    TRY(cdata_open(x->pool, array, schema, columns, &rows, err));
+    TRY(cdata_read(rows, n, &b, err));
+    if (b->rows == n) return *out = TAKE(b), ST_OK;
+    AUTO(batch_unref) struct batch *all = batch_for(x->pool, columns, n);
+    uint32_t numbers[BATCH_ROWS_MAX];
+    for (uint32_t i = 0; i < n; i++) numbers[i] = i;
+    while (b) {
+        batch_scatter(all, n, columns, b, numbers, b->rows);
+        batch_unref(TAKE(b));
+        if (all->rows < n) TRY(cdata_read(rows, n - all->rows, &b, err));
+    }
+    *out = TAKE(all);
+    return ST_OK;
+}
+
+static enum status take_metadata(struct outside_source *x, struct lam_records *r, struct batch **out, struct err *err)
+{
+    const struct ArrowSchema *schema = r->metadata_schema.release ? &r->metadata_schema : &x->o.metadata;
+    enum status st = ST_OK;
+    if (r->metadata.release && r->n && x->o.columns.mine->n)
+        st = read_all(x, &r->metadata, schema, (uint32_t)r->n, out, err);
+    if (r->metadata.release) r->metadata.release(&r->metadata);
+    if (r->metadata_schema.release) r->metadata_schema.release(&r->metadata_schema);
+    return st;
+}
+
+static enum status poll_records(struct source *s, int split, int64_t now_us, struct payload *out, struct err *err)
+{
+    struct outside_source *x = of(s);
+    struct outside_records *r = &x->splits[split].records;
+    outside_records_begin(r, out->max);
+    int result = x->class->poll_records(&x->o.io, split, now_us, &r->given, outside_err(err));
+    enum status st = outside_result(&x->o, "poll_records", result, poll_results, err);
+    if (st == ST_WAIT && r->given.n) st = ST_OK;
+    bool good = !st || st == ST_DONE;
+    enum status taken = take_metadata(x, &r->given, &out->b, good ? err : NULL);
+    if (good) {
+        if (r->wrong)
+            st = err_set(err, E_EXEC, "poll_records of the connector %s gave %s", x->class->name, r->wrong);
+        else if (taken)
+            st = taken;
+    }
+    if (st && st != ST_DONE) return batch_unref(TAKE(out->b)), st;
+    if (!r->given.n) return st ? st : ST_WAIT;
+    out->p = r->values.p ? r->values.p + PAYLOAD_HEADROOM : NULL;
+    out->n = r->values.bytes.n;
+    if (r->values.p) memset(out->p + out->n, 0, FORMAT_PADDING);
+    out->records = r->records;
+    out->places = r->places;
+    out->nrecords = (uint32_t)r->given.n;
+    return st;
 }
 
 static int wait(struct source *s, int split, struct pollfd *fds, int max, int64_t *wake_us)
@@ -263,6 +323,7 @@ static void close(struct source *s)
     for (int i = 0; i < x->n; i++) {
         drop_rows(&x->splits[i]);
         outside_room_done(&x->splits[i].room);
+        outside_records_done(&x->splits[i].records);
     }
     mem_free(TAKE(x->splits));
     x->n = 0;
@@ -274,21 +335,27 @@ static void close(struct source *s)
  */
 
 _Static_assert((int)LAM_BYTES == (int)PAYLOAD_BYTES && (int)LAM_COLUMNS == (int)PAYLOAD_COLUMNS, "payloads");
+_Static_assert((int)LAM_RECORDS == (int)PAYLOAD_RECORDS, "payloads");
 
 static enum status class_fits(const char *what, const struct lam_source_class *c, struct err *err)
 {
     TRY(outside_names_fit(what, c->name, c->aliases, c->sentence, err));
-    const char *lacks = !c->open                                               ? "open"
-                        : !c->close                                            ? "close"
-                        : c->payload == LAM_BYTES && !c->poll_bytes            ? "poll_bytes"
-                        : c->payload != LAM_BYTES && !c->poll_columns          ? "poll_columns"
-                        : c->replayable && !c->seek                            ? "seek, though it is replayable"
-                        : c->blocking && !c->cancel                            ? "cancel, though it is blocking"
-                        : c->payload != LAM_BYTES && c->payload != LAM_COLUMNS ? "a payload"
-                        : c->instance_size > (size_t)1 << 30                   ? "a sensible instance_size"
-                                                                               : NULL;
+    const char *lacks = !c->open                                        ? "open"
+                        : !c->close                                     ? "close"
+                        : c->payload == LAM_BYTES && !c->poll_bytes     ? "poll_bytes"
+                        : c->payload == LAM_COLUMNS && !c->poll_columns ? "poll_columns"
+                        : c->payload == LAM_RECORDS && !c->poll_records ? "poll_records"
+                        : c->replayable && !c->seek                     ? "seek, though it is replayable"
+                        : c->blocking && !c->cancel                     ? "cancel, though it is blocking"
+                        : (unsigned)c->payload > LAM_RECORDS            ? "a payload"
+                        : c->instance_size > (size_t)1 << 30            ? "a sensible instance_size"
+                                                                        : NULL;
     return lacks ? err_set(err, E_MODULE, "%s: the source class %s lacks %s", what, c->name, lacks) : ST_OK;
 }
+
+static enum status (*const polls[])(struct source *s, int split, int64_t now_us, struct payload *out,
+                                    struct err *err) = {
+    [LAM_BYTES] = poll_bytes, [LAM_COLUMNS] = poll_columns, [LAM_RECORDS] = poll_records};
 
 enum status outside_source(struct arena *a, const struct module *m, const struct lam_source_class *from,
                            const struct source_class **out, struct err *err)
@@ -302,6 +369,8 @@ enum status outside_source(struct arena *a, const struct module *m, const struct
     TRY(class_fits(what, c, err));
     const struct option_spec *options;
     TRY(outside_options(a, what, c->options, c->n_options, c->option_size, &options, err));
+    const struct metadata *metadata;
+    TRY(outside_metadata(a, what, c->name, c->metadata, c->n_metadata, c->metadata_size, &metadata, err));
     c->name = arena_strdup(a, c->name);
     x->class = (struct source_class){
         .size = sizeof x->class,
@@ -312,6 +381,7 @@ enum status outside_source(struct arena *a, const struct module *m, const struct
         .instance_size = sizeof(struct outside_source) + c->instance_size,
         .payload = (enum payload_kind)c->payload,
         .options = options,
+        .metadata = metadata,
         .replayable = c->replayable,
         .blocking = c->blocking,
         .bounded = bounded,
@@ -323,7 +393,7 @@ enum status outside_source(struct arena *a, const struct module *m, const struct
         .split_size = split_size,
         .seek = seek,
         .head = head,
-        .poll = c->payload == LAM_BYTES ? poll_bytes : poll_columns,
+        .poll = polls[c->payload],
         .wait = wait,
         .mark = c->mark ? mark : source_no_mark,
         .ack = ack,

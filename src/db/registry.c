@@ -22,13 +22,26 @@ static struct description {
     return db->descriptions = d;
 }
 
+static const struct schema *metadata_of(struct lam_db *db, const struct metadata *table)
+{
+    int n = 0;
+    if (!table) return NULL;
+    while (table[n].name) n++;
+    struct schema *s = schema_new(db->arena, n);
+    for (int i = 0; i < n; i++) s->fields[i] = (struct field){.name = table[i].name, .type = table[i].type};
+    return s;
+}
+
 const struct connector_info *registry_source(struct lam_db *db, const char *name)
 {
     const struct source_class *c = source_find(name);
     if (!c) return NULL;
     struct connector_info *i = &describe(db, c)->connector;
+    if (i->class) return i;
     *i = (struct connector_info){.name = c->name,
-                                 .is_bytes = c->payload == PAYLOAD_BYTES,
+                                 .is_bytes = c->payload != PAYLOAD_COLUMNS,
+                                 .is_records = c->payload == PAYLOAD_RECORDS,
+                                 .metadata = metadata_of(db, c->metadata),
                                  .replayable = c->replayable,
                                  .options = c->options,
                                  .bounded = c->bounded,
@@ -43,8 +56,11 @@ const struct connector_info *registry_sink(struct lam_db *db, const char *name)
     const struct sink_class *c = sink_find(name);
     if (!c) return NULL;
     struct connector_info *i = &describe(db, c)->connector;
+    if (i->class) return i;
     *i = (struct connector_info){.name = c->name,
-                                 .is_bytes = c->payload == PAYLOAD_BYTES,
+                                 .is_bytes = c->payload != PAYLOAD_COLUMNS,
+                                 .is_records = c->payload == PAYLOAD_RECORDS,
+                                 .metadata = metadata_of(db, c->metadata),
                                  .changelog = c->changelog,
                                  .cancels = c->cancel != sink_no_cancel,
                                  .options = c->options,
@@ -59,7 +75,7 @@ const struct format_info *registry_decoder(struct lam_db *db, const char *name)
     const struct decoder_class *c = decoder_find(name);
     if (!c) return NULL;
     struct format_info *i = &describe(db, c)->format;
-    *i = (struct format_info){c->name, c->options, c};
+    *i = (struct format_info){c->name, c->next, c->records, c->options, c};
     return i;
 }
 
@@ -68,7 +84,7 @@ const struct format_info *registry_encoder(struct lam_db *db, const char *name)
     const struct encoder_class *c = encoder_find(name);
     if (!c) return NULL;
     struct format_info *i = &describe(db, c)->format;
-    *i = (struct format_info){c->name, c->options, c};
+    *i = (struct format_info){c->name, c->put, c->put_values, c->options, c};
     return i;
 }
 
@@ -150,7 +166,8 @@ void registry_show(struct table *t)
 {
     static const char *const names[] = {"connector_name", "kind",  "payload", "delivery", "blocking",
                                         "options",        "about", "module",  "version",  "path"};
-    static const char *const payloads[] = {[PAYLOAD_BYTES] = "bytes", [PAYLOAD_COLUMNS] = "columns"};
+    static const char *const payloads[] = {
+        [PAYLOAD_BYTES] = "bytes", [PAYLOAD_COLUMNS] = "columns", [PAYLOAD_RECORDS] = "records"};
     static const char *const guarantees[] = {
         [AT_MOST_ONCE] = "at most once", [AT_LEAST_ONCE] = "at least once", [EXACTLY_ONCE] = "exactly once"};
     for (size_t i = 0; i < countof(names); i++)

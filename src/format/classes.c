@@ -13,6 +13,7 @@ static const struct {
     {"jsonlines", &json_decoder, &json_encoder},
     {"ndjson",    &json_decoder, &json_encoder},
     {"box",       NULL,          &box_encoder },
+    {"raw",       &raw_decoder,  &raw_encoder },
 };
 
 const char *format_name(const void *ctx, int i)

@@ -39,9 +39,16 @@ struct span {
     uint32_t n;
 };
 
+/* Records that came one by one. */
+struct taken {
+    const struct record *r;
+    uint32_t n;
+    uint32_t *of; /* the record of each row */
+};
+
 /* What is wrong with a record; the one to tell of is the first under FAIL, else the latest. */
 struct fault {
-    enum { FAULT_NONE, FAULT_FIELD, FAULT_COUNT, FAULT_OVERLONG, FAULT_UNCLOSED } kind;
+    enum { FAULT_NONE, FAULT_FIELD, FAULT_COUNT, FAULT_OVERLONG, FAULT_UNCLOSED, FAULT_LINES } kind;
     uint32_t record; /* number of its first field */
     int col;
     uint32_t count;
@@ -60,6 +67,7 @@ struct window {
     uint32_t ndead, first_dead;
     struct fault fault;
     struct batch *batch;
+    const struct taken *taken; /* NULL: lines */
 };
 
 /* ---- fields ------------------------------------------------------------------------------------------ */
@@ -146,12 +154,20 @@ static void tell_field(struct csv *c, const struct window *w, const struct fault
         report_put(&c->d.report, at, "%s", why.text);
 }
 
+static struct place place_of(const struct csv *c, const struct window *w, uint32_t start)
+{
+    const struct taken *t = w->taken;
+    if (!t) return (struct place){c->line ? c->line + count_newlines(w->base, start) : 0, c->d.offset + start, NULL, NULL};
+    uint32_t i = 0;
+    while (i + 1 < t->n && t->r[i].start != start) i++;
+    return (struct place){.offset = t->r[i].offset, .split = c->d.split};
+}
+
 static void tell(struct csv *c, const struct window *w)
 {
     const struct fault *f = &w->fault;
     if (!f->kind) return;
-    uint32_t start = field_start(c, f->record);
-    struct place at = {c->line ? c->line + count_newlines(w->base, start) : 0, c->d.offset + start, NULL};
+    struct place at = place_of(c, w, field_start(c, f->record));
     switch (f->kind) {
     case FAULT_FIELD: tell_field(c, w, f, &at); break;
     case FAULT_COUNT:
@@ -159,6 +175,7 @@ static void tell(struct csv *c, const struct window *w)
                    c->dialect.header ? "header has" : "columns are", c->nfields);
         break;
     case FAULT_UNCLOSED: report_put(&c->d.report, &at, "a quoted field is not closed"); break;
+    case FAULT_LINES: report_put(&c->d.report, &at, "it has more than one line"); break;
     default: report_put(&c->d.report, &at, "the record is longer than %zu bytes (record.max)", c->d.record_max);
     }
 }
@@ -528,12 +545,14 @@ static enum status csv_open(struct decoder *d, const struct options *o, const ch
     struct csv *c = (struct csv *)d;
     int columns = d->schema->n;
     TRY(csv_dialect_init(&c->dialect, o, err));
+    if (d->split) TRY(csv_dialect_records(&c->dialect, o, err));
     c->header = c->dialect.header;
     c->line = d->offset == 0;
     c->fields = mem_zalloc(sizeof *c->fields * (size_t)(columns + 1));
     c->days = mem_zalloc(sizeof *c->days * (size_t)(columns + 1));
-    c->nfields = columns ? columns : 1;
-    for (int i = 0; i < columns; i++) c->fields[i] = i;
+    c->nfields = d->declared ? d->declared->n : columns;
+    if (!c->nfields) c->nfields = 1;
+    for (int i = 0; i < columns; i++) c->fields[i] = d->declared ? schema_find(d->declared, d->schema->fields[i].name) : i;
     return c->header && d->offset ? read_head(c, head, head_n, err) : ST_OK;
 }
 
@@ -605,10 +624,99 @@ static enum status csv_next(struct decoder *d, struct pool *pool, uint32_t max_r
     return ST_OK;
 }
 
+/* ---- records that came one by one -------------------------------------------------------------------------- */
+
+/* Scans a record as a text of its own: a quote that is not closed spoils nothing else. first: its first field. */
+static struct fault look_at(struct csv *c, const char *base, const struct record *r, uint32_t *first)
+{
+    struct csv_index *x = &c->index;
+    uint32_t end = r->start + r->n;
+    if (field_start(c, x->n) != r->start) csv_index_push(x, r->start - 1);
+    *first = x->n;
+    x->state = CSV_START;
+    csv_scan_more(&c->dialect, base, r->start, end, x);
+    bool newline = x->newlines && x->ends[x->n - 1] == end - 1 && base[end - 1] == '\n'; /* which ends it as well */
+    uint32_t lines = x->newlines - newline;
+    if (!newline) csv_index_push(x, end);
+    struct fault f = {.record = *first, .count = x->n - *first};
+    if (r->n > c->d.record_max)
+        f.kind = FAULT_OVERLONG;
+    else if (x->state.inside)
+        f.kind = FAULT_UNCLOSED;
+    else if (lines)
+        f.kind = FAULT_LINES;
+    else if (f.count != (uint32_t)c->nfields)
+        f.kind = FAULT_COUNT;
+    return f;
+}
+
+/* Under FAIL it ends before a bad one. Returns how many were looked at. */
+static uint32_t look_at_all(struct csv *c, struct window *w)
+{
+    const struct taken *t = w->taken;
+    csv_index_clear(&c->index);
+    for (uint32_t i = 0; i < t->n; i++) {
+        uint32_t first;
+        struct fault f = look_at(c, w->base, &t->r[i], &first);
+        if (f.kind) {
+            if (c->d.on_error == ON_ERROR_FAIL && i) return i;
+            fault_put(c, w, f);
+            c->d.report.bad++;
+            if (c->d.on_error == ON_ERROR_FAIL) return i;
+            continue;
+        }
+        c->records[w->rows] = first;
+        t->of[w->rows++] = i;
+    }
+    return t->n;
+}
+
+/* As settle. */
+static enum status settle_records(struct csv *c, struct window *w, struct pool *pool, uint32_t *used)
+{
+    uint32_t *of = w->taken->of, n = 0;
+    if (!w->ndead) return ST_OK;
+    if (c->d.on_error == ON_ERROR_SKIP) {
+        for (uint32_t i = 0; i < w->rows; i++)
+            if (!bit_get(c->dead, i)) of[n++] = of[i];
+        return settle(c, w, pool);
+    }
+    w->batch->rows = w->first_dead;
+    *used = of[w->first_dead];
+    if (*used) return w->fault.kind = FAULT_NONE, ST_OK;
+    c->d.report.bad++;
+    return E_DECODE;
+}
+
+static enum status csv_records(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n,
+                               uint32_t *of, uint32_t *used, struct batch **out, struct err *err)
+{
+    struct csv *c = (struct csv *)d;
+    struct taken taken = {r, n, of};
+    struct window w = {.base = text, .first_dead = UINT32_MAX, .taken = &taken};
+    reserve(c, n);
+    *used = look_at_all(c, &w);
+    uint32_t from = r[0].start, end = r[n - 1].start + r[n - 1].n;
+    w.careful = c->index.quotes || c->dialect.null_n;
+    w.check_utf8 = c->index.high && !utf8_valid(text + from, end - from);
+    w.batch = batch_for(pool, d->schema, w.rows ? w.rows : 1);
+    w.batch->rows = w.rows;
+    for (int col = 0; col < d->schema->n; col++) column(c, &w, col);
+    enum status st = settle_records(c, &w, pool, used);
+    tell(c, &w);
+    if (d->on_error == ON_ERROR_FAIL && w.fault.kind) st = E_DECODE;
+    if (st) {
+        batch_unref(w.batch);
+        return report_fail(&d->report, err);
+    }
+    *out = w.batch;
+    return ST_OK;
+}
+
 #define CSV_DECODER(name_, options_)                                                                                   \
     {                                                                                                                  \
         .name = name_, .size = sizeof(struct csv), .options = options_, .open = csv_open, .next = csv_next,            \
-        .close = csv_close                                                                                             \
+        .records = csv_records, .close = csv_close                                                                                             \
     }
 const struct decoder_class csv_decoder = CSV_DECODER("csv", csv_options);
 const struct decoder_class tsv_decoder = CSV_DECODER("tsv", tsv_options);

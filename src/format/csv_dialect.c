@@ -43,6 +43,15 @@ enum status csv_dialect_init(struct csv_dialect *d, const struct options *o, str
     return ST_OK;
 }
 
+enum status csv_dialect_records(struct csv_dialect *d, const struct options *o, struct err *err)
+{
+    d->header = false;
+    if (!options_get(o, "header")->set || !options_int(o, "header")) return ST_OK;
+    err_set(err, E_OPTION, "a record has no header line: its fields go by position");
+    err_hint(err, "leave option header out");
+    return E_OPTION;
+}
+
 void csv_dialect_done(struct csv_dialect *d)
 {
     mem_free(d->null_text);

@@ -13,6 +13,8 @@ struct csv_dialect {
 };
 extern const struct option_spec csv_options[], tsv_options[];
 enum status csv_dialect_init(struct csv_dialect *d, const struct options *o, struct err *err);
+/* Of records that come or go one by one: none has a header line. */
+enum status csv_dialect_records(struct csv_dialect *d, const struct options *o, struct err *err);
 void csv_dialect_done(struct csv_dialect *d);
 
 #endif

@@ -17,6 +17,7 @@ static enum status csv_open(struct encoder *e, const struct options *o, struct e
 {
     struct csv_encoder *c = (struct csv_encoder *)e;
     TRY(csv_dialect_init(&c->dialect, o, err));
+    if (e->values) TRY(csv_dialect_records(&c->dialect, o, err));
     const struct csv_dialect *d = &c->dialect;
     c->special[(uint8_t)d->delimiter] = c->special['\n'] = c->special['\r'] = true;
     if (d->quote >= 0) c->special[d->quote] = true;
@@ -96,7 +97,8 @@ static size_t text_bytes(const struct csv_encoder *c, const struct batch *b, uin
     return total;
 }
 
-static void put_rows(struct csv_encoder *c, const struct batch *b, uint32_t from, uint32_t n, struct text *out)
+/* v: the values of the rows, with `out` its text; NULL: lines. */
+static void put_rows(struct csv_encoder *c, const struct batch *b, uint32_t from, uint32_t n, struct text *out, struct values *v)
 {
     char *p = text_room(out, n * c->fixed + 2 * text_bytes(c, b, from, n)), *start = p;
     int columns = c->e.schema->n;
@@ -112,7 +114,10 @@ static void put_rows(struct csv_encoder *c, const struct batch *b, uint32_t from
             *p++ = c->dialect.delimiter;
         }
         if (columns || c->e.changelog) p--;
-        *p++ = '\n';
+        if (v)
+            v->offsets[++v->n] = p - out->p;
+        else
+            *p++ = '\n';
     }
     out->n += (size_t)(p - start);
 }
@@ -120,7 +125,13 @@ static void put_rows(struct csv_encoder *c, const struct batch *b, uint32_t from
 static void csv_put(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct text *out)
 {
     for (uint32_t end = from + n; from < end; from += ENCODER_ROWS)
-        put_rows((struct csv_encoder *)e, b, from, end - from < ENCODER_ROWS ? end - from : ENCODER_ROWS, out);
+        put_rows((struct csv_encoder *)e, b, from, end - from < ENCODER_ROWS ? end - from : ENCODER_ROWS, out, NULL);
+}
+
+static void csv_put_values(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct values *out)
+{
+    for (uint32_t end = from + n; from < end; from += ENCODER_ROWS)
+        put_rows((struct csv_encoder *)e, b, from, end - from < ENCODER_ROWS ? end - from : ENCODER_ROWS, &out->text, out);
 }
 
 static void put_name(struct csv_encoder *c, const char *name, struct text *out)
@@ -145,7 +156,7 @@ static void csv_begin(struct encoder *e, struct text *out)
 #define CSV_ENCODER(name_, options_)                                                                                   \
     {                                                                                                                  \
         .name = name_, .size = sizeof(struct csv_encoder), .options = options_, .open = csv_open, .begin = csv_begin,  \
-        .put = csv_put, .flush = encoder_hold_nothing, .end = encoder_hold_nothing, .close = csv_close                 \
+        .put = csv_put, .put_values = csv_put_values, .flush = encoder_hold_nothing, .end = encoder_hold_nothing, .close = csv_close                 \
     }
 const struct encoder_class csv_encoder = CSV_ENCODER("csv", csv_options);
 const struct encoder_class tsv_encoder = CSV_ENCODER("tsv", tsv_options);

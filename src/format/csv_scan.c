@@ -99,14 +99,14 @@ static void grow(struct csv_index *x)
     x->buf[0] = UINT32_MAX;
 }
 
-INLINE void scan(const struct csv_dialect *dialect, const char *p, uint32_t n, uint32_t max_newlines,
+INLINE void scan(const struct csv_dialect *dialect, const char *p, uint32_t from, uint32_t n, uint32_t max_newlines,
                  struct csv_index *x, masks_fn *masks)
 {
     const struct csv_dialect d = *dialect;
     struct csv_state s = x->state;
     uint64_t high = 0, quotes = 0;
-    uint32_t fields = 0, newlines = 0;
-    for (uint32_t at = 0; at < n && newlines < max_newlines; at += 64) {
+    uint32_t fields = x->n, newlines = 0;
+    for (uint32_t at = from; at < n && newlines < max_newlines; at += 64) {
         struct masks m;
         masks(p + at, &d, &m);
         int last = 63;
@@ -131,15 +131,23 @@ INLINE void scan(const struct csv_dialect *dialect, const char *p, uint32_t n, u
         fields += (uint32_t)count;
         newlines += (uint32_t)__builtin_popcountll(m.newline);
     }
-    x->n = fields, x->newlines = newlines, x->quotes = quotes, x->high = high;
+    x->n = fields, x->newlines = newlines;
+    x->quotes |= quotes != 0, x->high |= high != 0;
     x->state = s;
+}
+
+void csv_index_clear(struct csv_index *x)
+{
+    if (!x->cap) grow(x);
+    x->n = 0;
+    x->quotes = x->high = false;
 }
 
 void csv_scan_portable(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max_newlines,
                        struct csv_index *x)
 {
-    if (!x->cap) grow(x);
-    scan(d, p, n, max_newlines, x, masks_any);
+    csv_index_clear(x);
+    scan(d, p, 0, n, max_newlines, x, masks_any);
 }
 
 #ifdef __x86_64__
@@ -161,10 +169,10 @@ AVX2 INLINE void masks_avx2(const char *p, const struct csv_dialect *d, struct m
     m->high = (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(a, b)); /* which half does not matter */
 }
 
-AVX2 static void scan_avx2(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max, struct csv_index *x)
+AVX2 static void scan_avx2(const struct csv_dialect *d, const char *p, uint32_t from, uint32_t n, uint32_t max,
+                           struct csv_index *x)
 {
-    if (!x->cap) grow(x);
-    scan(d, p, n, max, x, masks_avx2);
+    scan(d, p, from, n, max, x, masks_avx2);
 }
 #endif
 
@@ -172,11 +180,23 @@ void csv_scan(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t m
 {
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx2")) {
-        scan_avx2(d, p, n, max_newlines, x);
+        csv_index_clear(x);
+        scan_avx2(d, p, 0, n, max_newlines, x);
         return;
     }
 #endif
     csv_scan_portable(d, p, n, max_newlines, x);
+}
+
+void csv_scan_more(const struct csv_dialect *d, const char *p, uint32_t from, uint32_t n, struct csv_index *x)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2")) {
+        scan_avx2(d, p, from, n, UINT32_MAX, x);
+        return;
+    }
+#endif
+    scan(d, p, from, n, UINT32_MAX, x, masks_any);
 }
 
 void csv_index_push(struct csv_index *x, uint32_t end)

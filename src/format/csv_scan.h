@@ -28,11 +28,14 @@ struct csv_index {
     struct csv_state state; /* at the end of what was scanned */
 };
 void csv_index_done(struct csv_index *x);
+void csv_index_clear(struct csv_index *x); /* before csv_scan_more; csv_scan does it */
 
 /* Scans p[0..n) from x->state until at least max_newlines records have ended. At least 63 bytes after p+n are readable.
  */
 void csv_scan(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max_newlines, struct csv_index *x);
-/* What it is where there is no AVX2. */
+/* Scans p[from..n) as a text of its own, from x->state, and adds its ends to those that are there; x->newlines counts the new ones. */
+void csv_scan_more(const struct csv_dialect *d, const char *p, uint32_t from, uint32_t n, struct csv_index *x);
+/* What csv_scan is where there is no AVX2. */
 void csv_scan_portable(const struct csv_dialect *d, const char *p, uint32_t n, uint32_t max_newlines,
                        struct csv_index *x);
 /* Adds an end by hand: a last record without its newline. */

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "format/decoder.h"
 
-enum status decoder_new(const struct decoder_class *c, const struct schema *schema, const struct options *o,
-                        enum on_error on_error, size_t record_max, int64_t offset, const char *header, size_t header_n,
-                        struct decoder **out, struct err *err)
+static enum status can_read(const struct decoder_class *c, const struct schema *schema, struct err *err)
 {
     for (int i = 0; i < schema->n; i++) {
         const struct field *f = &schema->fields[i];
@@ -14,14 +12,53 @@ enum status decoder_new(const struct decoder_class *c, const struct schema *sche
         err_hint(err, "declare it VARCHAR or JSON to get its text");
         return E_UNSUPPORTED;
     }
-    AUTO(decoder_free) struct decoder *d = mem_zalloc(c->size);
+    return ST_OK;
+}
+
+static struct decoder *make(const struct decoder_class *c, const struct schema *schema, enum on_error on_error, size_t record_max)
+{
+    struct decoder *d = mem_zalloc(c->size);
     d->class = c;
     d->schema = schema;
     d->on_error = on_error;
     d->record_max = record_max && record_max < DECODER_WINDOW ? record_max : DECODER_WINDOW - 1;
+    return d;
+}
+
+enum status decoder_new(const struct decoder_class *c, const struct schema *schema, const struct options *o,
+                        enum on_error on_error, size_t record_max, int64_t offset, const char *header, size_t header_n,
+                        struct decoder **out, struct err *err)
+{
+    return decoder_new_some(c, schema, NULL, o, on_error, record_max, offset, header, header_n, out, err);
+}
+
+enum status decoder_new_some(const struct decoder_class *c, const struct schema *schema, const struct schema *declared,
+                             const struct options *o, enum on_error on_error, size_t record_max, int64_t offset,
+                             const char *header, size_t header_n, struct decoder **out, struct err *err)
+{
+    if (!c->next) return err_set(err, E_FORMAT, "format %s is for values that come one by one", c->name);
+    TRY(can_read(c, schema, err));
+    struct decoder *d = make(c, schema, on_error, record_max);
     d->offset = offset;
-    TRY(c->open(d, o, header, header_n, err));
-    *out = TAKE(d);
+    d->declared = declared;
+    enum status st = c->open(d, o, header, header_n, err);
+    if (st) return decoder_free(d), st;
+    *out = d;
+    return ST_OK;
+}
+
+enum status decoder_new_records(const struct decoder_class *c, const struct schema *schema, const struct schema *declared,
+                                const struct options *o, enum on_error on_error, size_t record_max, const char *split,
+                                struct decoder **out, struct err *err)
+{
+    if (!c->records) return err_set(err, E_FORMAT, "format %s does not read values that come one by one", c->name);
+    TRY(can_read(c, schema, err));
+    struct decoder *d = make(c, schema, on_error, record_max);
+    d->declared = declared;
+    d->split = split;
+    enum status st = c->open(d, o, NULL, 0, err);
+    if (st) return decoder_free(d), st;
+    *out = d;
     return ST_OK;
 }
 
@@ -29,6 +66,8 @@ void decoder_free(struct decoder *d)
 {
     if (!d) return;
     d->class->close(d);
+    mem_free(d->valued);
+    mem_free(d->numbers);
     mem_free(d);
 }
 
@@ -118,4 +157,61 @@ struct batch *decoder_live(struct pool *pool, const struct schema *s, struct bat
     struct batch *out = rows_compact(pool, s, &live);
     batch_unref(b);
     return out;
+}
+
+/* ---- records that came one by one ------------------------------------------------------------------------------ */
+
+/* Those with a value, and their numbers. */
+static uint32_t pick_valued(struct decoder *d, const struct record *r, uint32_t n)
+{
+    uint32_t k = 0;
+    if (n > d->cap) {
+        mem_free(d->valued);
+        mem_free(d->numbers);
+        d->valued = mem_alloc(sizeof *d->valued * n);
+        d->numbers = mem_alloc(sizeof *d->numbers * n);
+        d->cap = n;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (r[i].n != RECORD_NONE) d->valued[k] = r[i], d->numbers[k++] = i;
+    return k;
+}
+
+/* Rows of NULLs for those of the n records that have no value, between the rows of b, of which row i is of record numbers[of[i]]. of becomes
+ * the result's. */
+static struct batch *put_nulls(struct decoder *d, struct pool *pool, const struct record *r, uint32_t n, uint32_t *of, const struct batch *b)
+{
+    uint32_t idx[BATCH_ROWS_MAX], number[BATCH_ROWS_MAX], rows = b ? b->rows : 0, next = 0;
+    struct batch *out = batch_for(pool, d->schema, n);
+    for (uint32_t i = 0; i < rows; i++) idx[i] = i, number[i] = d->numbers[of[i]];
+    for (uint32_t i = 0; i < n; i++) {
+        if (r[i].n != RECORD_NONE) continue;
+        uint32_t from = next;
+        while (next < rows && number[next] < i) of[out->rows + next - from] = number[next], next++;
+        if (next > from) batch_scatter(out, n, d->schema, b, idx + from, next - from);
+        of[out->rows] = i;
+        for (int col = 0; col < d->schema->n; col++) decoder_null(out, d->schema, col, out->rows, n);
+        out->rows++;
+    }
+    for (uint32_t i = next; i < rows; i++) of[out->rows + i - next] = number[i];
+    if (next < rows) batch_scatter(out, n, d->schema, b, idx + next, rows - next);
+    return out;
+}
+
+enum status decoder_records(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n, uint32_t *of,
+                            uint32_t *used, struct batch **out, struct err *err)
+{
+    uint32_t none = 0;
+    *out = NULL;
+    for (uint32_t i = 0; i < n; i++) none += r[i].n == RECORD_NONE;
+    if (!none) return d->class->records(d, pool, text, r, n, of, used, out, err);
+    uint32_t k = pick_valued(d, r, n), done = 0;
+    AUTO(batch_unref) struct batch *b = NULL;
+    bool fail_first = k && d->numbers[0] == 0;
+    enum status st = k ? d->class->records(d, pool, text, d->valued, k, of, &done, &b, err) : ST_OK;
+    if (st && (fail_first || st != E_DECODE)) return st;
+    if (st) d->report.bad--; /* it is counted when it is the first */
+    *used = done < k ? d->numbers[done] : n;
+    *out = put_nulls(d, pool, r, *used, of, b);
+    return ST_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "format/encoder.h"
 
-enum status encoder_new(const struct encoder_class *c, const struct schema *schema, enum changelog_style changelog,
+static enum status make(const struct encoder_class *c, const struct schema *schema, enum changelog_style changelog, bool values,
                         const struct options *o, struct encoder **out, struct err *err)
 {
     for (int i = 0; i < schema->n; i++) {
@@ -17,12 +17,27 @@ enum status encoder_new(const struct encoder_class *c, const struct schema *sche
     e->class = c;
     e->schema = schema;
     e->changelog = changelog;
+    e->values = values;
     enum status st = c->open(e, o, err);
     if (st)
         encoder_free(e);
     else
         *out = e;
     return st;
+}
+
+enum status encoder_new(const struct encoder_class *c, const struct schema *schema, enum changelog_style changelog,
+                        const struct options *o, struct encoder **out, struct err *err)
+{
+    if (!c->put) return err_set(err, E_FORMAT, "format %s is for values that go one by one", c->name);
+    return make(c, schema, changelog, false, o, out, err);
+}
+
+enum status encoder_new_values(const struct encoder_class *c, const struct schema *schema, enum changelog_style changelog,
+                               const struct options *o, struct encoder **out, struct err *err)
+{
+    if (!c->put_values) return err_set(err, E_FORMAT, "format %s does not write values one by one", c->name);
+    return make(c, schema, changelog, true, o, out, err);
 }
 
 void encoder_free(struct encoder *e)

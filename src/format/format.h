@@ -20,6 +20,13 @@ struct decode_report {
     int64_t last_offset; /* byte offset of its record in the split */
 };
 
+/* One of the values that lie one after another in a text, each with a newline behind it that is not part of it. */
+struct record {
+    uint32_t start, n; /* n RECORD_NONE: there is no value, and start is where it would be */
+    int64_t offset;    /* what reports call it */
+};
+#define RECORD_NONE UINT32_MAX
+
 struct decoder;
 struct decoder_class {
     const char *name;
@@ -30,6 +37,9 @@ struct decoder_class {
                         struct err *err);
     /* See decoder_feed and decoder_next. */
     enum status (*next)(struct decoder *d, struct pool *pool, uint32_t max_rows, struct batch **out, struct err *err);
+    /* See decoder_records; all records have a value. One of the two is NULL where the format does not have it. */
+    enum status (*records)(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n, uint32_t *of,
+                           uint32_t *used, struct batch **out, struct err *err);
     void (*close)(struct decoder *d);
 };
 struct decoder { /* the first member of each decoder */
@@ -40,6 +50,11 @@ struct decoder { /* the first member of each decoder */
     /* the input at hand: what feed gave, minus what next consumed */
     const char *p, *end;
     bool last;
+    const char *split;             /* of records: its name, for reports; NULL: bytes */
+    const struct schema *declared; /* all columns that records have, of which `schema` are some; NULL: the same */
+    uint32_t *numbers;             /* of records with a value, where some have none */
+    struct record *valued;
+    uint32_t cap;                  /* of both */
     int64_t offset; /* of p in the split, i.e. bytes consumed by whole records so far; while a record that is
                        too long is passed over, p runs ahead of it */
     struct decode_report report;
@@ -49,6 +64,19 @@ struct decoder { /* the first member of each decoder */
 enum status decoder_new(const struct decoder_class *c, const struct schema *schema, const struct options *o,
                         enum on_error on_error, size_t record_max, int64_t offset, const char *header, size_t header_n,
                         struct decoder **out, struct err *err);
+/* The same where `schema` has some of the columns that records have by declaration, in whose order fields without a header lie. */
+enum status decoder_new_some(const struct decoder_class *c, const struct schema *schema, const struct schema *declared,
+                             const struct options *o, enum on_error on_error, size_t record_max, int64_t offset,
+                             const char *header, size_t header_n, struct decoder **out, struct err *err);
+/* For values that come one by one; split must outlive it. */
+enum status decoder_new_records(const struct decoder_class *c, const struct schema *schema, const struct schema *declared,
+                                const struct options *o, enum on_error on_error, size_t record_max, const char *split,
+                                struct decoder **out, struct err *err);
+/* Decodes the records r[0..n), n <= BATCH_ROWS_MAX, of a text with FORMAT_PADDING after it. Each becomes one row or is bad: row
+ * i of *out is of record of[i] (ascending). A record without a value is a row of NULLs. *used: how many were looked at: all,
+ * or under ON_ERROR_FAIL those before a bad one; E_DECODE when that is the first. */
+enum status decoder_records(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n, uint32_t *of,
+                            uint32_t *used, struct batch **out, struct err *err);
 void decoder_free(struct decoder *d);
 AUTO_DEFINE(decoder_free, struct decoder *)
 /* Gives the bytes [p, p+n): first those that next left over (d->p..d->end) moved to the front by the caller, then new
@@ -70,6 +98,18 @@ static inline enum status decoder_next(struct decoder *d, struct pool *pool, uin
 /* How changes are shown: nothing, a first column w (1, -1), or op (+I -U +U -D). */
 enum changelog_style { CHANGELOG_NONE, CHANGELOG_W, CHANGELOG_OP };
 
+/* Values made of rows, one each: value i is text.p[offsets[i]..offsets[i + 1]). Reused: values_clear keeps its memory. */
+struct values {
+    struct text text;
+    int64_t *offsets;    /* n + 1 */
+    uint8_t *none;       /* 1: no value at all, where has_none is set */
+    bool has_none;
+    uint32_t first, n;   /* rows of the batch that was encoded */
+    uint32_t cap;
+};
+void values_clear(struct values *v, uint32_t first, uint32_t room); /* room: values to come */
+void values_done(struct values *v);
+
 struct encoder;
 struct encoder_class {
     const char *name;
@@ -80,6 +120,9 @@ struct encoder_class {
      * that has it. */
     void (*begin)(struct encoder *e, struct text *out);
     void (*put)(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct text *out);
+    /* Adds the values of n rows, for which there is room. NULL: the format has no values of its own for a row; put NULL: it has
+     * nothing else. */
+    void (*put_values)(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct values *out);
     /* Formats that lay out many rows together (box) hold some back. flush gives them out; more may come. end gives them
      * out and finishes; what is put after it begins anew. */
     void (*flush)(struct encoder *e, struct text *out);
@@ -90,12 +133,17 @@ struct encoder {
     const struct encoder_class *class;
     const struct schema *schema;
     enum changelog_style changelog;
+    bool values; /* made for put_values */
 };
+/* An encoder whose put_values is to be called, and nothing else. */
+enum status encoder_new_values(const struct encoder_class *c, const struct schema *schema, enum changelog_style changelog,
+                               const struct options *o, struct encoder **out, struct err *err);
 enum status encoder_new(const struct encoder_class *c, const struct schema *schema, enum changelog_style changelog,
                         const struct options *o, struct encoder **out, struct err *err);
 void encoder_free(struct encoder *e);
 
-/* "csv", "tsv", "json" (= "jsonl", "jsonlines"), "box" (out only); NULL: no such format, or not in that direction. */
+/* "csv", "tsv", "json" (= "jsonl", "jsonlines"), "box" (out only), "raw" (of records only);
+ * NULL: no such format, or not in that direction. */
 const struct decoder_class *decoder_find(const char *name);
 const struct encoder_class *encoder_find(const char *name);
 const char *format_name(const void *ctx, int i); /* all names, for nearest and SHOW FORMATS */

@@ -1,4 +1,4 @@
-/* JSON lines in: one object a line, fields by name.
+/* JSON lines in: one object a line, fields by name; or one object a record, where records come one by one.
  *
  * simdjson's first stage finds the tokens of some 64 KiB of lines at once; here they are walked once, values going
  * straight from text to columns. Objects of one stream tend to have their keys in one order, so the key at each
@@ -46,7 +46,7 @@ struct fault {
     bool set;
     int col;
     struct json_value value;
-    int64_t line;
+    int64_t line;   /* of a record that came alone: what it is called */
     uint32_t start; /* of the record, from p */
 };
 
@@ -64,6 +64,8 @@ struct json {
     struct text scratch;
     uint32_t *ends; /* of lines */
     uint32_t ends_cap;
+    const struct record *records; /* in place of lines; NULL: lines */
+    uint32_t *of;                 /* the record of each row */
     uint32_t cap; /* rows of the batch at hand */
     struct batch *batch;
     struct fault fault;
@@ -253,7 +255,7 @@ static bool put_field(struct json *j, const struct memo *m, uint32_t row, struct
     return likely(put_value(j, c, m->col, row, v)) || put_misfit(j, m->col, row, f, v);
 }
 
-static const char not_json[] = "not valid JSON", not_closed[] = "the object does not end on its line", too_long[] = "";
+static const char not_json[] = "not valid JSON", not_closed[] = "the object does not end", too_long[] = "";
 
 /* Numbers of digits that do not begin with 0 are; most are that. */
 static inline bool well_formed(const char *p, uint32_t n)
@@ -328,7 +330,10 @@ static bool put_line(struct json *j, struct json_line *l, struct fault *f)
 {
     struct batch *b = j->batch;
     bool fits = true;
-    if (!json_more(l)) return true; /* blank */
+    if (!json_more(l)) { /* blank */
+        f->why = j->records ? "there is no object" : NULL;
+        return !j->records;
+    }
     j->record++;
     f->why = walk(j, l, b->rows, f, &fits);
     if (unlikely(f->why || !fits)) {
@@ -352,7 +357,7 @@ static const char *text_fault(enum json_text text)
     }
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------ */
+/* ---- lines, or records that came one by one -------------------------------------------------------------- */
 
 /* Lines [first, end) of the input, whose tokens are looked for together. */
 struct group {
@@ -361,7 +366,18 @@ struct group {
 
 static uint32_t line_start(const struct json *j, uint32_t line)
 {
+    if (j->records) return j->records[line].start;
     return line ? j->ends[line - 1] + 1 : 0;
+}
+
+static uint32_t line_end(const struct json *j, uint32_t line)
+{
+    return j->records ? j->records[line].start + j->records[line].n : j->ends[line];
+}
+
+static int64_t line_name(const struct json *j, uint32_t line)
+{
+    return j->records ? j->records[line].offset : j->line ? j->line + line : 0;
 }
 
 static uint32_t find_lines(struct json *j, uint32_t n, uint32_t max)
@@ -385,7 +401,7 @@ static uint32_t find_lines(struct json *j, uint32_t n, uint32_t max)
 static uint32_t put_lines(struct json *j, struct group g, bool alone)
 {
     uint32_t from = line_start(j, g.first);
-    size_t n = j->ends[g.end - 1] - from;
+    size_t n = line_end(j, g.end - 1) - from;
     uint32_t count;
     struct json_line l = {.base = j->d.p + from};
     enum json_text text = json_index_text(j->index, l.base, n, &l.at, &count);
@@ -396,13 +412,15 @@ static uint32_t put_lines(struct json *j, struct group g, bool alone)
     }
     j->escapes = memchr(l.base, '\\', n);
     for (uint32_t i = g.first; i < g.end; i++) {
-        uint32_t start = line_start(j, i), bytes = j->ends[i] - start;
-        struct fault f = {.line = j->line ? j->line + i : 0, .start = start, .why = text_fault(text)};
-        l.end = j->ends[i] - from;
-        if (bytes > j->d.record_max)
+        uint32_t start = line_start(j, i), bytes = line_end(j, i) - start;
+        struct fault f = {.line = line_name(j, i), .start = start, .why = text_fault(text)};
+        l.end = line_end(j, i) - from;
+        if (bytes > j->d.record_max) {
             f.why = too_long;
-        else if (!text && put_line(j, &l, &f))
+        } else if (!text && put_line(j, &l, &f)) {
+            if (j->of) j->of[j->batch->rows - 1] = i;
             continue;
+        }
         while (json_more(&l)) l.i++;
         if (j->d.on_error == ON_ERROR_FAIL && i) return i;
         if (f.why) f.value = (struct json_value){.p = j->d.p + start, .n = bytes};
@@ -417,7 +435,7 @@ static void tell(struct json *j)
 {
     const struct fault *f = &j->fault;
     if (!f->set) return;
-    struct place at = {f->line, j->d.offset + f->start, NULL};
+    struct place at = {f->line, j->records ? f->line : j->d.offset + f->start, NULL, j->d.split};
     char shown[REPORT_TEXT];
     _Alignas(16) char data[16];
     struct err err = {0};
@@ -497,11 +515,31 @@ static void json_close(struct decoder *d)
     text_done(&j->scratch);
 }
 
+/* Decodes the first n lines into a new batch, or under FAIL those before a bad one; returns how many. False: it is the first. */
+static bool put_all(struct json *j, struct pool *pool, uint32_t n, uint32_t *done)
+{
+    uint32_t line = 0;
+    j->fault.set = false;
+    j->cap = n;
+    j->batch = batch_for(pool, j->d.schema, n);
+    while (line < n) {
+        struct group g = {line, line + 1};
+        while (g.end < n && line_end(j, g.end) - line_start(j, line) <= CHUNK) g.end++;
+        line = put_lines(j, g, false);
+        if (line < g.end) break;
+    }
+    tell(j);
+    *done = line;
+    if (j->d.on_error != ON_ERROR_FAIL || !j->fault.set) return true;
+    batch_unref(TAKE(j->batch));
+    return false;
+}
+
 static enum status json_next(struct decoder *d, struct pool *pool, uint32_t max_rows, struct batch **out,
                              struct err *err)
 {
     struct json *j = (struct json *)d;
-    uint32_t lines, n, line = 0;
+    uint32_t lines, n, line;
     *out = NULL;
     if (max_rows > BATCH_ROWS_MAX) max_rows = BATCH_ROWS_MAX;
     for (;;) {
@@ -514,23 +552,26 @@ static enum status json_next(struct decoder *d, struct pool *pool, uint32_t max_
         pass_begin(j);
         if (d->on_error == ON_ERROR_FAIL) return report_fail(&d->report, err);
     }
-    j->fault.set = false;
-    j->cap = lines;
-    j->batch = batch_for(pool, d->schema, lines);
-    while (line < lines) {
-        struct group g = {line, line + 1};
-        while (g.end < lines && j->ends[g.end] - line_start(j, line) <= CHUNK) g.end++;
-        line = put_lines(j, g, false);
-        if (line < g.end) break;
-    }
-    tell(j);
-    if (d->on_error == ON_ERROR_FAIL && j->fault.set) {
-        batch_unref(j->batch);
-        return report_fail(&d->report, err);
-    }
+    if (!put_all(j, pool, lines, &line)) return report_fail(&d->report, err);
     if (j->line) j->line += line;
     uint32_t used = line_start(j, line);
     decoder_move(d, used < n ? used : n);
+    *out = j->batch;
+    return ST_OK;
+}
+
+/* Newlines inside an object are blanks; the one behind each value ends whatever is not closed in it, as between lines. */
+static enum status json_records(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n,
+                                uint32_t *of, uint32_t *used, struct batch **out, struct err *err)
+{
+    struct json *j = (struct json *)d;
+    d->p = text;
+    j->records = r;
+    j->of = of;
+    bool good = put_all(j, pool, n, used);
+    j->records = NULL;
+    j->of = NULL;
+    if (!good) return report_fail(&d->report, err);
     *out = j->batch;
     return ST_OK;
 }
@@ -541,5 +582,6 @@ const struct decoder_class json_decoder = {
     .options = json_in_options,
     .open = json_open,
     .next = json_next,
+    .records = json_records,
     .close = json_close,
 };

@@ -141,7 +141,8 @@ static char *put_change(const struct json_encoder *j, const struct batch *b, uin
     return p + n;
 }
 
-static void put_rows(struct json_encoder *j, const struct batch *b, uint32_t from, uint32_t n, struct text *out)
+/* v: the values of the rows, with `out` its text; NULL: lines. */
+static void put_rows(struct json_encoder *j, const struct batch *b, uint32_t from, uint32_t n, struct text *out, struct values *v)
 {
     char *p = text_room(out, n * j->fixed + ESCAPE_MAX * text_bytes(j, b, from, n)), *start = p;
     int columns = j->e.schema->n;
@@ -153,7 +154,11 @@ static void put_rows(struct json_encoder *j, const struct batch *b, uint32_t fro
             p = put_value(&j->printers[i], &b->cols[i], row, p);
         }
         if (!columns && !j->e.changelog) *p++ = '{';
-        *p++ = '}', *p++ = '\n';
+        *p++ = '}';
+        if (v)
+            v->offsets[++v->n] = p - out->p;
+        else
+            *p++ = '\n';
     }
     out->n += (size_t)(p - start);
 }
@@ -161,7 +166,13 @@ static void put_rows(struct json_encoder *j, const struct batch *b, uint32_t fro
 static void json_put(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct text *out)
 {
     for (uint32_t end = from + n; from < end; from += ENCODER_ROWS)
-        put_rows((struct json_encoder *)e, b, from, end - from < ENCODER_ROWS ? end - from : ENCODER_ROWS, out);
+        put_rows((struct json_encoder *)e, b, from, end - from < ENCODER_ROWS ? end - from : ENCODER_ROWS, out, NULL);
+}
+
+static void json_put_values(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct values *out)
+{
+    for (uint32_t end = from + n; from < end; from += ENCODER_ROWS)
+        put_rows((struct json_encoder *)e, b, from, end - from < ENCODER_ROWS ? end - from : ENCODER_ROWS, &out->text, out);
 }
 
 static void add_label(struct json_encoder *j, const char *name, struct label *l)
@@ -214,6 +225,7 @@ const struct encoder_class json_encoder = {
     .open = json_open,
     .begin = encoder_hold_nothing,
     .put = json_put,
+    .put_values = json_put_values,
     .flush = encoder_hold_nothing,
     .end = encoder_hold_nothing,
     .close = json_close,

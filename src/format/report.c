@@ -8,10 +8,11 @@
 
 void report_put(struct decode_report *r, const struct place *at, const char *fmt, ...)
 {
-    if (r->last.code && at->offset < r->last_offset) return;
-    char where[160], what[300];
-    int n = at->line ? snprintf(where, sizeof where, "line %lld", (long long)at->line)
-                     : snprintf(where, sizeof where, "record at byte %lld", (long long)at->offset);
+    if (r->last.code && !at->split && at->offset < r->last_offset) return;
+    char where[280], what[300];
+    int n = at->split  ? snprintf(where, sizeof where, "record %lld of %.100s", (long long)at->offset, at->split)
+            : at->line ? snprintf(where, sizeof where, "line %lld", (long long)at->line)
+                       : snprintf(where, sizeof where, "record at byte %lld", (long long)at->offset);
     if (at->column) snprintf(where + n, sizeof where - (size_t)n, ", column \"%.100s\"", at->column);
     va_list ap;
     va_start(ap, fmt);

@@ -5,10 +5,10 @@
 #include "format/format.h"
 
 /* Where a fault is: the record's line (0: unknown) and its byte offset in the split; the column, or NULL for the
- * record. */
+ * record. split: one of records that come one by one, of the split so called; offset is what the record is called. */
 struct place {
     int64_t line, offset;
-    const char *column;
+    const char *column, *split;
 };
 /* Keeps the fault as the latest, if it is. */
 void report_put(struct decode_report *r, const struct place *at, const char *fmt, ...)

@@ -13,6 +13,8 @@ struct source_class; /* its own business */
 struct connector_info {
     const char *name;
     bool is_bytes; /* needs a format */
+    bool is_records; /* is_bytes, and values come one by one */
+    const struct schema *metadata; /* is_records: columns that are the connector's and not the value's; or NULL */
     bool replayable;
     bool changelog; /* a sink that takes rows of weight -1 */
     bool cancels;   /* a sink whose calls can be given a deadline */
@@ -24,6 +26,7 @@ struct connector_info {
 };
 struct format_info {
     const char *name;
+    bool bytes, records; /* what it can do: a run of bytes, values one by one */
     const struct option_spec *options;
     const void *class; /* struct decoder_class or encoder_class */
 };

@@ -237,7 +237,10 @@ static enum status find_format(struct maker *m, const char *what)
         return E_CONFIG_MISSING;
     }
     m->o->format = source ? c->format_in(c->ctx, name) : c->format_out(c->ctx, name);
-    if (m->o->format) return ST_OK;
+    if (m->o->format && (m->o->connector->is_records ? m->o->format->records : m->o->format->bytes)) return ST_OK;
+    if (m->o->format)
+        return err_at(m->err, E_FORMAT, pos, "the format '%s' does not go with %s, which has %s", name, what,
+                      m->o->connector->is_records ? "values one by one" : "a run of bytes");
     if (source ? c->format_out(c->ctx, name) : c->format_in(c->ctx, name))
         return err_at(m->err, E_FORMAT, pos, "the format '%s' is for %s only", name, source ? "writing" : "reading");
     err_at(m->err, E_FORMAT, pos, "there is no format '%.100s'", name);
@@ -364,6 +367,41 @@ static enum status make_watermark(struct maker *m)
     return watermark_rule(m, w->expr, w->column, t);
 }
 
+/* ---- metadata --------------------------------------------------------------------------------------------------- */
+
+/* Whether a column of type `to` holds all that a connector gives as `from`, but for text that is not UTF-8. */
+static bool holds(struct type to, struct type from)
+{
+    if (type_is_integer(from)) return type_is_integer(to) && type_width(to) >= type_width(from);
+    if (from.id == T_JSON || to.id != T_JSON) {
+        if (type_is_text(from)) return type_is_text(to) && !to.length;
+    }
+    if (type_is_time(from)) return type_is_time(to);
+    return type_equal(to, from);
+}
+
+/* Of a sink's rows they are taken as they lie there. */
+static bool lies_as(struct type is, struct type want)
+{
+    return type_equal(is, want) || (type_is_text(is) && type_is_text(want)) || (type_is_time(is) && type_is_time(want));
+}
+
+/* Columns that are the connector's have a type that fits. */
+static enum status check_metadata(struct maker *m)
+{
+    const struct schema *s = m->o->schema, *metadata = m->o->connector ? m->o->connector->metadata : NULL;
+    char want[64], is[64];
+    for (int i = 0; metadata && i < s->n; i++) {
+        int k = schema_find(metadata, s->fields[i].name);
+        bool source = m->o->kind == OBJECT_SOURCE;
+        if (k < 0 || (source ? holds : lies_as)(s->fields[i].type, metadata->fields[k].type)) continue;
+        return err_at(m->err, E_TYPE, source ? m->s->columns.at[i]->pos : m->s->from_pos, "column '%s' of %s is %s, not %s",
+                      s->fields[i].name, m->o->connector->name, type_name(metadata->fields[k].type, want),
+                      type_name(s->fields[i].type, is));
+    }
+    return ST_OK;
+}
+
 /* ---- the three statements ---------------------------------------------------------------------------------------- */
 
 /* ---- dead letters ------------------------------------------------------------------------------------------------ */
@@ -479,6 +517,7 @@ static enum status make_source(struct maker *m)
     TRY(make_columns(m));
     TRY(make_watermark(m));
     if (m->s->connector) TRY(find_connector(m));
+    TRY(check_metadata(m));
     TRY(find_format(m, what));
     TRY(read_options(m, what));
     TRY(source_dead_letter(m));
@@ -584,6 +623,7 @@ static enum status make_sink(struct maker *m)
     TRY(read_options(m, what));
     TRY(check_deadlines(m, what));
     TRY(sink_plan(m));
+    TRY(check_metadata(m));
     TRY(find_dead_letter(m));
     TRY(check_overflow(m));
     if (o->plan->stream == STREAM_APPEND || o->connector->changelog) return ST_OK;

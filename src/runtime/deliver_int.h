@@ -9,6 +9,7 @@
 #include "base/histogram.h"
 #include "connector/connector.h"
 #include "log/log.h"
+#include "runtime/deliver_records.h"
 #include "runtime/run_int.h"
 
 enum call { CALL_NONE, CALL_OPEN, CALL_WRITE, CALL_FLUSH, CALL_CLOSE };
@@ -81,7 +82,8 @@ struct deliver {
     /* what is offered: offer.c */
     struct cursor *_Atomic cursor; /* NULL until attached */
     _Atomic uint64_t end_at;       /* the epoch whose mark is the end for this sink; 0: none */
-    struct encoder *encoder;
+    struct encoder *encoder;       /* BYTES */
+    struct record_writer *records; /* RECORDS */
     struct text out;  /* encoded, from `sent` on not taken yet */
     size_t sent, head;    /* head: what stands there before rows */
     uint64_t out_from;    /* position of its first row */

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/reader_int.h"
 
-static void note_bad(struct part *p, struct split *s)
+void fetch_note_bad(struct part *p, struct split *s)
 {
     const struct decode_report *d = &s->decoder->report;
     uint64_t bad = 0, nulled = 0;
@@ -62,7 +62,7 @@ static enum status fetch_bytes(struct part *p, struct split *s, int64_t now, str
         uint64_t bad = s->decoder->report.bad;
         enum status st = decoder_next(s->decoder, p->pool, p->reader->batch_rows, &b, err);
         s->payload.offset = s->decoder->offset;
-        note_bad(p, s);
+        fetch_note_bad(p, s);
         if (p->reader->letters && s->decoder->report.bad > bad) reread_bad(p, s, from, offset, s->decoder->report.bad - bad);
         if (st == ST_OK) {
             if (p->reader->class->mark != source_no_mark) p->source->class->mark(p->source, s->number, &s->payload);
@@ -136,6 +136,7 @@ static enum status fetch_values(struct part *p, struct split *s, struct err *err
 enum status fetch_batch(struct part *p, struct split *s, int64_t now, struct err *err)
 {
     if (p->reader->values) return fetch_values(p, s, err);
+    if (p->reader->class->payload == PAYLOAD_RECORDS) return fetch_records(p, s, now, err);
     return p->reader->class->payload == PAYLOAD_BYTES ? fetch_bytes(p, s, now, err) : fetch_columns(p, s, now, err);
 }
 
@@ -146,6 +147,7 @@ enum status fetch_seek(struct part *p, struct split *s, bool fresh, struct err *
     fresh |= !s->at.offset && !s->at.n;
     TRY(c->seek(p->source, s->number, fresh ? NULL : &s->at, err));
     s->input_ended = false;
+    if (c->payload == PAYLOAD_RECORDS) return fetch_records_seek(p, s, err);
     if (c->payload != PAYLOAD_BYTES) return ST_OK;
     struct decode_report report = s->decoder ? s->decoder->report : (struct decode_report){0};
     decoder_free(s->decoder);
@@ -154,8 +156,9 @@ enum status fetch_seek(struct part *p, struct split *s, bool fresh, struct err *
     size_t got = 0;
     if (!fresh && s->at.offset) TRY(c->head(p->source, s->number, head, sizeof head, &got, err));
     const struct object *o = r->object;
-    TRY(decoder_new(o->format->class, r->schema, o->options, r->on_error, (size_t)options_int(o->options, "record.max"),
-                    fresh ? 0 : s->at.offset, got ? head : NULL, got, &s->decoder, err));
+    TRY(decoder_new_some(o->format->class, r->schema, o->schema, o->options, r->on_error,
+                         (size_t)options_int(o->options, "record.max"), fresh ? 0 : s->at.offset, got ? head : NULL, got,
+                         &s->decoder, err));
     s->decoder->report = report;
     return ST_OK;
 }

@@ -168,9 +168,9 @@ static bool is_full(const struct deliver *d)
     return d->pos - d->flushed >= d->set.batch_rows || d->bytes_unflushed >= d->set.batch_bytes;
 }
 
-static void took_rows(struct deliver *d, const struct batch *b, uint32_t n)
+static void took_rows(struct deliver *d, const struct batch *b, uint32_t n, uint64_t bytes)
 {
-    uint64_t bytes = n == b->rows ? b->bytes_own : (uint64_t)b->bytes_own * n / b->rows;
+    if (!d->records) bytes = n == b->rows ? b->bytes_own : (uint64_t)b->bytes_own * n / b->rows;
     uint32_t buried = buried_before(d, d->row + n) - buried_before(d, d->row);
     d->row += n;
     d->pos += n - buried;
@@ -184,9 +184,11 @@ static enum status write_batch(struct deliver *d, struct batch *b, struct err *e
     if (d->burying) TRY(post(d));
     while (d->row < b->rows) {
         uint32_t took = 0;
+        size_t bytes = 0;
         call_begin(d, CALL_WRITE);
-        enum status st = d->class->write_rows(d->sink, b, d->row, &took, err);
-        took_rows(d, b, took);
+        enum status st = d->records ? record_writer_write(d->records, d->sink, b, d->row, &took, &bytes, err)
+                                    : d->class->write_rows(d->sink, b, d->row, &took, err);
+        took_rows(d, b, took, bytes);
         st = call_end(d, st, took > 0, err);
         if (st == ST_POISON && d->row < b->rows)
             TRY(bury(d, b, err));
@@ -324,6 +326,7 @@ enum status offer_flush(struct deliver *d, int64_t now, bool now_please, int64_t
 enum status offer_encoder(struct deliver *d, struct err *err)
 {
     const struct object *o = d->object;
+    if (!d->records) TRY(record_writer_new(d->pool, o, &d->records, err));
     if (d->class->payload != PAYLOAD_BYTES) return ST_OK;
     encoder_free(TAKE(d->encoder));
     enum changelog_style style = CHANGELOG_NONE;
@@ -450,6 +453,7 @@ void offer_done(struct deliver *d)
     d->again = d->nkept;
     forget(d, d->nkept);
     batch_unref(TAKE(d->letter));
+    record_writer_free(TAKE(d->records));
     mem_free(TAKE(d->kept));
     mem_free(TAKE(d->buried));
     letters_free(TAKE(d->letters));

@@ -139,6 +139,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
         r->class = source->connector->class;
         r->letters = letters_new(source, rt->env);
         r->blocking = r->class->blocking;
+        if (r->class->payload == PAYLOAD_RECORDS) fetch_records_plan(r);
         struct connector_ctx ctx = context(r);
         first = source_new(r->class, &ctx);
         st = r->class->open(first, err);
@@ -177,6 +178,7 @@ static void free_part(struct part *p)
     for (int i = 0; i < p->nsplits; i++) {
         decoder_free(p->splits[i].decoder);
         mem_free(p->splits[i].buf);
+        batch_unref(p->splits[i].records.b);
     }
     mem_free(p->splits);
     for (int w = 0; w < p->reader->rt->nworkers; w++)

@@ -12,6 +12,8 @@ struct split {
     size_t cap;
     struct position at;      /* behind the last row handed on */
     struct position payload; /* COLUMNS: the position after the batch at hand */
+    struct payload records;  /* RECORDS: the last payload, of which `record` is the next */
+    uint32_t record;
     bool input_ended, ended;
     int64_t highest, last_row_us;
     bool idle;
@@ -68,6 +70,8 @@ struct reader {
     const struct source_class *class; /* NULL: pushed, or VALUES */
     bool pushed;
     const struct schema *schema;
+    struct divided columns;        /* RECORDS: of schema */
+    const struct schema *declared; /* RECORDS: all columns of values */
     struct arena *arena;
     struct component *component;
     struct host *host, *own_host;
@@ -119,6 +123,12 @@ enum step part_finish(struct part *p, int kind); /* an END of that kind is the l
 enum status fetch_batch(struct part *p, struct split *s, int64_t now, struct err *err);
 /* To the split's position `at`, or to its start. */
 enum status fetch_seek(struct part *p, struct split *s, bool fresh, struct err *err);
+
+/* ---- fetch_records.c */
+void fetch_records_plan(struct reader *r); /* once the class is known */
+enum status fetch_records(struct part *p, struct split *s, int64_t now, struct err *err);
+enum status fetch_records_seek(struct part *p, struct split *s, struct err *err);
+void fetch_note_bad(struct part *p, struct split *s); /* fetch.c */
 
 /* ---- reread.c
  * The bad records among the bytes [from, decoder's p), at `offset` of the split, wait as letters. */

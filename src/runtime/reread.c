@@ -31,8 +31,8 @@ static struct decoder *decoder_at(struct part *p, struct split *s, const char *f
     } else if (r->class->head(p->source, s->number, head, sizeof head, &got, NULL)) {
         return NULL;
     }
-    decoder_new(o->format->class, r->schema, o->options, ON_ERROR_SKIP, (size_t)options_int(o->options, "record.max"),
-                offset + (int64_t)*skip, got ? head : NULL, got, &d, NULL);
+    decoder_new_some(o->format->class, r->schema, o->schema, o->options, ON_ERROR_SKIP, (size_t)options_int(o->options, "record.max"),
+                     offset + (int64_t)*skip, got ? head : NULL, got, &d, NULL);
     return d;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/gate.h"
 #include "base/meter.h"
+#include "base/noise.h"
 #include "base/ring.h"
 #include "base/text.h"
 #include "operator/op.h"
@@ -27,7 +28,9 @@ struct waker {
 };
 static inline void waker_wake(const struct waker *w)
 {
+    noise();
     if (w->word) atomic_fetch_or_explicit(w->word, w->bit, memory_order_seq_cst);
+    noise();
     if (w->task)
         task_wake(w->task);
     else if (w->gate)

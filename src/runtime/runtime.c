@@ -218,7 +218,7 @@ bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us)
     return runtime_wait(rt, epoch_answered, c, timeout_us);
 }
 
-static bool takes_nothing(const struct edge *e) { return !ring_has_room(e->ring); }
+static bool takes_nothing(const struct edge *e) { return ring_is_waited_for(e->ring); }
 
 static const char *name_of(const struct node *n)
 {

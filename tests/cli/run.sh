@@ -39,6 +39,10 @@ check help 0 'usage: laminar*' "$L" --help
 check version 0 'laminar [0-9]*' "$L" --version
 check command 0 "a	b
 1	x" "$L" -c "SELECT 1 AS a, 'x' AS b"
+printf '1,x,5\n2,y,6\n' >bare.csv
+check some_columns_without_header 0 "c
+5
+6" "$L" -c "CREATE SOURCE s (a BIGINT, b VARCHAR, c BIGINT) FROM FILE (path = 'bare.csv', header = 'false'); SELECT c FROM s"
 check unknown_option 2 '*unknown option --prnt*' "$L" run t.sql --prnt s
 check missing_value 2 '*--print needs a value*' "$L" run t.sql --print
 check bad_format 2 '*--format takes one of*' "$L" run t.sql --format xml

@@ -24,6 +24,7 @@ struct direct {
 };
 bool direct_init(struct direct *d, const char *options, const struct option_spec *table, bool epochs);
 void direct_done(struct direct *d);
+void direct_values(int64_t first, int n, struct values *out); /* the same rows as lines of JSON */
 struct batch *direct_batch(struct direct *d, struct pool *p, int64_t first, int n);
 
 #endif

@@ -232,10 +232,16 @@ static enum status write_some(struct direct *d, struct sink *k, int64_t first, i
     }
     struct pool *p = pool_new(NULL);
     struct batch *b = direct_batch(d, p, first, n);
+    struct values v = {0};
+    direct_values(first, n, &v);
     for (uint32_t at = 0, took; at < b->rows && (!st || st == ST_WAIT || st == ST_RETRY); at += took) {
-        st = k->class->write_rows(k, b, at, &took, &d->err);
+        if (k->class->payload == PAYLOAD_RECORDS)
+            st = k->class->write_records(k, &v, b, at, &took, &d->err);
+        else
+            st = k->class->write_rows(k, b, at, &took, &d->err);
         if (st) again_while_waiting(k, st);
     }
+    values_done(&v);
     batch_unref(b);
     pool_close(p);
     return st;

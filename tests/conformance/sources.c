@@ -280,12 +280,18 @@ struct places {
     int n;
 };
 
+static void put_place(struct places *p, const struct payload *got, uint32_t record, size_t before)
+{
+    p->behind[p->n] = before + got->records[record].start + got->records[record].n + 1;
+    p->at[p->n++] = got->places[record];
+}
+
 /* Reads to the end, or until nothing has come for a while; places are kept where they hold. */
 static enum status drain(struct direct *d, struct source *x, struct text *out, struct places *p)
 {
     enum status st = ST_OK;
     for (int idle = 0; idle < 100 && (!st || st == ST_WAIT);) {
-        struct payload got = {0};
+        struct payload got = {.max = 700};
         int64_t at;
         st = x->class->poll(x, 0, env_now_us(d->ctx.env), &got, &d->err);
         if (st == ST_WAIT) idle++, x->class->wait(x, 0, NULL, 0, &at), usleep(1000);
@@ -295,6 +301,11 @@ static enum status drain(struct direct *d, struct source *x, struct text *out, s
         if (got.b) put_batch(got.b, d, out);
         batch_unref(got.b);
         if (!p || p->n >= 60 || out->n == before) continue;
+        if (got.nrecords) { /* any record's end is a place */
+            for (uint32_t i = got.nrecords / 2; i < got.nrecords; i += (got.nrecords + 1) / 2) put_place(p, &got, i, before);
+            put_place(p, &got, got.nrecords - 1, before);
+            continue;
+        }
         if (!got.b) { /* any record's end is a place: one in the middle of what came, and its end */
             char *half = memchr(out->p + before + got.n / 2, '\n', out->n - before - got.n / 2);
             p->behind[p->n] = half ? (size_t)(half - out->p) + 1 : out->n;
@@ -347,7 +358,7 @@ static void replays(const struct subject *s)
     enum status st = drain(&d, x, &all, &p);
     WANT(st == ST_DONE, "it ends with %d %s", (int)st, d.err.text);
     WANT(all.n > 20 && p.n > 0, "%zu bytes", all.n);
-    struct payload more = {0};
+    struct payload more = {.max = 1};
     WANT(c->poll(x, 0, env_now_us(d.ctx.env), &more, &d.err) == ST_DONE, "the end is not for ever");
     enum status back = c->replayable ? ST_OK : c->seek(x, 0, &p.at[0], &d.err);
     close_direct(x);

@@ -173,6 +173,88 @@ static void give_spool(const char *text, size_t n, bool last)
     if (rename(world_path(name), world_path(to))) abort();
 }
 
+/* ---- letters --------------------------------------------------------------------------------------------------- */
+
+static void letters_up(void)
+{
+    mkdir(world_path("letters"), 0777);
+}
+
+static int letters_number, letters_taken;
+static char *letters_gone; /* of files that the other side has taken away */
+static int is_letter(const struct dirent *e)
+{
+    return strstr(e->d_name, ".letter") != NULL;
+}
+
+static char *letters_read(bool take)
+{
+    struct dirent **names;
+    int n = scandir(world_path("letters"), &names, is_letter, alphasort);
+    struct text all = {0};
+    int taken = 0;
+    if (letters_gone) text_puts(&all, letters_gone);
+    for (int i = 0; i < n; i++) {
+        char path[600];
+        bool gap =
+            atoi(names[i]->d_name) != letters_taken + i + 1; /* a folder that is read while it changes may hide one */
+        snprintf(path, sizeof path, "%s/letters/%s", world, names[i]->d_name);
+        free(names[i]);
+        if (gap) continue;
+        char *one = world_read(path);
+        text_printf(&all, "%s\n", one);
+        if (take) unlink(path), taken++;
+        free(one);
+    }
+    if (n >= 0) free(names);
+    letters_taken += taken;
+    char *text = strdup(text_cstr(&all));
+    text_done(&all);
+    return text;
+}
+
+static char *letters_arrived(void)
+{
+    return letters_read(false);
+}
+
+static void letters_end(void)
+{
+    free(letters_gone);
+    letters_gone = NULL;
+    letters_number = letters_taken = 0;
+}
+
+static void letters_away(bool down)
+{
+    if (rename(world_path(down ? "letters" : "away"), world_path(down ? "away" : "letters"))) abort();
+}
+
+/* With max.files the sink waits for files to be taken away. */
+static void letters_hold(bool hold)
+{
+    for (int idle = 0; !hold && idle < 10; usleep(60000)) {
+        int before = letters_taken;
+        char *all = letters_read(true);
+        free(letters_gone);
+        letters_gone = all;
+        idle = letters_taken == before ? idle + 1 : 0;
+    }
+}
+
+static void give_letters(const char *text, size_t n, bool last)
+{
+    (void)last;
+    for (const char *p = text, *end; p < text + n; p = end + 1) {
+        char name[64], to[64];
+        end = strchr(p, '\n');
+        snprintf(name, sizeof name, "letters/.new%d", ++letters_number);
+        snprintf(to, sizeof to, "letters/%012d.letter", letters_number);
+        world_write(name, p, (size_t)(end - p));
+        if (rename(world_path(name), world_path(to))) abort();
+    }
+}
+
 /* ---- wire ------------------------------------------------------------------------------------------------------ */
 
 static void wire_up(void)
@@ -270,6 +352,16 @@ const struct subject sinks[] = {
      .down = spool_away,
      .hold = spool_hold,
      .held = "path = '@/spool', max.files = 2, flush.interval = '10 ms', batch.rows = 2000"},
+    {.name = "letters",
+     .module = "letters",
+     .options = "path = '@/letters'",
+     .nowhere = "path = '/nowhere/at/all'",
+     .set_up = letters_up,
+     .tear_down = letters_end,
+     .arrived = letters_arrived,
+     .down = letters_away,
+     .hold = letters_hold,
+     .held = "path = '@/letters', max.files = 4000, flush.interval = '10 ms'"},
     {.name = "wire",
      .module = "wire",
      .options = "path = '@/wire'",
@@ -331,6 +423,15 @@ const struct subject sources[] = {
      .give = give_spool,
      .follow = "path = '@/spool', follow = true",
      .down = spool_away},
+    {.name = "letters",
+     .module = "letters",
+     .options = "path = '@/letters'",
+     .nowhere = "path = '/nowhere/at/all'",
+     .set_up = letters_up,
+     .tear_down = letters_end,
+     .give = give_letters,
+     .follow = "path = '@/letters', follow = true",
+     .down = letters_away},
     {.name = "wire",
      .module = "wire",
      .options = "path = '@/wire'",

@@ -116,6 +116,58 @@ static inline void try_decode(const struct trial *t, const char *p, size_t n, st
     text_cstr(&out->rows);
 }
 
+/* Values that come one by one; p NULL: a tombstone. */
+struct try_value {
+    const char *p;
+    size_t n;
+};
+
+/* Each decoded as a whole record, max_rows at a time; a line of rows begins with its record's number. Records are called by their
+ * numbers. */
+static inline void try_records(const struct trial *t, const struct try_value *values, uint32_t n, struct outcome *out)
+{
+    struct decoder *d = NULL;
+    struct pool *pool = pool_new(NULL);
+    struct record *r = malloc(sizeof *r * (n + 1));
+    uint32_t of[BATCH_ROWS_MAX], used, at = 0, most = t->max_rows ? t->max_rows : BATCH_ROWS;
+    size_t bytes = 0, all = FORMAT_PADDING;
+    for (uint32_t i = 0; i < n; i++) all += values[i].n + 1;
+    char *text = malloc(all);
+    for (uint32_t i = 0; i < n; i++) {
+        r[i] = (struct record){(uint32_t)bytes, values[i].p ? (uint32_t)values[i].n : RECORD_NONE, i};
+        if (!values[i].p) continue;
+        memcpy(text + bytes, values[i].p, values[i].n);
+        bytes += values[i].n;
+        text[bytes++] = '\n';
+    }
+    memset(text + bytes, 0, FORMAT_PADDING);
+    pool_adopt(pool);
+    *out = (struct outcome){0};
+    out->status = decoder_new_records(t->class, t->schema, t->schema, t->options, t->on_error, t->record_max, "test", &d, &out->err);
+    while (!out->status && at < n) {
+        struct batch *b = NULL;
+        out->status = decoder_records(d, pool, text, r + at, n - at < most ? n - at : most, of, &used, &b, &out->err);
+        if (out->status) break;
+        INVARIANT(used && used <= n - at && b->rows <= used);
+        for (uint32_t i = 0; i < b->rows; i++) {
+            struct rows one = {b, (uint32_t[]){i}, 1};
+            struct batch *row = rows_compact(pool, t->schema, &one);
+            INVARIANT(of[i] < used && (!i || of[i] > of[i - 1]));
+            text_printf(&out->rows, "%u: ", at + of[i]);
+            try_put_rows(t->schema, row, &out->rows);
+            batch_unref(row);
+        }
+        batch_unref(b);
+        at += used;
+    }
+    if (d) out->report = d->report;
+    decoder_free(d);
+    pool_close(pool);
+    free(text);
+    free(r);
+    text_cstr(&out->rows);
+}
+
 static inline bool try_same(const struct outcome *a, const struct outcome *b)
 {
     return a->status == b->status && a->rows.n == b->rows.n && !memcmp(a->rows.p, b->rows.p, a->rows.n) &&

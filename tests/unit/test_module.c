@@ -199,7 +199,7 @@ static void what_is_not_whole_is_refused(void **state)
     refused_class((struct lam_source_class)SOURCE(.name = "Toy", BYTES), "lower case");
     refused_class((struct lam_source_class)SOURCE(.name = NULL, BYTES), "lower case");
     refused_class((struct lam_source_class)SOURCE(.name = "toy.bad", .payload = LAM_COLUMNS), "lacks poll_columns");
-    refused_class((struct lam_source_class)SOURCE(.name = "toy.bad", .payload = 7), "lacks poll_columns");
+    refused_class((struct lam_source_class)SOURCE(.name = "toy.bad", .payload = 7), "lacks a payload");
     refused_class((struct lam_source_class)SOURCE(.name = "toy.bad", BYTES, .replayable = true), "lacks seek");
     refused_class((struct lam_source_class)SOURCE(.name = "toy.bad", BYTES, .blocking = true), "lacks cancel");
     refused_class((struct lam_source_class)SOURCE(.name = "file", BYTES), "which the program has already");

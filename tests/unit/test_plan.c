@@ -42,7 +42,8 @@ static const struct connector_info connectors[] = {
     {.name = "generator", .is_bytes = false},
     {.name = "stdout", .is_bytes = true, .default_format = "csv"},
 };
-static const struct format_info formats[] = {{"csv", csv_options, NULL}, {"json", NULL, NULL}, {"box", NULL, NULL}};
+static const struct format_info formats[] = {
+    {"csv", true, true, csv_options, NULL}, {"json", true, true, NULL, NULL}, {"box", true, false, NULL, NULL}};
 
 static struct object *objects[256];
 static int nobjects;

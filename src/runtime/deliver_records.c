@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/deliver_records.h"
+
+#include "plan/plan.h"
+
+#define ENCODE_ROWS 256          /* at a time at most, */
+#define ENCODE_BYTES (256 << 10) /* until there are so many */
+
+struct record_writer {
+    struct pool *pool;
+    struct arena *arena;
+    struct divided columns;  /* of the rows; values are made of columns.value */
+    struct encoder *encoder;
+    struct values values;    /* of some rows of `batch` */
+    struct batch *batch;     /* as it was offered */
+    struct batch *seen;      /* as the encoder sees it: the columns of values */
+};
+
+static enum changelog_style style_of(const struct object *o, const struct sink_class *c)
+{
+    if (o->plan->stream == STREAM_APPEND || (c->unmarked && c->unmarked(c, o->options))) return CHANGELOG_NONE;
+    return options_int(o->options, "changelog") == 1 ? CHANGELOG_OP : CHANGELOG_W;
+}
+
+enum status record_writer_new(struct pool *pool, const struct object *o, struct record_writer **out, struct err *err)
+{
+    const struct sink_class *c = o->connector->class;
+    *out = NULL;
+    if (c->payload != PAYLOAD_RECORDS) return ST_OK;
+    struct record_writer *w = mem_zalloc(sizeof *w);
+    w->pool = pool;
+    w->arena = arena_new();
+    metadata_divide(w->arena, c->metadata, o->schema, &w->columns);
+    enum status st = encoder_new_values(o->format->class, w->columns.value, style_of(o, c), o->options, &w->encoder, err);
+    if (st) return record_writer_free(w), st;
+    *out = w;
+    return ST_OK;
+}
+
+static void let_go(struct record_writer *w)
+{
+    batch_unref(TAKE(w->seen));
+    batch_unref(TAKE(w->batch));
+    values_clear(&w->values, 0, BATCH_ROWS_MAX);
+}
+
+void record_writer_free(struct record_writer *w)
+{
+    if (!w) return;
+    batch_unref(w->seen);
+    batch_unref(w->batch);
+    encoder_free(w->encoder);
+    values_done(&w->values);
+    arena_free(w->arena);
+    mem_free(w);
+}
+
+/* The columns of values alone. */
+static struct batch *values_of(struct record_writer *w, struct batch *b)
+{
+    const struct divided *d = &w->columns;
+    if (!d->mine->n) return batch_ref(b);
+    struct batch *out = batch_new(w->pool, d->value->n);
+    out->rows = b->rows;
+    out->weight = b->weight;
+    batch_pin(out, b);
+    for (int i = 0; i < d->value->n; i++) out->cols[i] = b->cols[d->value_at[i]];
+    return out;
+}
+
+static void encode(struct record_writer *w, struct batch *b, uint32_t from)
+{
+    if (w->batch != b) {
+        let_go(w);
+        w->batch = batch_ref(b);
+        w->seen = values_of(w, b);
+    }
+    values_clear(&w->values, from, BATCH_ROWS_MAX);
+    uint32_t few = ENCODE_BYTES / (b->bytes_held / b->rows + 1) + 1;
+    if (few > ENCODE_ROWS) few = ENCODE_ROWS;
+    for (uint32_t row = from, n; row < b->rows && w->values.text.n < ENCODE_BYTES; row += n) {
+        n = b->rows - row < few ? b->rows - row : few;
+        w->encoder->class->put_values(w->encoder, w->seen, row, n, &w->values);
+    }
+}
+
+enum status record_writer_write(struct record_writer *w, struct sink *s, struct batch *b, uint32_t from, uint32_t *accepted,
+                                size_t *bytes, struct err *err)
+{
+    const struct values *v = &w->values;
+    if (w->batch != b || from < v->first || from >= v->first + v->n) encode(w, b, from);
+    *accepted = 0;
+    enum status st = s->class->write_records(s, v, b, from, accepted, err);
+    uint32_t at = from - v->first;
+    *bytes += (size_t)(v->offsets[at + *accepted] - v->offsets[at]);
+    if (from + *accepted == b->rows) let_go(w);
+    return st;
+}
