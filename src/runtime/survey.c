@@ -168,6 +168,7 @@ static void add_sub(struct survey *v, const struct run_sub *r, struct survey_nod
     s->on = on;
     struct outlet *o = sub_outlet(r->sub);
     for (int i = 0; i < ninst; i++) add_queue(o ? outlet_edge(o, i) : sub_edge(r->sub, i), &s->queued, &s->queue_size);
+    if (o && outlet_waits(o)) s->queued = s->queue_size; /* the log is full, of bytes */
     s->next = v->subs;
     v->subs = s;
 }
