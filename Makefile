@@ -154,7 +154,7 @@ $O/conformance: $(patsubst %.c,$O/%.o,$(wildcard tests/conformance/*.c)) $O/insi
 conformance: $O/conformance
 	$<
 # What programs that embed the library do: built with its header and archive only.
-EXAMPLES := embed subscribe
+EXAMPLES := embed subscribe resume
 $(EXAMPLES:%=$O/%): $O/%: examples/embed/%.c include/laminar.h $O/lib/liblaminar.a
 	$(CC) -Wall -Wextra -Iinclude $(FLAGS.$(MODE)) -o $@ $< $O/lib/liblaminar.a $(LDLIBS)
 

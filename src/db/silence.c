@@ -163,7 +163,9 @@ static bool backpressure(const struct survey *now, const struct survey_node *n, 
     }
     for (const struct survey_sub *x = now->subs; x; x = x->next) {
         if (x->on != n || !full(x->queued, x->queue_size)) continue;
-        text_printf(out, "backpressure by a subscription that is not read (%u messages wait for it)", x->queued);
+        text_puts(out, "backpressure by a subscription that is not read (");
+        put_rows(sub_waiting(&x->stats), out);
+        text_puts(out, " wait for it)");
         return true;
     }
     for (const struct survey_node *x = now->nodes; x; x = x->next)

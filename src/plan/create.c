@@ -546,8 +546,9 @@ static enum status make_stream(struct maker *m)
     const struct option_spec *tables[] = {stream_options};
     int n;
     struct option_in *in = options_of(m, NULL, &n);
-    TRY(options_read(m->a, "a stream", tables, 1, in, n, &m->o->options, m->err));
-    if (options_has(m->o->options, "retain.history")) m->o->history = options_int(m->o->options, "retain.history");
+    struct options *o;
+    TRY(options_read(m->a, "a stream", tables, 1, in, n, &o, m->err));
+    if (options_has(o, "retain.history")) m->o->history = options_int(o, "retain.history");
     if (s->select) return make_plan(m, s->select);
     if (n)
         return err_at(m->err, E_UNSUPPORTED, s->options.at[0]->pos, "a stream of declared columns keeps no history; one that reads it may");

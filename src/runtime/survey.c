@@ -166,7 +166,9 @@ static void add_sub(struct survey *v, const struct run_sub *r, struct survey_nod
     s->ended = node_ended(sub_node(r->sub));
     sub_stats(r->sub, &s->stats);
     s->on = on;
-    for (int i = 0; i < ninst; i++) add_queue(sub_edge(r->sub, i), &s->queued, &s->queue_size);
+    struct outlet *o = sub_outlet(r->sub);
+    for (int i = 0; i < ninst; i++) add_queue(o ? outlet_edge(o, i) : sub_edge(r->sub, i), &s->queued, &s->queue_size);
+    if (o && outlet_waits(o)) s->queued = s->queue_size; /* the log is full, of bytes */
     s->next = v->subs;
     v->subs = s;
 }
@@ -233,7 +235,7 @@ static void take(struct survey *v, struct runtime *rt)
         if (!s->detached) add_sink(v, s, shown(pairs, n, giver(on)), on->ninst);
     }
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (!s->detached && !sub_closed(s->sub)) add_sub(v, s, shown(pairs, n, giver(sub_node(s->sub))), sub_edges(s->sub));
+        if (!s->detached && !sub_closed(s->sub)) add_sub(v, s, shown(pairs, n, giver(sub_node(s->sub))), sub_node(s->sub)->ninst);
     for (struct run_outlet *o = rt->outlets; o; o = o->next)
         if (!o->detached && outlet_keeps(o->outlet)) add_history(v, o->outlet, shown(pairs, n, giver(outlet_node(o->outlet))));
 }

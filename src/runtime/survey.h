@@ -45,7 +45,7 @@ struct survey_sub {
     struct survey_node *on;
     struct sub_stats stats;
     bool ended;
-    uint32_t queued, queue_size; /* messages that wait for the caller, of one that blocks */
+    uint32_t queued, queue_size; /* messages that wait for the caller, of one that blocks; for the outlet, of one that resumed */
 };
 
 /* What a stream keeps for those who resume. */

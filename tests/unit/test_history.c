@@ -278,6 +278,48 @@ static void test_history_goes(void **state)
     }
 }
 
+static char *long_text(size_t n)
+{
+    char *text = malloc(n + 1);
+    memset(text, 'x', n);
+    text[n] = 0;
+    return text;
+}
+
+/* Without a disk a subscriber that does not read makes its stream wait, and the stream says for whom. */
+static void test_slow(void **state)
+{
+    (void)state;
+    begin(1, "CREATE SOURCE t (v BIGINT, x VARCHAR); CREATE STREAM h WITH ('retain_history' = '64kb') AS SELECT v, x FROM t;");
+    struct lam_sub *sub = resume("h", checkpoint(), (struct lam_sub_config){.where = "v >= 0"});
+    char *text = long_text(4000);
+    int64_t v = 0, sum;
+    for (;; v++) {
+        int64_t cells[] = {v, (int64_t)(intptr_t)text};
+        int r = push(db, "t", "v:l,x:u", cells, 1, 300000);
+        if (r == LAM_TIMEOUT) break;
+        ok(r);
+        assert_true(v < 30000);
+    }
+    struct ArrowArrayStream plan;
+    struct ArrowArray a;
+    ok(lam_execute(s, "EXPLAIN ANALYZE STREAM h FOR 1 SECONDS", &plan));
+    ok(plan.get_next(&plan, &a));
+    const int32_t *offsets = a.children[0]->buffers[1];
+    char *told = strndup(a.children[0]->buffers[2], (size_t)offsets[a.length]);
+    if (!strstr(told, "subscription that is not read") || !strstr(told, "history: runs to keep")) fail_msg("%s", told);
+    free(told);
+    a.release(&a);
+    plan.release(&plan);
+    assert_int_equal(receive(sub, 0, v, &sum), v);
+    assert_int_equal(sum, v * (v - 1) / 2);
+    ok(lam_drain(db, LONG_TIME));
+    check_counts(sub, (uint64_t)v, 0);
+    lam_sub_close(sub);
+    close_both(db, s);
+    free(text);
+}
+
 /* More than memory may hold goes to disk and comes back from there. */
 static void test_disk(void **state)
 {
@@ -290,9 +332,7 @@ static void test_disk(void **state)
     s = open_session(db);
     run(s, "CREATE SOURCE t (v BIGINT, x VARCHAR); CREATE STREAM h WITH ('retain_history' = '256mb') AS SELECT v, x FROM t;");
     uint64_t first = checkpoint();
-    char *text = malloc(BYTES + 1);
-    memset(text, 'x', BYTES);
-    text[BYTES] = 0;
+    char *text = long_text(BYTES);
     for (int64_t v = 0; v < N; v++) {
         int64_t cells[] = {v, (int64_t)(intptr_t)text};
         ok(push(db, "t", "v:l,x:u", cells, 1, LONG_TIME));
@@ -411,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_shorter_than_asked),
         cmocka_unit_test(test_dropped),
         cmocka_unit_test(test_history_goes),
+        cmocka_unit_test(test_slow),
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_woken),
         cmocka_unit_test(test_callback_and_descriptor),

@@ -511,6 +511,58 @@ static void an_epoch_is_found_while_it_is_retained(void **state)
     }
 }
 
+/* What was appended before goes, and is not found; the newest mark stays. */
+static void what_is_forgotten_is_not_found(void **state)
+{
+    (void)state;
+    struct fixture f;
+    uint64_t oldest, newest;
+    begin(&f, 64 * BATCH, 0);
+    assert_false(log_epochs(f.log, 5, &oldest, &newest));
+    log_retain(f.log, 30 * BATCH);
+    for (uint64_t i = 0; i < 10; i++) {
+        append(&f, 1);
+        append_epoch(&f, 10 * (i + 1));
+    }
+    assert_true(log_epochs(f.log, 55, &oldest, &newest));
+    assert_int_equal(oldest, 10);
+    assert_int_equal(newest, 50);
+    assert_true(log_epochs(f.log, 1, &oldest, &newest));
+    assert_int_equal(newest, 10);
+    assert_true(log_epochs(f.log, UINT64_MAX, &oldest, &newest));
+    assert_int_equal(newest, 100);
+    struct cursor *reader = cursor_at_epoch(f.log, 80, CURSOR_BLOCK, nobody);
+    log_forget(f.log);
+    assert_null(cursor_at_epoch(f.log, 80, CURSOR_BLOCK, nobody));
+    append(&f, 1);
+    struct cursor *c = cursor_at_epoch(f.log, 100, CURSOR_BLOCK, nobody);
+    assert_int_equal(next(c), 10);
+    for (int i = 8; i < 11; i++) {
+        assert_int_equal(next(reader), i); /* who reads goes on */
+        if (i < 10) assert_int_equal(next(reader), INT64_MAX);
+    }
+    cursor_free(c);
+    cursor_free(reader);
+    assert_true(log_stats_of(&f).memory_bytes < 2 * BATCH);
+    end(&f);
+}
+
+/* Limits that rise let the writer go on with more in memory. */
+static void limits_may_rise(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 8 * BATCH, 0);
+    log_set_limits(f.log, 108 * BATCH, 0);
+    log_retain(f.log, 100 * BATCH);
+    for (int i = 0; i < 500; i++) {
+        append(&f, 1);
+        assert_false(full(&f));
+    }
+    assert_true(log_stats_of(&f).memory_bytes >= 95 * BATCH);
+    end(&f);
+}
+
 static void retention_stops_nobody(void **state)
 {
     (void)state;
@@ -952,6 +1004,8 @@ int main(void)
         cmocka_unit_test(any_damage_is_found),
         cmocka_unit_test(damage_costs_one_stripe),
         cmocka_unit_test(an_epoch_is_found_while_it_is_retained),
+        cmocka_unit_test(what_is_forgotten_is_not_found),
+        cmocka_unit_test(limits_may_rise),
         cmocka_unit_test(retention_stops_nobody),
         cmocka_unit_test(a_batch_that_pins_much_is_copied),
         cmocka_unit_test(a_warm_log_does_not_allocate),
