@@ -7,6 +7,7 @@
 #include <librdkafka/rdkafka.h>
 
 extern const struct lam_sink_class *const kafka_sinks[];
+extern const struct lam_source_class *const kafka_sources[];
 
 /* Options of every class; the names are those of the clients of Kafka. */
 #define CLIENT_OPTIONS \
@@ -26,7 +27,6 @@ extern const struct lam_sink_class *const kafka_sinks[];
     {.name = "ssl.key.password", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_SECRET, .sentence = "Password of that key."}, \
     {.name = "ssl.endpoint.identification.algorithm", .type = LAM_OPTION_ENUM, .dflt = "https", .values = "https|none", \
      .sentence = "Whether a broker's certificate must be for its name."}
-enum { N_CLIENT_OPTIONS = 11 };
 
 /* A configuration being made; `result` is that of the first setting that failed, and what follows does nothing. */
 struct client_conf {
@@ -36,7 +36,7 @@ struct client_conf {
     int result;
 };
 
-/* With the options above; wakes io for nothing yet. */
+/* With the options above. */
 void client_conf_begin(struct client_conf *c, struct lam_io *io, struct lam_error *err);
 void client_conf_set(struct client_conf *c, const char *name, const char *value);
 void client_conf_int(struct client_conf *c, const char *name, int64_t value);

@@ -122,3 +122,79 @@ bool headers_read(const char *p, size_t n, rd_kafka_headers_t **out)
     *out = NULL;
     return ok;
 }
+
+/* ---- writing --------------------------------------------------------------------------------------------------------- */
+
+struct made {
+    char *out;
+    size_t n, room;
+};
+
+static void put(struct made *m, const char *p, size_t n)
+{
+    if (m->n + n <= m->room) memcpy(m->out + m->n, p, n);
+    m->n += n;
+}
+
+/* The length of the character at p, 0: none. */
+static size_t utf8_length(const unsigned char *p, size_t n)
+{
+    size_t k = *p < 0x80 ? 1 : *p >= 0xC2 && *p < 0xE0 ? 2 : *p >= 0xE0 && *p < 0xF0 ? 3 : *p >= 0xF0 && *p < 0xF5 ? 4 : 0;
+    if (!k || k > n) return 0;
+    for (size_t i = 1; i < k; i++)
+        if ((p[i] & 0xC0) != 0x80) return 0;
+    if ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) || (*p == 0xF0 && p[1] < 0x90) || (*p == 0xF4 && p[1] > 0x8F)) return 0;
+    return k;
+}
+
+static bool is_utf8(const char *p, size_t n)
+{
+    for (size_t k; n; p += k, n -= k)
+        if (!(k = utf8_length((const unsigned char *)p, n))) return false;
+    return true;
+}
+
+static void put_byte(struct made *m, unsigned char c, const char *before)
+{
+    static const char digits[] = "0123456789abcdef";
+    put(m, before, strlen(before));
+    put(m, (const char[]){digits[c >> 4], digits[c & 15]}, 2);
+}
+
+static void put_text(struct made *m, const char *p, size_t n)
+{
+    bool text = is_utf8(p, n);
+    put(m, text ? "\"" : "\"\\\\x", text ? 1 : 4);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+        if (!text)
+            put_byte(m, c, "");
+        else if (c < 0x20)
+            put_byte(m, c, "\\u00");
+        else if (c == '"' || c == '\\')
+            put(m, (const char[]){'\\', (char)c}, 2);
+        else
+            put(m, p + i, 1);
+    }
+    put(m, "\"", 1);
+}
+
+size_t headers_write(const rd_kafka_headers_t *headers, char *out, size_t room)
+{
+    struct made m = {out, 0, room};
+    const char *name;
+    const void *value;
+    size_t n;
+    if (!headers) return 0;
+    for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &n); i++) {
+        put(&m, i ? "," : "{", 1);
+        put_text(&m, name, strlen(name));
+        put(&m, ":", 1);
+        if (value)
+            put_text(&m, value, n);
+        else
+            put(&m, "null", 4);
+    }
+    put(&m, m.n ? "}" : "{}", m.n ? 1 : 2);
+    return m.n;
+}

@@ -6,5 +6,6 @@ LAM_API const struct lam_module lam_module = {
     .abi = LAM_CONNECTOR_ABI,
     .name = "kafka",
     .version = "1.0",
+    .sources = kafka_sources,
     .sinks = kafka_sinks,
 };

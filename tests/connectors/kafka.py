@@ -236,6 +236,168 @@ def sink_delivery_timeout(w):
     equal(sorted(got), list(range(n)), "rows")
 
 
+# ---- the source ------------------------------------------------------------------------------------------------------
+
+TYPES = {
+    "a SMALLINT": [-32768, 32767, None], "b INTEGER": [-2147483648, 2147483647, None], "c BIGINT": [-9223372036854775808, 9223372036854775807, None],
+    "d REAL": [1.5, -0.25, None], "e DOUBLE": [0.1, -1.7976931348623157e308, None], "f BOOLEAN": [True, False, None],
+    "g VARCHAR": ["", 'a "quoted", text\nof two lines, äöü 漢字 🙂', None], "h BLOB": ["\\x", "\\x00ff41", None], "i DATE": ["1970-01-01", "2000-02-29", None],
+    "j TIME": ["00:00:00", "23:59:59.999999", None], "k TIMESTAMP": ["1999-12-31 23:59:59.999999", "2024-01-02 03:04:05", None],
+    "l TIMESTAMPTZ": ["1970-01-01 00:00:00+00", "2024-01-02 03:04:05.5+00", None], "m INTERVAL": ["1 year 2 mons 3 days 04:05:06.789", "-00:00:00.000001", None],
+    "n UUID": ["00000000-0000-0000-0000-000000000000", "12345678-9abc-def0-1234-56789abcdef0", None], "o DECIMAL(20,2)": ["0.01", "-99999999.99", None],
+}
+
+
+def source(w, columns, topic, name="r", **options):
+    return f"CREATE SOURCE {name} ({columns}) FROM KAFKA ({w.options(topic, **{'bounded': 'true', **options})});"
+
+
+def into(w, name, of="r"):
+    return f"CREATE SINK o FROM {of} INTO FILE (path = '{name}', format = 'json');"
+
+
+def rows_of(w, name):
+    with open(os.path.join(w.folder, name)) as f:
+        return [json.loads(line) for line in f]
+
+
+@case
+def every_type(w):
+    """Rows out and back are equal."""
+    columns = ", ".join(TYPES)
+    rows = [{t.split()[0]: v[i] for t, v in TYPES.items()} for i in range(3)]
+    w.broker.topic("types")
+    w.run(f"CREATE SOURCE t ({columns}) " + lines(w, "types.jsonl", rows) + sink(w, "types") +
+          "CREATE SINK f FROM t INTO FILE (path = 'want.jsonl', format = 'json');")
+    w.run(source(w, columns, "types") + into(w, "got.jsonl"))
+    want = rows_of(w, "want.jsonl")
+    equal(len(want), 3, "rows")
+    equal(rows_of(w, "got.jsonl"), want)
+    equal(want[2], dict.fromkeys(rows[0]), "NULLs")
+
+
+@case
+def other_formats(w):
+    w.broker.topic("raw")
+    w.broker.write("raw", "one\ntwo\nthree")
+    w.run(source(w, "t VARCHAR", "raw", format="raw") + into(w, "raw.jsonl"))
+    equal(rows_of(w, "raw.jsonl"), [{"t": t} for t in ("one", "two", "three")])
+    w.broker.topic("csv")
+    w.run("CREATE SOURCE t (k BIGINT, ts TIMESTAMP) FROM GENERATOR (rows = 10);" + sink(w, "csv", format="csv"))
+    w.run(source(w, "k BIGINT, ts TIMESTAMP", "csv", format="csv") + into(w, "csv.jsonl"))
+    equal([r["k"] for r in rows_of(w, "csv.jsonl")], list(range(10)))
+
+
+@case
+def own_columns(w):
+    w.broker.topic("meta", 2)
+    w.broker.write("meta", "a:{\"v\":1}", "-p", "1", "-K:", "-H", "h=x\"ä", "-H", "n=7", "-H", "none")
+    w.broker.write("meta", ":{\"v\":2}\nb:", "-p", "0", "-K:", "-Z")
+    stamps = {tuple(m.split()[:2]): m.split()[2] for m in w.broker.read("meta", "%p %o %T\n").splitlines()}
+    w.run(source(w, "_key VARCHAR, _partition INTEGER, _offset BIGINT, _timestamp TIMESTAMPTZ, _headers JSON, _topic VARCHAR, v BIGINT", "meta") +
+          "CREATE STREAM u AS SELECT _key, _partition, _offset, _timestamp AS at, _headers AS headers, _topic AS topic, v FROM r;" + into(w, "meta.jsonl", "u"))
+    got = sorted(rows_of(w, "meta.jsonl"), key=lambda r: (r["_partition"], r["_offset"]))
+    equal([(r["_key"], r["_partition"], r["_offset"], r["topic"], r["v"]) for r in got],
+          [(None, 0, 0, "meta", 2), ("b", 0, 1, "meta", None), ("a", 1, 0, "meta", 1)])
+    headers = got[2]["headers"]
+    equal(json.loads(headers) if isinstance(headers, str) else headers, {"h": 'x"ä', "n": "7", "none": None}, "headers")
+    equal(got[0]["headers"], None)
+    for r in got:
+        ms = int(stamps[str(r["_partition"]), str(r["_offset"])])
+        holds(r["at"], time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ms // 1000)))
+
+
+@case
+def start_modes(w):
+    w.broker.topic("modes")
+    w.broker.write("modes", "".join(f'{{"v":{i}}}\n' for i in range(10)))
+    stamp = int(w.broker.read("modes", "%T\n").split()[-1])
+    wait_until("the clock goes on", lambda: time.time() * 1000 > stamp + 1, 5)
+    w.broker.write("modes", "".join(f'{{"v":{i}}}\n' for i in range(10, 20)))
+    for options, want in (({}, range(20)), (dict(startup__mode="offsets", startup__specific__offsets="0:7"), range(7, 20)),
+                          (dict(startup__mode="timestamp", startup__timestamp__ms=stamp + 1), range(10, 20)),
+                          (dict(startup__mode="timestamp", startup__timestamp__ms=2 * stamp), []), (dict(startup__mode="latest"), [])):
+        w.run(source(w, "v BIGINT", "modes", **options) + into(w, "modes.jsonl"))
+        equal([r["v"] for r in rows_of(w, "modes.jsonl")], list(want), str(options))
+    for options, want in ((dict(startup__mode="offsets", startup__specific__offsets="0:70"), "choose another startup.mode"),
+                          (dict(startup__mode="offsets", startup__specific__offsets="0-7"), "partition:offset"),
+                          (dict(startup__mode="offsets", startup__specific__offsets="3:7"), "there is no partition 3"),
+                          (dict(startup__mode="timestamp"), "without startup.timestamp.ms")):
+        rc, said = w.run(source(w, "v BIGINT", "modes", **options) + into(w, "modes.jsonl"), ok=False)
+        equal(bool(rc), True, f"{options} {said}")
+        holds(said, want)
+
+
+@case
+def topics(w):
+    """Lists and patterns; each partition is a split of its own."""
+    for name in ("many-1", "many-2", "few"):
+        w.broker.topic(name, 3)
+        w.run("CREATE SOURCE t (v BIGINT) " + lines(w, "n.jsonl", [{"v": i} for i in range(300)]) + sink(w, name, key__column="v"))
+    for options, want in ((dict(topic="many-1, few"), {"many-1", "few"}), (dict(topic=None, topic__pattern="^many-[0-9]$"), {"many-1", "many-2"})):
+        topic = options.pop("topic")
+        w.run(source(w, "_topic VARCHAR, v BIGINT", topic, **options) + "CREATE STREAM u AS SELECT _topic AS t, v FROM r;" + into(w, "many.jsonl", "u"))
+        got = collections.Counter((r["t"], r["v"]) for r in rows_of(w, "many.jsonl"))
+        equal(got, collections.Counter((t, v) for t in want for v in range(300)))
+    for options, want in ((dict(topic="none-such"), "none-such"), (dict(topic=None), "set one of topic and topic.pattern"),
+                          (dict(topic=None, topic__pattern="^no"), "there is no topic '^no'"), (dict(topic=None, topic__pattern="["), "no regular expression")):
+        topic = options.pop("topic")
+        rc, said = w.run(source(w, "v BIGINT", topic, **options) + into(w, "many.jsonl"), ok=False)
+        equal(bool(rc), True, said)
+        holds(said, want)
+
+
+@case
+def bad_values(w):
+    """A value that cannot be read is that of one message only, which is named by its offset."""
+    w.broker.topic("bad")
+    w.broker.write("bad", '{"v":0}\n{"v":1}\n{"v":\n{"v":3}\n')
+    out = w.run(source(w, "v BIGINT", "bad", on_error="skip") + into(w, "bad.jsonl") + "SHOW SOURCES;")
+    equal([r["v"] for r in rows_of(w, "bad.jsonl")], [0, 1, 3], out)
+    rc, said = w.run(source(w, "v BIGINT", "bad", on_error="fail") + into(w, "bad.jsonl"), ok=False)
+    equal(bool(rc), True, said)
+    holds(said, "bad/0", "2")
+
+
+@case
+def source_broker_killed(w):
+    """Killed and started again while it is read, behind a reader that is slow: each row once, in order."""
+    n = 30000
+    w.broker.topic("read", 2)
+    w.run(f"CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = {n});" + sink(w, "read", key__column="k"))
+    w.broker.topic("copy", 1)
+    p = w.start(source(w, "_partition INTEGER, k BIGINT", "read", queued__max__bytes=1024, max__partition__fetch__bytes=2000) +
+                "CREATE STREAM u AS SELECT _partition AS p, k FROM r;" + into(w, "read.jsonl", "u"))
+    wait_until("some rows", lambda: p.poll() is not None or (os.path.exists(w.folder + "/read.jsonl") and os.path.getsize(w.folder + "/read.jsonl") > 1000))
+    equal(p.poll(), None, "it runs when the broker is killed")
+    w.broker.kill()
+    w.broker.start()
+    rc, out, err = w.finish(p)
+    equal(rc, 0, err)
+    rows = rows_of(w, "read.jsonl")
+    equal(sorted(r["k"] for r in rows), list(range(n)), "rows")
+    for q in (0, 1):
+        keys = [r["k"] for r in rows if r["p"] == q]
+        equal(keys, sorted(keys), "order")
+
+
+@case
+def follows(w):
+    """Not bounded: what is written later arrives, and a partition without messages does not hold back time."""
+    w.broker.topic("live", 2)
+    p = w.start(source(w, "ts TIMESTAMP, v BIGINT, WATERMARK FOR ts", "live", bounded="false", idle__timeout="100 ms") +
+                "CREATE STREAM u AS SELECT window_start AS s, count(*) AS n FROM TUMBLE(r, ts, INTERVAL '1' SECOND) GROUP BY s;" + into(w, "live.jsonl", "u"))
+    path = w.folder + "/live.jsonl"
+    try:
+        w.broker.write("live", '{"ts":"2024-01-01 00:00:00","v":1}\n{"ts":"2024-01-01 00:00:05","v":1}\n', "-p", "0")
+        wait_until("the first window", lambda: p.poll() is not None or (os.path.exists(path) and rows_of(w, "live.jsonl")), 20)
+        equal(p.poll(), None, "it runs")
+    finally:
+        p.terminate()
+    rc, out, err = w.finish(p)
+    equal(rows_of(w, "live.jsonl")[0]["n"], 1, err)
+
+
 @case
 def refusals(w):
     source = "CREATE SOURCE t (k BIGINT, d DOUBLE) FROM GENERATOR (rows = 1);"
