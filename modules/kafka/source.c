@@ -64,6 +64,13 @@ static int connect_to(struct lam_io *io, struct lam_error *err)
     return LAM_IO_OK;
 }
 
+static int beyond(struct lam_io *io, const struct partition *p, int64_t offset, int code, struct lam_error *err)
+{
+    io->host->fail(err, code, "%s: %s ends at offset %ld, before %ld", io->name, p->name, (long)p->end, (long)offset);
+    io->host->hint(err, "if the topic was made anew, choose another startup.mode");
+    return code;
+}
+
 static int open_partition(struct lam_io *io, struct partition *p, const rd_kafka_topic_partition_t *from, struct lam_error *err)
 {
     struct reading *r = io->self;
@@ -78,7 +85,7 @@ static int open_partition(struct lam_io *io, struct partition *p, const rd_kafka
     rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(r->rk, from->topic, p->number, &low, &p->end, START_MS);
     if (e) return io->host->fail(err, client_class(e, LAM_IO_READ), "%s: the end of %s: %s", io->name, p->name, rd_kafka_err2str(e));
     if (p->begin < 0) p->begin = low;
-    return LAM_IO_OK;
+    return p->begin <= p->end ? LAM_IO_OK : beyond(io, p, p->begin, LAM_IO_OPTION, err);
 }
 
 static int read_open(struct lam_io *io, struct lam_error *err)
@@ -118,12 +125,11 @@ static void halt(struct partition *p)
 /* The fetching begins with the first poll: an instance is asked for some of the splits only. */
 static int read_seek(struct lam_io *io, int split, const struct lam_position *at, struct lam_error *err)
 {
-    (void)err;
     struct partition *p = &((struct reading *)io->self)->partitions[split];
     halt(p);
     p->next = at ? at->offset + 1 : p->begin;
     p->ended = p->next >= p->end;
-    return LAM_IO_OK;
+    return p->next <= p->end ? LAM_IO_OK : beyond(io, p, p->next, LAM_IO_READ, err);
 }
 
 static int begin(struct lam_io *io, struct partition *p, struct lam_error *err)

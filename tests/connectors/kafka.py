@@ -252,8 +252,8 @@ def source(w, columns, topic, name="r", **options):
     return f"CREATE SOURCE {name} ({columns}) FROM KAFKA ({w.options(topic, **{'bounded': 'true', **options})});"
 
 
-def into(w, name, of="r"):
-    return f"CREATE SINK o FROM {of} INTO FILE (path = '{name}', format = 'json');"
+def into(w, name, of="r", mode="replace"):
+    return f"CREATE SINK o FROM {of} INTO FILE (path = '{name}', format = 'json', mode = '{mode}');"
 
 
 def rows_of(w, name):
@@ -367,7 +367,7 @@ def source_broker_killed(w):
     w.run(f"CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = {n});" + sink(w, "read", key__column="k"))
     w.broker.topic("copy", 1)
     p = w.start(source(w, "_partition INTEGER, k BIGINT", "read", queued__max__bytes=1024, max__partition__fetch__bytes=2000) +
-                "CREATE STREAM u AS SELECT _partition AS p, k FROM r;" + into(w, "read.jsonl", "u"))
+                "CREATE STREAM u AS SELECT _partition AS p, k FROM r;" + into(w, "read.jsonl", "u", "append"))
     wait_until("some rows", lambda: p.poll() is not None or (os.path.exists(w.folder + "/read.jsonl") and os.path.getsize(w.folder + "/read.jsonl") > 1000))
     equal(p.poll(), None, "it runs when the broker is killed")
     w.broker.kill()
@@ -386,12 +386,12 @@ def follows(w):
     """Not bounded: what is written later arrives, and a partition without messages does not hold back time."""
     w.broker.topic("live", 2)
     p = w.start(source(w, "ts TIMESTAMP, v BIGINT, WATERMARK FOR ts", "live", bounded="false", idle__timeout="100 ms") +
-                "CREATE STREAM u AS SELECT window_start AS s, count(*) AS n FROM TUMBLE(r, ts, INTERVAL '1' SECOND) GROUP BY s;" + into(w, "live.jsonl", "u"))
+                "CREATE STREAM u AS SELECT window_start, count(*) AS n FROM r GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);" + into(w, "live.jsonl", "u", "append"))
     path = w.folder + "/live.jsonl"
     try:
         w.broker.write("live", '{"ts":"2024-01-01 00:00:00","v":1}\n{"ts":"2024-01-01 00:00:05","v":1}\n', "-p", "0")
         wait_until("the first window", lambda: p.poll() is not None or (os.path.exists(path) and rows_of(w, "live.jsonl")), 20)
-        equal(p.poll(), None, "it runs")
+        equal(p.poll(), None, "it runs " + (p.stderr.read() if p.poll() is not None else ""))
     finally:
         p.terminate()
     rc, out, err = w.finish(p)

@@ -51,7 +51,7 @@ class Broker:
         self.properties = self.folder + "/server.properties"
         with open(self.properties, "w") as f:
             f.writelines(f"{k}={v}\n" for k, v in self.settings.items())
-        self.tool("kafka.tools.StorageTool", "format", "-t", base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), "-c", self.properties)
+        self.tool("kafka.tools.StorageTool", "format", "--cluster-id=" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), "-c", self.properties)
         self.process = None
         self.start()
 
