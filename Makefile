@@ -18,7 +18,7 @@ FLAGS.cov := -O0 -g --coverage -DLAM_FAULTS
 FLAGS.debug := -O0 -g3 -DLAM_FAULTS
 FLAGS.asan := -O1 -g -DLAM_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS.fuzz := $(FLAGS.asan) -fsanitize=fuzzer-no-link
-FLAGS.tsan := -O1 -g -DLAM_FAULTS -fsanitize=thread
+FLAGS.tsan := -O1 -g -DLAM_FAULTS -DLAM_NOISE -fsanitize=thread
 WARN := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wimplicit-fallthrough $(WERROR)
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -I$O/gen -MMD -MP
 CFLAGS += -std=gnu17 $(WARN) -Wstrict-prototypes -Wmissing-prototypes -fno-common -fno-strict-aliasing -fvisibility=hidden -fPIC -pthread \
@@ -33,7 +33,7 @@ CLI := $(patsubst %.c,$O/%.o,$(wildcard src/cli/*.c))
 TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
-NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency fanout wake peer_duckdb)
+NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency change fanout wake idle half_load sinks peer_duckdb)
 FLIGHTS ?= build/bench/flights.csv
 
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(shell pkg-config --exists $(PKG.$m) 2>/dev/null && echo yes),$m))
@@ -107,7 +107,7 @@ $(KERNELS): $O/bench/%: $O/bench/obj/%.o $O/bench/obj/json_bare.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 $O/bench/bare_bids: $O/bench/obj/json_bare.o
 $O/bench/push: $O/bench/obj/flights.o $O/lib/liblaminar.a
-$O/bench/latency $O/bench/fanout: $O/lib/liblaminar.a
+$O/bench/latency $O/bench/change $O/bench/fanout $O/bench/idle $O/bench/half_load $O/bench/sinks: $O/lib/liblaminar.a
 $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)

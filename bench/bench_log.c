@@ -1,6 +1,6 @@
 /* The log beside what it is made of. In memory: a filter and three columns over batches, whose results are dropped at once, or
  * pass a log that the same thread reads; and results that another thread gets through a log or through a bare ring. On disk: batches that nobody reads spill, beside write() of the same
- * bytes; both are synced at the end. `bench_log [FOLDER]`, default the current one. A line of JSON for each.
+ * bytes; both are synced at the end. `bench_log [FOLDER]`, default build. A line of JSON for each.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "../tests/unit/expr_text.h"
 #include "base/env.h"
@@ -313,7 +313,7 @@ int main(int argc, char **argv)
     struct arena *a = arena_new();
     struct schema *s = schema_of(a);
     in_memory(a, s);
-    on_disk(s, argc > 1 ? argv[1] : ".");
+    on_disk(s, argc > 1 ? argv[1] : "build");
     arena_free(a);
     return 0;
 }

@@ -284,6 +284,11 @@ def latency():
         figure(f"latency_{share}_ratio", r[f"{share}_ratio"], "of two futex hops", goal, us=r[f"{share}_us"], bare_us=r[f"bare_{share}_us"])
 
 
+def change():
+    r = json.loads(subprocess.run([args.bin / "change"], check=True, capture_output=True, text=True).stdout)
+    figure("change_gap_over_probe", r["over_ms"], "ms", 1, gap_ms=r["gap_ms"], probe_ms=r["probe_ms"], changes_per_s=r["changes_per_s"])
+
+
 def wake():
     r = json.loads(subprocess.run([args.bin / "wake"], check=True, capture_output=True, text=True).stdout)
     figure("wake_p50_ratio", r["p50_ratio"], "of a bare futex wake", 2, us=r["p50_us"], bare_us=r["bare_p50_us"])
@@ -295,7 +300,30 @@ def fanout():
            rows_per_core_s=r["rows_per_core_s"], bare_per_core_s=r["bare_per_core_s"])
 
 
-parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency, wake, fanout]
+def idle():
+    r = json.loads(subprocess.run([args.bin / "idle"], check=True, capture_output=True, text=True).stdout)
+    figure("idle_cpu", r["cpu_s_per_min"], "CPU s/min", 0.05, queries=r["queries"])
+    figure("idle_switches", r["switches_per_s"], "/s", 10, queries=r["queries"])
+
+
+def half_load():
+    r = json.loads(subprocess.run([args.bin / "half_load"], check=True, capture_output=True, text=True).stdout)
+    figure("half_load_p99", r["p99_us"], "us", 200, p50_us=r["p50_us"], rows_per_s=r["capacity_rows_per_s"] / 2,
+           probe_longest_us=r["probe_longest_us"], probe_gaps_per_s=r["probe_gaps_per_s"])
+
+
+def sinks_parallel():
+    r = json.loads(subprocess.run([args.bin / "sinks", "parallel"], check=True, capture_output=True, text=True).stdout)
+    figure("sinks_parallel", r["all_ms"], "ms", 1.2 * r["each_ms"], sinks=r["sinks"], one_ms=r["one_ms"])
+
+
+def slow_sink():
+    r = json.loads(subprocess.run([args.bin / "sinks", "slow"], check=True, capture_output=True, text=True).stdout)
+    figure("slow_sink_p99_ratio", r["p99_ratio"], "beside one that hangs", 1.2, alone_us=r["alone_p99_us"], beside_us=r["beside_p99_us"])
+
+
+parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency, change, wake, fanout, idle,
+         half_load, sinks_parallel, slow_sink]
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 for name in ("bin", "laminar", "library", "flights", "bids", "peer", "out"):
     parser.add_argument("--" + name, type=pathlib.Path, required=True)

@@ -2,6 +2,7 @@
 #include "base/feed.h"
 
 #include "base/mem.h"
+#include "base/noise.h"
 
 #include <string.h>
 
@@ -82,6 +83,7 @@ bool feed_drop(struct feed *f, struct feed_item *out)
     if (tail - f->low > f->mask + 1) f->low = tail - f->mask - 1;
     while (f->low < tail) {
         item_ref i = atomic_exchange_explicit(&f->slots[f->low++ & f->mask], NULL, memory_order_acquire);
+        noise();
         if (!i) continue; /* the consumer was faster */
         *out = *i;
         f->bytes_in -= i->bytes;
@@ -147,6 +149,7 @@ static item_ref from_slots(struct feed *f)
     uint64_t at = f->head;
     item_ref i = atomic_exchange_explicit(&f->slots[at & f->mask], NULL, memory_order_acquire);
     f->head++;
+    noise();
     if (!i) return NULL; /* dropped */
     int64_t out = atomic_load_explicit(&f->bytes_out, memory_order_relaxed);
     atomic_store_explicit(&f->bytes_out, out + i->bytes, memory_order_relaxed);

@@ -2,6 +2,7 @@
 #include "base/gate.h"
 
 #include "base/mem.h"
+#include "base/noise.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +62,7 @@ void gate_signal(struct gate *g)
 
 void gate_wake(struct gate *g)
 {
+    noise();
     atomic_thread_fence(memory_order_seq_cst); /* pairs with gate_prepare's */
     if (!atomic_load_explicit(&g->parked, memory_order_relaxed)) return;
     if (!atomic_exchange_explicit(&g->parked, 0, memory_order_relaxed)) return;
@@ -73,6 +75,7 @@ void gate_wake(struct gate *g)
 
 void gate_prepare(struct gate *g)
 {
+    noise();
     atomic_store_explicit(&g->parked, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* pairs with gate_wake's */
 }

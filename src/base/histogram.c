@@ -18,6 +18,13 @@ static uint64_t bucket_count(const struct histogram *h, int i)
     return atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
 }
 
+void histogram_copy(struct histogram *to, const struct histogram *from)
+{
+    atomic_store_explicit(&to->sum, histogram_sum(from), memory_order_relaxed);
+    atomic_store_explicit(&to->max, histogram_max(from), memory_order_relaxed);
+    for (int i = 0; i < HISTOGRAM_BUCKETS; i++) atomic_store_explicit(&to->buckets[i], bucket_count(from, i), memory_order_relaxed);
+}
+
 uint64_t histogram_count(const struct histogram *h)
 {
     uint64_t n = 0;

@@ -40,6 +40,7 @@ static inline void histogram_add(struct histogram *h, int64_t us)
 
 /* ---- readers */
 
+void histogram_copy(struct histogram *to, const struct histogram *from);
 uint64_t histogram_count(const struct histogram *h);
 static inline uint64_t histogram_sum(const struct histogram *h) { return atomic_load_explicit(&h->sum, memory_order_relaxed); }
 static inline uint64_t histogram_max(const struct histogram *h) { return atomic_load_explicit(&h->max, memory_order_relaxed); }

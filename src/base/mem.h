@@ -29,7 +29,7 @@ uint64_t mem_alloc_count(void);
  * that is handed out may come back when all else is gone. */
 struct account {
     struct account *parent;
-    int64_t limit; /* 0: none */
+    _Atomic int64_t limit; /* 0: none; it may be changed at any time */
     _Atomic int64_t used;
     _Atomic int64_t peak;
     _Atomic int64_t refs; /* of one that account_new made */

@@ -2,6 +2,7 @@
 #include "base/ring.h"
 
 #include "base/mem.h"
+#include "base/noise.h"
 
 #include <string.h>
 
@@ -37,6 +38,7 @@ static void put(struct ring *r, struct msg m)
 {
     uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
     r->slots[tail & r->mask] = m;
+    noise();
     atomic_store_explicit(&r->tail, tail + 1, memory_order_release); /* pairs with ring_pop's acquire */
 }
 
@@ -63,6 +65,7 @@ bool ring_pop(struct ring *r, struct msg *out)
         if (head == r->tail_seen) return false;
     }
     *out = r->slots[head & r->mask];
+    noise();
     atomic_store_explicit(&r->head, head + 1, memory_order_release); /* the slot may be reused */
     return true;
 }
@@ -75,6 +78,7 @@ void ring_taken(struct ring *r, uint32_t bytes)
 
 bool ring_want_room(struct ring *r)
 {
+    noise();
     atomic_store_explicit(&r->wanted, true, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* pairs with ring_wake_producer's */
     r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);

@@ -19,7 +19,7 @@
 
 enum msg_tag { MSG_BATCH = 1, MSG_WATERMARK, MSG_IDLE, MSG_BARRIER, MSG_END };
 /* kinds of MSG_END */
-enum { END_FLUSH = 1, END_HOLD, END_CUT };
+enum { END_FLUSH = 1, END_HOLD, END_CUT, END_MOVED /* of this channel only: another has taken its place */ };
 /* flags in `kind` of MSG_BARRIER */
 enum { BARRIER_FREEZE = 1, BARRIER_CHANGE = 2, BARRIER_DRAIN = 4, BARRIER_HOLD = 8 /* the reader pauses behind it */, BARRIER_IDLE = 128 /* the channel is idle */ };
 
@@ -78,6 +78,8 @@ bool ring_wake_producer(struct ring *r);
 bool ring_empty(struct ring *r);
 static inline void ring_close(struct ring *r) { atomic_store_explicit(&r->closed, true, memory_order_release); }
 static inline bool ring_closed(struct ring *r) { return atomic_load_explicit(&r->closed, memory_order_acquire); }
+/* Anyone, for display: the producer has found no room. */
+static inline bool ring_is_waited_for(struct ring *r) { return atomic_load_explicit(&r->wanted, memory_order_relaxed); }
 /* Anyone, for display: how many messages are inside. */
 static inline uint32_t ring_fill(struct ring *r)
 {

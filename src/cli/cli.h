@@ -73,6 +73,11 @@ int sources_state(struct cli *c, struct source_state *out, int max);
 /* A line on stderr for everything that was skipped, left out or late. */
 void losses_tell(struct cli *c);
 
+/* hint.c: while stream `name` is printed, says once on a terminal why it stays silent. */
+struct hint;
+struct hint *hint_begin(const struct cli *c, const char *name); /* NULL: there is no terminal */
+void hint_end(struct hint *h);                                  /* NULL is allowed */
+
 /* progress.c: one line on stderr while `run` waits; nothing when stderr is no terminal. */
 struct progress {
     bool on, shown, color;

@@ -27,6 +27,7 @@ static const char usage[] =
     "  --workers N            worker threads (default: 1)\n"
     "  --batch N              most rows of a batch; results do not depend on it\n"
     "  --replay FILE          push the rows of a JSON lines file in their order instead of reading the sources\n"
+    "  --spill FOLDER         where sinks that fall behind keep rows, in place of making their streams wait\n"
     "  --changelog op|w       how changes are shown: a column op (+I -U +U -D) or w (1, -1; default)\n"
     "  --set NAME=VALUE       the value of ${NAME} in the script\n"
     "  --quiet                no progress, no warnings\n"
@@ -209,6 +210,8 @@ static void set_option(struct cli *c, const char *name, char *value)
         c->cfg.threads = (int)number(name, value, 256);
     else if (!strcmp(name, "--batch"))
         c->cfg.batch_rows = (uint32_t)number(name, value, 1 << 20);
+    else if (!strcmp(name, "--spill"))
+        c->cfg.spill_path = value;
     else if (!strcmp(name, "--set"))
         add_var(c, value);
     else
@@ -217,9 +220,9 @@ static void set_option(struct cli *c, const char *name, char *value)
 
 /* Those that take a value, then those that take none. */
 static const char *const options[] = {"--print",     "--live",    "--replay", "--format", "--eof", "--on-error",
-                                      "--changelog", "--workers", "--batch",  "--set",    "-c",    "--quiet",
+                                      "--changelog", "--workers", "--batch",  "--spill",  "--set",    "-c",    "--quiet",
                                       "--help",      "--version", "-q",       "-h",       "-V",    NULL};
-#define OPTIONS_WITH_VALUE 11
+#define OPTIONS_WITH_VALUE 12
 
 static bool takes_value(const char *name)
 {

@@ -49,12 +49,24 @@ static bool is_subscription(const char *sql, size_t from)
     return !strncasecmp(sql + begin_of(sql, from), "SUBSCRIBE", 9);
 }
 
+/* What a SUBSCRIBE names, when that is written plainly. For free(). */
+static char *subscribed(const char *sql, size_t from)
+{
+    sql += begin_of(sql, from) + strlen("SUBSCRIBE");
+    sql += strspn(sql, " \n\t");
+    return strndup(sql, strcspn(sql, " \n\t;\""));
+}
+
 static int print_result(struct cli *c, struct ArrowArrayStream *s, const char *file, const char *sql, size_t from)
 {
     char *why = NULL;
     bool live = is_subscription(sql, from);
     enum print_format format = live && c->format == PRINT_BOX ? PRINT_TSV : c->format;
+    char *stream = live ? subscribed(sql, from) : NULL;
+    struct hint *hint = live ? hint_begin(c, stream) : NULL;
     int rc = print_stream(stdout, s, format, live, &why), status = EXIT_OK;
+    hint_end(hint);
+    free(stream);
     errno = rc;
     if (stop_signal()) {
         status = stop_status();
@@ -110,11 +122,13 @@ static int add_print(struct cli *c)
 static int wait_for_end(struct cli *c)
 {
     struct progress p;
+    struct hint *hint = c->print ? hint_begin(c, c->print) : NULL;
     progress_begin(&p, c);
     int rc;
     while ((rc = lam_wait(c->db, c->session, p.on ? PROGRESS_US : -1)) == LAM_TIMEOUT && !stop_signal())
         progress_show(&p, c);
     progress_end(&p);
+    hint_end(hint);
     if (stop_signal()) return stop_status();
     if (!rc) return EXIT_OK;
     cli_message(c);

@@ -4,6 +4,9 @@
  * rename, synced folder, in that order, so that the name shows the old file or the whole new one, after a power cut too. A
  * run that does not complete leaves nothing. mode 'append' writes to the file itself; flush makes it durable. A path that is
  * a device or a pipe is written straight, whatever the mode: renaming over /dev/null would replace it.
+ *
+ * A write that fails may be made again: what of it arrived is known by the file's size. A failed sync may not, for the system
+ * forgets what it could not write: what follows fails too.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "connector/connector_int.h"
 #include "connector/path.h"
@@ -21,6 +24,8 @@ struct file_sink {
     const char *path;
     char *tmp;         /* what is written, to be renamed; NULL: the path itself */
     struct file *file;
+    int64_t size;      /* of the file, as written here; -1: not a regular file */
+    bool lost;         /* a sync has failed */
     char *room;
     size_t n;          /* bytes in room */
 };
@@ -55,7 +60,10 @@ static enum status open_append(struct file_sink *f, bool *fresh, struct err *err
     TRY(env_open(f->sink.ctx.env, f->path, FILE_READ | FILE_WRITE | FILE_CREATE | FILE_APPEND, &f->file, err));
     TRY(file_info(f->file, &info, err));
     *fresh = !info.size;
-    return info.size ? end_last_line(f, info.size, err) : ST_OK;
+    if (info.size) TRY(end_last_line(f, info.size, err));
+    TRY(file_info(f->file, &info, err));
+    f->size = info.size;
+    return ST_OK;
 }
 
 static enum status refuse_existing(const struct file_sink *f, struct err *err)
@@ -69,12 +77,14 @@ static enum status open_target(struct file_sink *f, bool *fresh, struct err *err
 {
     struct file_info info;
     *fresh = true;
+    f->size = 0;
     bool exists = !env_stat(f->sink.ctx.env, f->path, &info, NULL);
     if (exists && info.is_directory) {
         err_set(err, E_WRITE, "\"%s\" is a folder", f->path);
         err_hint(err, "name a file in it: path = '%s/rows.csv'", f->path);
         return E_WRITE;
     }
+    if (exists && !info.is_regular) f->size = -1;
     if (exists && !info.is_regular) return env_open(f->sink.ctx.env, f->path, FILE_WRITE, &f->file, err);
     if (exists && f->mode == MODE_ERROR) return refuse_existing(f, err);
     return f->mode == MODE_APPEND ? open_append(f, fresh, err) : open_tmp(f, err);
@@ -98,12 +108,34 @@ static enum status sink_open(struct sink *s, uint64_t incarnation, uint64_t *mar
     return ST_OK;
 }
 
+/* *done: how much arrived, all of it or less. */
+static enum status put(struct file_sink *f, const char *p, size_t n, size_t *done, struct err *err)
+{
+    enum status st = file_write(f->file, p, n, err);
+    struct file_info info;
+    *done = st ? 0 : n;
+    if (st && f->size >= 0 && !file_info(f->file, &info, NULL) && info.size > f->size)
+        *done = (size_t)(info.size - f->size) < n ? (size_t)(info.size - f->size) : n;
+    if (f->size >= 0) f->size += (int64_t)*done;
+    return st;
+}
+
 static enum status drain(struct file_sink *f, struct err *err)
 {
+    size_t done;
     if (!f->n) return ST_OK;
-    TRY(file_write(f->file, f->room, f->n, err));
-    f->n = 0;
-    return ST_OK;
+    enum status st = put(f, f->room, f->n, &done, err);
+    f->n -= done;
+    if (f->n) memmove(f->room, f->room + done, f->n);
+    return st;
+}
+
+static enum status sync_file(struct file_sink *f, struct err *err)
+{
+    if (f->lost) return err_set(err, E_WRITE, "an earlier sync of \"%s\" failed, so what it holds is not certain", f->path);
+    enum status st = file_sync(f->file, err);
+    f->lost = st;
+    return st;
 }
 
 static enum status sink_write(struct sink *s, const char *p, size_t n, size_t *accepted, struct err *err)
@@ -111,12 +143,9 @@ static enum status sink_write(struct sink *s, const char *p, size_t n, size_t *a
     struct file_sink *f = self(s);
     *accepted = 0;
     if (n > ROOM - f->n) TRY(drain(f, err));
-    if (n >= ROOM) {
-        TRY(file_write(f->file, p, n, err));
-    } else {
-        memcpy(f->room + f->n, p, n);
-        f->n += n;
-    }
+    if (n >= ROOM) return put(f, p, n, accepted, err);
+    memcpy(f->room + f->n, p, n);
+    f->n += n;
     *accepted = n;
     return ST_OK;
 }
@@ -126,13 +155,13 @@ static enum status sink_flush(struct sink *s, struct err *err)
 {
     struct file_sink *f = self(s);
     TRY(drain(f, err));
-    return f->tmp ? ST_OK : file_sync(f->file, err);
+    return f->tmp ? ST_OK : sync_file(f, err);
 }
 
 static enum status finish(struct file_sink *f, struct err *err)
 {
     TRY(drain(f, err));
-    TRY(file_sync(f->file, err));
+    TRY(sync_file(f, err));
     struct file *file = TAKE(f->file);
     TRY(file_close(file, err));
     if (!f->tmp) return ST_OK;

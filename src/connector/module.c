@@ -19,10 +19,11 @@ static struct {
     struct known {
         struct known *next;
         const struct lam_module *at;
-    } *all;
+    } * all;
 } registry;
 
-/* ---- adding classes ----------------------------------------------------------------------------------------------- */
+/* ---- adding classes -----------------------------------------------------------------------------------------------
+ */
 
 struct adding {
     const struct source_class **sources;
@@ -30,10 +31,13 @@ struct adding {
     int nsources, nsinks;
 };
 
-static enum status taken(const struct module *m, const char *what, const char *name, const struct module *by, struct err *err)
+static enum status taken(const struct module *m, const char *what, const char *name, const struct module *by,
+                         struct err *err)
 {
     err_set(err, E_EXISTS, "the module %s has a %s connector '%s', which %s has already", m->name, what, name,
-            !by ? "the program" : by->path ? by->path : by->name);
+            !by        ? "the program"
+            : by->path ? by->path
+                       : by->name);
     return E_EXISTS;
 }
 
@@ -55,7 +59,8 @@ static enum status free_as_sink(const struct module *m, const struct sink_class 
     return ST_OK;
 }
 
-static enum status read_classes(const struct lam_module *from, const struct module *m, struct adding *all, struct err *err)
+static enum status read_classes(const struct lam_module *from, const struct module *m, struct adding *all,
+                                struct err *err)
 {
     struct arena *a = registry.arena;
     while (from->sources && from->sources[all->nsources]) all->nsources++;
@@ -79,8 +84,8 @@ static enum status check_head(const struct lam_module *m, const char *path, stru
     if (m->size < offsetof(struct lam_module, name) || m->size > 1 << 16)
         return err_set(err, E_MODULE, "%s: the size of its lam_module is wrong", what);
     if (m->abi != LAM_CONNECTOR_ABI) {
-        err_set(err, E_MODULE, "%s is made for version %u of the connector interface, and this program has version %d", what, m->abi,
-                LAM_CONNECTOR_ABI);
+        err_set(err, E_MODULE, "%s is made for version %u of the connector interface, and this program has version %d",
+                what, m->abi, LAM_CONNECTOR_ABI);
         err_hint(err, "compile it with the laminar_connector.h of this version (%s)", outside_host.version);
         return E_MODULE;
     }
@@ -97,7 +102,8 @@ static enum status add(const struct lam_module *from, const char *path, struct e
     if (!registry.arena) registry.arena = arena_new();
     struct arena *a = registry.arena;
     struct module *m = arena_alloc(a, sizeof *m);
-    *m = (struct module){arena_strdup(a, from->name), arena_strdup(a, from->version), path ? arena_strdup(a, path) : NULL};
+    *m = (struct module){arena_strdup(a, from->name), arena_strdup(a, from->version),
+                         path ? arena_strdup(a, path) : NULL};
     struct adding all = {0};
     TRY(read_classes(from, m, &all, err));
     for (int i = 0; i < all.nsources; i++) source_class_add(all.sources[i]);
@@ -116,7 +122,8 @@ enum status module_add(const struct lam_module *m, const char *path, struct err 
     return st;
 }
 
-/* ---- files ---------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------------------------------
+ */
 
 static bool lies_in(const char *path, const char *folder)
 {
@@ -173,7 +180,8 @@ static enum status load_file(const char *path, const char *folder, struct err *e
     return st;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------------ */
+/* ---- names
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* The folder of the program or library that this code is part of; "" when it cannot be told. */
 static void own_folder(char out[PATH_MAX])
@@ -195,7 +203,9 @@ static bool file_name(const char *name, char out[80])
     size_t n = strlen(name);
     if (!n || n > 60) return false;
     for (size_t i = 0; i <= n; i++) {
-        char c = name[i] == '-' || name[i] == '.' ? '_' : name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] + 32) : name[i];
+        char c = name[i] == '-' || name[i] == '.'   ? '_'
+                 : name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] + 32)
+                                                    : name[i];
         if (c && c != '_' && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9')) return false;
         out[i] = c;
     }

@@ -1,221 +1,11 @@
-/* The host functions that outside classes are given, and their tables as ours. SPDX-License-Identifier: Apache-2.0 */
+/* Instances of outside classes, what their functions give, and their tables as ours. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "connector/outside.h"
-
-#include "base/text.h"
-#include "format/format.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-
-static struct outside_io *of(struct lam_io *io) { return container_of(io, struct outside_io, io); }
-
-/* ---- host functions ------------------------------------------------------------------------------------------- */
-
-static void *host_alloc(size_t n) { return mem_zalloc(n ? n : 1); }
-static void *host_resize(void *p, size_t old_n, size_t n) { return mem_realloc(p, old_n, n ? n : 1); }
-
-static void host_account(struct lam_io *io, int64_t bytes)
-{
-    if (bytes > 0) account_force(of(io)->ctx->account, bytes);
-    if (bytes < 0) account_release(of(io)->ctx->account, -bytes);
-}
-
-static int64_t host_now(struct lam_io *io) { return env_now_us(of(io)->ctx->env); }
-static int64_t host_wall(struct lam_io *io) { return env_wall_us(of(io)->ctx->env); }
-static uint64_t host_random(struct lam_io *io) { return env_random(of(io)->ctx->env); }
-
-static void host_log(struct lam_io *io, int level, const char *fmt, ...)
-{
-    const struct outside_io *o = of(io);
-    char line[600], text[500];
-    if (!o->ctx->log) return;
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    snprintf(line, sizeof line, "%s \"%.60s\": %s", o->class_name, o->ctx->name, text);
-    o->ctx->log(o->ctx->log_ctx, level < 0 ? 0 : level > 3 ? 3 : level, line);
-}
-
-static void host_wake(struct lam_io *io) { wake_now(of(io)->wake); }
-
-static const struct option_value *value_of(const struct lam_options *o, const char *name)
-{
-    const struct options *all = (const struct options *)o;
-    return options_has(all, name) ? options_get(all, name) : NULL;
-}
-
-static const char *host_option_text(const struct lam_options *o, const char *name)
-{
-    const struct option_value *v = value_of(o, name);
-    return v ? v->text : NULL;
-}
-
-static int64_t host_option_int(const struct lam_options *o, const char *name)
-{
-    const struct option_value *v = value_of(o, name);
-    return v ? v->i : 0;
-}
-
-static double host_option_double(const struct lam_options *o, const char *name)
-{
-    const struct option_value *v = value_of(o, name);
-    return v ? v->d : 0;
-}
-
-static bool host_option_set(const struct lam_options *o, const char *name) { return value_of(o, name); }
-
-static int host_fail(struct lam_error *e, int code, const char *fmt, ...)
-{
-    struct err *err = (struct err *)e;
-    char text[sizeof err->text];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    err_set(err, (enum status)code, "%s", text);
-    return code;
-}
-
-static void host_hint(struct lam_error *e, const char *fmt, ...)
-{
-    struct err *err = (struct err *)e;
-    char text[sizeof err->hint];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    err_hint(err, "%s", text);
-}
-
-static char *host_room(struct lam_bytes *out, size_t n)
-{
-    struct outside_room *r = container_of(out, struct outside_room, bytes);
-    if (out->n + n > r->cap) {
-        size_t cap = r->cap ? r->cap : 4096;
-        while (cap < out->n + n) cap *= 2;
-        char *p = mem_aligned(64, PAYLOAD_HEADROOM + cap + FORMAT_PADDING);
-        if (out->n) memcpy(p + PAYLOAD_HEADROOM, r->p + PAYLOAD_HEADROOM, out->n);
-        mem_free(r->p);
-        account_force(r->account, (int64_t)(cap - r->cap));
-        r->p = p;
-        r->cap = cap;
-    }
-    return r->p + PAYLOAD_HEADROOM + out->n;
-}
-
-static void host_put(struct lam_bytes *out, const void *p, size_t n)
-{
-    if (n) memcpy(host_room(out, n), p, n);
-    out->n += n;
-}
-
-void outside_room_done(struct outside_room *r)
-{
-    account_release(r->account, (int64_t)r->cap);
-    mem_free(r->p);
-    *r = (struct outside_room){0};
-}
-
-/* ---- records ------------------------------------------------------------------------------------------------------ */
-
-#define ENOUGH (1 << 20)
-#define TOO_MUCH (1 << 30) /* places within it fit 32 bits */
-
-void outside_place_put(const struct lam_position *from, uint32_t skip, struct position *out)
-{
-    struct outside_place place = {.skip = skip, .n = (uint8_t)from->n};
-    memcpy(place.extra, from->extra, sizeof place.extra);
-    *out = (struct position){.offset = from->offset, .n = sizeof place};
-    memcpy(out->extra, &place, sizeof place);
-}
-
-void outside_records_begin(struct outside_records *r, uint32_t max)
-{
-    if (max > r->cap) {
-        mem_free(r->records);
-        mem_free(r->places);
-        r->records = mem_alloc(sizeof *r->records * max);
-        r->places = mem_alloc(sizeof *r->places * max);
-        r->cap = max;
-    }
-    r->given = (struct lam_records){.size = sizeof r->given, .max = max};
-    r->values.bytes = (struct lam_bytes){.size = sizeof r->values.bytes};
-    r->asked = 0;
-    r->wrong = NULL;
-}
-
-void outside_records_done(struct outside_records *r)
-{
-    outside_room_done(&r->values);
-    mem_free(r->records);
-    mem_free(r->places);
-    *r = (struct outside_records){0};
-}
-
-static struct outside_records *records_of(struct lam_records *out) { return container_of(out, struct outside_records, given); }
-
-static char *host_record_room(struct lam_records *out, size_t n)
-{
-    struct outside_records *r = records_of(out);
-    struct lam_bytes *bytes = &r->values.bytes;
-    size_t before = bytes->n;
-    bytes->n += r->asked; /* what was written moves along */
-    host_room(bytes, n > r->asked ? n - r->asked + 1 : 1);
-    bytes->n = before;
-    if (n > r->asked) r->asked = n;
-    return r->values.p + PAYLOAD_HEADROOM + before;
-}
-
-static bool host_record(struct lam_records *out, const void *p, size_t n, const struct lam_position *after)
-{
-    struct outside_records *r = records_of(out);
-    struct lam_bytes *bytes = &r->values.bytes;
-    if (out->n >= r->cap) r->wrong = "more records than were asked for";
-    if (after->n > sizeof after->extra) r->wrong = "a position that is too long";
-    if (n >= TOO_MUCH || bytes->n + n >= TOO_MUCH + (size_t)ENOUGH) r->wrong = "a record of 1 GiB";
-    if (r->wrong) return false;
-    struct record *record = &r->records[out->n];
-    *record = (struct record){(uint32_t)bytes->n, p ? (uint32_t)n : RECORD_NONE, after->offset};
-    outside_place_put(after, 0, &r->places[out->n++]);
-    if (p) {
-        char *to = host_room(bytes, n + 1);
-        if (p != to && n) memcpy(to, p, n);
-        to[n] = '\n';
-        bytes->n += n + 1;
-    }
-    r->asked = 0;
-    return out->n < out->max && bytes->n < ENOUGH;
-}
-
-const struct lam_host outside_host = {
-    .size = sizeof(struct lam_host),
-    .version = "0.1.0",
-    .alloc = host_alloc,
-    .resize = host_resize,
-    .free = mem_free,
-    .account = host_account,
-    .now = host_now,
-    .wall = host_wall,
-    .random = host_random,
-    .log = host_log,
-    .wake = host_wake,
-    .option_text = host_option_text,
-    .option_int = host_option_int,
-    .option_double = host_option_double,
-    .option_set = host_option_set,
-    .fail = host_fail,
-    .hint = host_hint,
-    .room = host_room,
-    .put = host_put,
-    .record = host_record,
-    .record_room = host_record_room,
-};
 
 /* ---- instances -------------------------------------------------------------------------------------------------- */
 
-void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table, const struct connector_ctx *ctx,
-                  struct wake *w, void *self)
+void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table,
+                  const struct connector_ctx *ctx, struct wake *w, void *self)
 {
     if (!o->schema.release) cdata_schema(ctx->schema, 0, &o->schema);
     if (!o->arena) o->arena = arena_new();
@@ -244,7 +34,8 @@ void outside_close(struct outside_io *o)
     o->is_open = false;
 }
 
-enum status outside_result(const struct outside_io *o, const char *call, int result, const int *allowed, struct err *err)
+enum status outside_result(const struct outside_io *o, const char *call, int result, const int *allowed,
+                           struct err *err)
 {
     if (!result) return ST_OK;
     for (; *allowed; allowed++)
@@ -259,20 +50,30 @@ enum status outside_result(const struct outside_io *o, const char *call, int res
     return (enum status)result;
 }
 
-/* ---- tables ------------------------------------------------------------------------------------------------------- */
+/* ---- tables -------------------------------------------------------------------------------------------------------
+ */
 
-_Static_assert((int)LAM_OPTION_TEXT == (int)OPT_TEXT && (int)LAM_OPTION_BOOL == (int)OPT_BOOL && (int)LAM_OPTION_INT == (int)OPT_INT, "types");
+_Static_assert((int)LAM_OPTION_TEXT == (int)OPT_TEXT && (int)LAM_OPTION_BOOL == (int)OPT_BOOL &&
+                   (int)LAM_OPTION_INT == (int)OPT_INT,
+               "types");
 _Static_assert((int)LAM_OPTION_DOUBLE == (int)OPT_DOUBLE && (int)LAM_OPTION_SIZE == (int)OPT_SIZE, "types");
 _Static_assert((int)LAM_OPTION_DURATION == (int)OPT_DURATION && (int)LAM_OPTION_ENUM == (int)OPT_ENUM, "types");
 _Static_assert((int)LAM_OPTION_CHAR == (int)OPT_CHAR, "types");
 _Static_assert((int)LAM_OPTION_REQUIRED == (int)OPT_REQUIRED && (int)LAM_OPTION_SECRET == (int)OPT_SECRET, "flags");
-_Static_assert((int)LAM_IO_DONE == (int)ST_DONE && (int)LAM_IO_WAIT == (int)ST_WAIT && (int)LAM_IO_CLOSED == (int)ST_CLOSED, "results");
+_Static_assert((int)LAM_IO_DONE == (int)ST_DONE && (int)LAM_IO_WAIT == (int)ST_WAIT &&
+                   (int)LAM_IO_CLOSED == (int)ST_CLOSED,
+               "results");
 _Static_assert((int)LAM_IO_RETRY == (int)ST_RETRY && (int)LAM_IO_POISON == (int)ST_POISON, "results");
-_Static_assert((int)LAM_IO_CONNECT == (int)E_CONNECT && (int)LAM_IO_READ == (int)E_READ && (int)LAM_IO_WRITE == (int)E_WRITE, "results");
+_Static_assert((int)LAM_IO_CONNECT == (int)E_CONNECT && (int)LAM_IO_READ == (int)E_READ &&
+                   (int)LAM_IO_WRITE == (int)E_WRITE,
+               "results");
 _Static_assert((int)LAM_IO_OPTION == (int)E_CONNECTOR_OPTION && (int)LAM_IO_CANCELED == (int)E_CANCELED, "results");
 _Static_assert((int)LAM_IO_TIMEOUT == (int)E_TIMEOUT, "results");
 
-static const char *copy(struct arena *a, const char *s) { return s ? arena_strdup(a, s) : NULL; }
+static const char *copy(struct arena *a, const char *s)
+{
+    return s ? arena_strdup(a, s) : NULL;
+}
 
 static bool is_name(const char *s, const char *also)
 {
@@ -288,13 +89,17 @@ static bool is_sentence(const char *s)
     return n > 1 && s[n - 1] == '.' && !strchr(s, '\n');
 }
 
-enum status outside_names_fit(const char *what, const char *name, const char *const *aliases, const char *sentence, struct err *err)
+enum status outside_names_fit(const char *what, const char *name, const char *const *aliases, const char *sentence,
+                              struct err *err)
 {
     if (!is_name(name, ".-"))
-        return err_set(err, E_MODULE, "%s has a class whose name is not of lower case letters, digits, dots and hyphens", what);
+        return err_set(err, E_MODULE,
+                       "%s has a class whose name is not of lower case letters, digits, dots and hyphens", what);
     for (; aliases && *aliases; aliases++)
         if (!is_name(*aliases, ".-"))
-            return err_set(err, E_MODULE, "%s gives %s an alias that is not of lower case letters, digits, dots and hyphens", what, name);
+            return err_set(err, E_MODULE,
+                           "%s gives %s an alias that is not of lower case letters, digits, dots and hyphens", what,
+                           name);
     if (!is_sentence(sentence)) return err_set(err, E_MODULE, "%s does not say in one sentence what %s is", what, name);
     return ST_OK;
 }
@@ -319,10 +124,12 @@ static bool is_choice(const char *values)
     return n;
 }
 
-static enum status option_fits(const char *what, const struct option_spec *table, const struct option_spec *s, struct err *err)
+static enum status option_fits(const char *what, const struct option_spec *table, const struct option_spec *s,
+                               struct err *err)
 {
     if (!is_name(s->name, "."))
-        return err_set(err, E_MODULE, "%s has an option whose name is not of lower case letters, digits and dots", what);
+        return err_set(err, E_MODULE, "%s has an option whose name is not of lower case letters, digits and dots",
+                       what);
     const char *wrong = NULL;
     if (option_find(table, s->name) != s) wrong = "is there twice";
     if ((unsigned)s->type > OPT_CHAR) wrong = "is of a type that does not exist";
@@ -362,8 +169,8 @@ static bool is_column(const char *s)
     return true;
 }
 
-enum status outside_metadata(struct arena *a, const char *what, const char *class_name, const struct lam_metadata *from, int n,
-                             size_t stride, const struct metadata **out, struct err *err)
+enum status outside_metadata(struct arena *a, const char *what, const char *class_name, const struct lam_metadata *from,
+                             int n, size_t stride, const struct metadata **out, struct err *err)
 {
     *out = NULL;
     if (n < 0 || n > 1000 || (n && (!from || stride < sizeof *from)))
@@ -372,11 +179,11 @@ enum status outside_metadata(struct arena *a, const char *what, const char *clas
     struct metadata *table = arena_alloc(a, sizeof *table * (size_t)(n + 1));
     for (int i = 0; i < n; i++) {
         const struct lam_metadata *m = (const void *)((const char *)from + (size_t)i * stride);
-        const char *wrong = !is_column(m->name)                ? "whose name is not an underscore and lower case letters, digits and _"
-                            : metadata_find(table, m->name)    ? "that is there twice"
-                            : !m->type                         ? "without a type"
-                            : !is_sentence(m->sentence)        ? "and does not say in one sentence what it holds"
-                                                               : NULL;
+        const char *wrong = !is_column(m->name) ? "whose name is not an underscore and lower case letters, digits and _"
+                            : metadata_find(table, m->name) ? "that is there twice"
+                            : !m->type                      ? "without a type"
+                            : !is_sentence(m->sentence)     ? "and does not say in one sentence what it holds"
+                                                            : NULL;
         struct type t;
         if (!wrong && (!type_from_word(m->type, &t) || !type_width(t))) wrong = "of a type that there is not";
         if (wrong) return err_set(err, E_MODULE, "%s: %s has a column of metadata %s", what, class_name, wrong);

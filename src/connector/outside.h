@@ -1,5 +1,6 @@
-/* Outside classes (include/laminar_connector.h) presented as those of this room. A call of the runtime becomes one call of the
- * class: nothing is done per row but what crossing the border in Arrow's layout asks for. SPDX-License-Identifier: Apache-2.0 */
+/* Outside classes (include/laminar_connector.h) presented as those of this room. A call of the runtime becomes one call
+ * of the class: nothing is done per row but what crossing the border in Arrow's layout asks for.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CONNECTOR_OUTSIDE_H
 #define CONNECTOR_OUTSIDE_H
 
@@ -12,8 +13,8 @@
 /* Classes whose texts and tables are copied into a; E_MODULE when one is not whole. */
 enum status outside_source(struct arena *a, const struct module *m, const struct lam_source_class *from,
                            const struct source_class **out, struct err *err);
-enum status outside_sink(struct arena *a, const struct module *m, const struct lam_sink_class *from, const struct sink_class **out,
-                         struct err *err);
+enum status outside_sink(struct arena *a, const struct module *m, const struct lam_sink_class *from,
+                         const struct sink_class **out, struct err *err);
 
 /* ---- what the two share */
 
@@ -24,19 +25,23 @@ struct outside_io {
     struct wake *wake;
     const char *class_name;
     struct ArrowSchema schema;
-    struct arena *arena;         /* of what follows; RECORDS only */
+    struct arena *arena; /* of what follows; RECORDS only */
     struct divided columns;
     struct ArrowSchema metadata; /* columns.mine */
-    _Atomic bool is_open; /* open was called and close was not; any thread looks */
+    _Atomic bool is_open;        /* open was called and close was not; any thread looks */
 };
 extern const struct lam_host outside_host;
-void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table, const struct connector_ctx *ctx,
-                  struct wake *w, void *self);
+void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table,
+                  const struct connector_ctx *ctx, struct wake *w, void *self);
 void outside_close(struct outside_io *o);
 
 /* A class's result as a status: one of `allowed` (LAM_IO_* below 0, ended by 0), or an error, which has a text then. */
-enum status outside_result(const struct outside_io *o, const char *call, int result, const int *allowed, struct err *err);
-static inline struct lam_error *outside_err(struct err *err) { return (struct lam_error *)err; }
+enum status outside_result(const struct outside_io *o, const char *call, int result, const int *allowed,
+                           struct err *err);
+static inline struct lam_error *outside_err(struct err *err)
+{
+    return (struct lam_error *)err;
+}
 
 /* The bytes of one split: headroom, what was put, padding. */
 struct outside_room {
@@ -45,6 +50,7 @@ struct outside_room {
     char *p;
     size_t cap;
 };
+char *outside_room(struct lam_bytes *out, size_t n); /* as host->room */
 void outside_room_done(struct outside_room *r);
 
 /* A position of columns and records. */
@@ -63,17 +69,21 @@ struct outside_records {
     struct record *records;
     struct position *places;
     uint32_t cap;
-    const char *wrong;          /* what the class did that it must not; NULL: nothing */
+    const char *wrong; /* what the class did that it must not; NULL: nothing */
 };
 void outside_records_begin(struct outside_records *r, uint32_t max);
 void outside_records_done(struct outside_records *r);
+/* As host->record and host->record_room. */
+bool outside_record(struct lam_records *out, const void *p, size_t n, const struct lam_position *after);
+char *outside_record_room(struct lam_records *out, size_t n);
 
 const char *const *outside_names(struct arena *a, const char *const *names);
 enum status outside_options(struct arena *a, const char *what, const struct lam_option *from, int n, size_t stride,
                             const struct option_spec **out, struct err *err);
-enum status outside_metadata(struct arena *a, const char *what, const char *class_name, const struct lam_metadata *from, int n,
-                             size_t stride, const struct metadata **out, struct err *err);
+enum status outside_metadata(struct arena *a, const char *what, const char *class_name, const struct lam_metadata *from,
+                             int n, size_t stride, const struct metadata **out, struct err *err);
 /* Of a class: its name, aliases, sentence. */
-enum status outside_names_fit(const char *what, const char *name, const char *const *aliases, const char *sentence, struct err *err);
+enum status outside_names_fit(const char *what, const char *name, const char *const *aliases, const char *sentence,
+                              struct err *err);
 
 #endif

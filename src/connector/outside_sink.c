@@ -16,7 +16,10 @@ struct outside_class {
     struct lam_sink_class outside;
 };
 
-static struct outside_sink *of(struct sink *s) { return container_of(s, struct outside_sink, sink); }
+static struct outside_sink *of(struct sink *s)
+{
+    return container_of(s, struct outside_sink, sink);
+}
 
 static const struct lam_sink_class *class_of(const struct sink_class *c)
 {
@@ -66,8 +69,8 @@ static enum status show(struct outside_sink *x, const struct batch *b, struct er
 }
 
 /* What the class did with the rows of b in [from, end). */
-static enum status took(struct outside_sink *x, const char *call, int result, const struct batch *b, uint32_t from, uint32_t end,
-                        int64_t n, uint32_t *accepted, struct err *err)
+static enum status took(struct outside_sink *x, const char *call, int result, const struct batch *b, uint32_t from,
+                        uint32_t end, int64_t n, uint32_t *accepted, struct err *err)
 {
     if (n < 0 || n > end - from)
         return err_set(err, E_EXEC, "%s of the connector %s accepted more than it was offered", call, x->class->name);
@@ -87,8 +90,8 @@ static enum status write_rows(struct sink *s, const struct batch *b, uint32_t fr
     return took(x, "write_columns", result, b, from, b->rows, n, accepted, err);
 }
 
-static enum status write_records(struct sink *s, const struct values *v, const struct batch *b, uint32_t from, uint32_t *accepted,
-                                 struct err *err)
+static enum status write_records(struct sink *s, const struct values *v, const struct batch *b, uint32_t from,
+                                 uint32_t *accepted, struct err *err)
 {
     struct outside_sink *x = of(s);
     uint32_t skip = from - v->first, end = v->first + v->n;
@@ -97,7 +100,7 @@ static enum status write_records(struct sink *s, const struct values *v, const s
     struct lam_rows rows = {.size = sizeof rows, .array = &x->array, .from = from, .weight = b->weight};
     struct lam_values values = {.size = sizeof values,
                                 .n = v->n - skip,
-                                .bytes = v->text.p,
+                                .bytes = v->text.p ? v->text.p : "",
                                 .offsets = v->offsets + skip,
                                 .none = v->has_none ? v->none + skip : NULL};
     int64_t n = 0;
@@ -151,41 +154,45 @@ static enum status close(struct sink *s, bool complete, struct err *err)
     struct outside_sink *x = of(s);
     enum status st = ST_OK;
     hide(x);
-    if (x->o.is_open) st = outside_result(&x->o, "close", x->class->close(&x->o.io, complete, outside_err(err)), nothing, err);
+    if (x->o.is_open)
+        st = outside_result(&x->o, "close", x->class->close(&x->o.io, complete, outside_err(err)), nothing, err);
     if (x->pool) pool_close(TAKE(x->pool));
     outside_close(&x->o);
     return st;
 }
 
-/* ---- classes ------------------------------------------------------------------------------------------------------ */
+/* ---- classes ------------------------------------------------------------------------------------------------------
+ */
 
-_Static_assert((int)LAM_AT_MOST_ONCE == (int)AT_MOST_ONCE && (int)LAM_AT_LEAST_ONCE == (int)AT_LEAST_ONCE, "guarantees");
+_Static_assert((int)LAM_AT_MOST_ONCE == (int)AT_MOST_ONCE && (int)LAM_AT_LEAST_ONCE == (int)AT_LEAST_ONCE,
+               "guarantees");
 _Static_assert((int)LAM_EXACTLY_ONCE == (int)EXACTLY_ONCE, "guarantees");
 
 static enum status class_fits(const char *what, const struct lam_sink_class *c, struct err *err)
 {
     TRY(outside_names_fit(what, c->name, c->aliases, c->sentence, err));
-    const char *lacks = !c->open                                                               ? "open"
-                        : !c->close                                                            ? "close"
-                        : c->payload == LAM_BYTES && !c->write_bytes                           ? "write_bytes"
-                        : c->payload == LAM_COLUMNS && !c->write_columns                       ? "write_columns"
-                        : c->payload == LAM_RECORDS && !c->write_records                       ? "write_records"
-                        : c->guarantee == LAM_EXACTLY_ONCE && !c->commit                       ? "commit, though it is exactly once"
-                        : c->blocking && !c->cancel                                            ? "cancel, though it is blocking"
-                        : (unsigned)c->payload > LAM_RECORDS                                   ? "a payload"
-                        : (unsigned)c->guarantee > LAM_EXACTLY_ONCE                            ? "a guarantee"
-                        : c->flush_us < 0 || c->instance_size > (size_t)1 << 30                ? "a sensible flush_us or instance_size"
-                                                                                               : NULL;
+    const char *lacks = !c->open                                                ? "open"
+                        : !c->close                                             ? "close"
+                        : c->payload == LAM_BYTES && !c->write_bytes            ? "write_bytes"
+                        : c->payload == LAM_COLUMNS && !c->write_columns        ? "write_columns"
+                        : c->payload == LAM_RECORDS && !c->write_records        ? "write_records"
+                        : c->guarantee == LAM_EXACTLY_ONCE && !c->commit        ? "commit, though it is exactly once"
+                        : c->blocking && !c->cancel                             ? "cancel, though it is blocking"
+                        : (unsigned)c->payload > LAM_RECORDS                    ? "a payload"
+                        : (unsigned)c->guarantee > LAM_EXACTLY_ONCE             ? "a guarantee"
+                        : c->flush_us < 0 || c->instance_size > (size_t)1 << 30 ? "a sensible flush_us or instance_size"
+                                                                                : NULL;
     return lacks ? err_set(err, E_MODULE, "%s: the sink class %s lacks %s", what, c->name, lacks) : ST_OK;
 }
 
-enum status outside_sink(struct arena *a, const struct module *m, const struct lam_sink_class *from, const struct sink_class **out,
-                         struct err *err)
+enum status outside_sink(struct arena *a, const struct module *m, const struct lam_sink_class *from,
+                         const struct sink_class **out, struct err *err)
 {
     struct outside_class *x = arena_alloc(a, sizeof *x);
     struct lam_sink_class *c = &x->outside;
     const char *what = arena_printf(a, "the module %s", m->name);
-    if (from->size < sizeof from->size || from->size > 1 << 16) return err_set(err, E_MODULE, "%s: the size of a sink class is wrong", what);
+    if (from->size < sizeof from->size || from->size > 1 << 16)
+        return err_set(err, E_MODULE, "%s: the size of a sink class is wrong", what);
     memcpy(c, from, from->size < sizeof *c ? from->size : sizeof *c);
     TRY(class_fits(what, c, err));
     const struct option_spec *options;

@@ -1,8 +1,8 @@
 /* An outside source class as one of ours.
  *
- * Columns: an array may be longer than a batch, so a position between two batches of one array is the position before the array
- * and how many of its rows to skip; the class promises that the same rows follow a position, however they are cut.
- * SPDX-License-Identifier: Apache-2.0 */
+ * Columns: an array may be longer than a batch, so a position between two batches of one array is the position before
+ * the array and how many of its rows to skip; the class promises that the same rows follow a position, however they are
+ * cut. SPDX-License-Identifier: Apache-2.0 */
 #include "connector/outside.h"
 
 #include "format/format.h"
@@ -14,8 +14,8 @@ struct outside_split {
     struct outside_records records;
     struct ArrowArray array;
     struct ArrowSchema schema;
-    struct cdata *rows;           /* what is left of array */
-    uint32_t done, skip;          /* rows of it that were given; rows of what follows that were given before */
+    struct cdata *rows;  /* what is left of array */
+    uint32_t done, skip; /* rows of it that were given; rows of what follows that were given before */
     struct lam_position base, after;
 };
 
@@ -34,7 +34,10 @@ struct outside_class {
     struct lam_source_class outside;
 };
 
-static struct outside_source *of(struct source *s) { return container_of(s, struct outside_source, source); }
+static struct outside_source *of(struct source *s)
+{
+    return container_of(s, struct outside_source, source);
+}
 
 static const struct lam_source_class *class_of(const struct source_class *c)
 {
@@ -60,13 +63,17 @@ static enum status open(struct source *s, struct err *err)
     if (x->n < 0) x->n = 0;
     x->splits = mem_zalloc(sizeof *x->splits * (size_t)(x->n + 1));
     for (int i = 0; i < x->n; i++) {
-        x->splits[i].room = (struct outside_room){.bytes = {.size = sizeof(struct lam_bytes)}, .account = s->ctx.account};
+        x->splits[i].room =
+            (struct outside_room){.bytes = {.size = sizeof(struct lam_bytes)}, .account = s->ctx.account};
         x->splits[i].records.values.account = s->ctx.account;
     }
     return ST_OK;
 }
 
-static int splits(struct source *s) { return of(s)->n; }
+static int splits(struct source *s)
+{
+    return of(s)->n;
+}
 
 static const char *split_name(struct source *s, int split)
 {
@@ -88,19 +95,22 @@ static void drop_rows(struct outside_split *p)
     p->done = 0;
 }
 
-static enum status place_of(const struct source *s, const struct position *at, struct lam_position *out, uint32_t *skip, struct err *err)
+static enum status place_of(const struct source *s, const struct position *at, struct lam_position *out, uint32_t *skip,
+                            struct err *err)
 {
     *skip = 0;
     out->offset = at->offset;
     out->n = at->n;
     if (s->class->payload != PAYLOAD_BYTES) {
         struct outside_place place;
-        if (at->n != sizeof place) return err_set(err, E_READ, "this is no position of the connector %s", s->class->name);
+        if (at->n != sizeof place)
+            return err_set(err, E_READ, "this is no position of the connector %s", s->class->name);
         memcpy(&place, at->extra, sizeof place);
         *skip = place.skip;
         out->n = place.n;
     }
-    if (out->n > sizeof out->extra) return err_set(err, E_READ, "this is no position of the connector %s", s->class->name);
+    if (out->n > sizeof out->extra)
+        return err_set(err, E_READ, "this is no position of the connector %s", s->class->name);
     memcpy(out->extra, at->extra, sizeof out->extra);
     return ST_OK;
 }
@@ -120,7 +130,8 @@ static enum status seek(struct source *s, int split, const struct position *at, 
     p->skip = skip;
     p->base = place;
     if (!x->class->seek) return ST_OK;
-    return outside_result(&x->o, "seek", x->class->seek(&x->o.io, split, at ? &place : NULL, outside_err(err)), nothing, err);
+    return outside_result(&x->o, "seek", x->class->seek(&x->o.io, split, at ? &place : NULL, outside_err(err)), nothing,
+                          err);
 }
 
 static enum status head(struct source *s, int split, char *p, size_t n, size_t *got, struct err *err)
@@ -129,7 +140,8 @@ static enum status head(struct source *s, int split, char *p, size_t n, size_t *
     *got = 0;
     if (!x->class->head) return ST_OK;
     TRY(outside_result(&x->o, "head", x->class->head(&x->o.io, split, p, n, got, outside_err(err)), nothing, err));
-    if (*got > n) return err_set(err, E_EXEC, "head of the connector %s gave more bytes than there was room for", x->class->name);
+    if (*got > n)
+        return err_set(err, E_EXEC, "head of the connector %s gave more bytes than there was room for", x->class->name);
     return ST_OK;
 }
 
@@ -150,7 +162,8 @@ static enum status poll_bytes(struct source *s, int split, int64_t now_us, struc
     return st == ST_DONE ? st : ST_OK;
 }
 
-static enum status take_array(struct outside_source *x, struct outside_split *p, int split, int64_t now_us, struct err *err)
+static enum status take_array(struct outside_source *x, struct outside_split *p, int split, int64_t now_us,
+                              struct err *err)
 {
     struct lam_columns out = {.size = sizeof out};
     int result = x->class->poll_columns(&x->o.io, split, now_us, &out, outside_err(err));
@@ -159,7 +172,9 @@ static enum status take_array(struct outside_source *x, struct outside_split *p,
     p->schema = out.schema;
     p->after = out.after;
     if (!st && (!p->array.release || p->array.length >= SKIP_MAX || p->after.n > sizeof p->after.extra))
-        st = err_set(err, E_EXEC, "poll_columns of the connector %s gave no array, one that is too long, or no position", x->class->name);
+        st =
+            err_set(err, E_EXEC, "poll_columns of the connector %s gave no array, one that is too long, or no position",
+                    x->class->name);
     const struct ArrowSchema *schema = p->schema.release ? &p->schema : &x->o.schema;
     if (!st) st = cdata_open(x->pool, &p->array, schema, x->source.ctx.schema, &p->rows, err);
     if (st) drop_rows(p);
@@ -202,17 +217,19 @@ static enum status poll_columns(struct source *s, int split, int64_t now_us, str
     }
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------------ */
+/* ---- records ------------------------------------------------------------------------------------------------------
+ */
 
 /* All n rows of an array as one batch. */
-static enum status read_all(struct outside_source *x, const struct ArrowArray *array, const struct ArrowSchema *schema, uint32_t n,
-                            struct batch **out, struct err *err)
+static enum status read_all(struct outside_source *x, const struct ArrowArray *array, const struct ArrowSchema *schema,
+                            uint32_t n, struct batch **out, struct err *err)
 {
     const struct schema *columns = x->o.columns.mine;
     AUTO(cdata_close) struct cdata *rows = NULL;
     AUTO(batch_unref) struct batch *b = NULL;
-    if (array->length != n) return err_set(err, E_EXEC, "poll_records of the connector %s gave %lld rows of metadata for %u records",
-                                           x->class->name, (long long)array->length, n);
+    if (array->length != n)
+        return err_set(err, E_EXEC, "poll_records of the connector %s gave %lld rows of metadata for %u records",
+                       x->class->name, (long long)array->length, n);
     TRY(cdata_open(x->pool, array, schema, columns, &rows, err));
     TRY(cdata_read(rows, n, &b, err));
     if (b->rows == n) return *out = TAKE(b), ST_OK;
@@ -232,7 +249,8 @@ static enum status take_metadata(struct outside_source *x, struct lam_records *r
 {
     const struct ArrowSchema *schema = r->metadata_schema.release ? &r->metadata_schema : &x->o.metadata;
     enum status st = ST_OK;
-    if (r->metadata.release && r->n && x->o.columns.mine->n) st = read_all(x, &r->metadata, schema, (uint32_t)r->n, out, err);
+    if (r->metadata.release && r->n && x->o.columns.mine->n)
+        st = read_all(x, &r->metadata, schema, (uint32_t)r->n, out, err);
     if (r->metadata.release) r->metadata.release(&r->metadata);
     if (r->metadata_schema.release) r->metadata_schema.release(&r->metadata_schema);
     return st;
@@ -245,10 +263,14 @@ static enum status poll_records(struct source *s, int split, int64_t now_us, str
     outside_records_begin(r, out->max);
     int result = x->class->poll_records(&x->o.io, split, now_us, &r->given, outside_err(err));
     enum status st = outside_result(&x->o, "poll_records", result, poll_results, err);
-    enum status taken = take_metadata(x, &r->given, &out->b, st ? NULL : err);
-    if (!st || st == ST_DONE) {
-        if (r->wrong) st = err_set(err, E_EXEC, "poll_records of the connector %s gave %s", x->class->name, r->wrong);
-        else if (taken) st = taken;
+    if (st == ST_WAIT && r->given.n) st = ST_OK;
+    bool good = !st || st == ST_DONE;
+    enum status taken = take_metadata(x, &r->given, &out->b, good ? err : NULL);
+    if (good) {
+        if (r->wrong)
+            st = err_set(err, E_EXEC, "poll_records of the connector %s gave %s", x->class->name, r->wrong);
+        else if (taken)
+            st = taken;
     }
     if (st && st != ST_DONE) return batch_unref(TAKE(out->b)), st;
     if (!r->given.n) return st ? st : ST_WAIT;
@@ -309,7 +331,8 @@ static void close(struct source *s)
     outside_close(&x->o);
 }
 
-/* ---- classes ------------------------------------------------------------------------------------------------------ */
+/* ---- classes ------------------------------------------------------------------------------------------------------
+ */
 
 _Static_assert((int)LAM_BYTES == (int)PAYLOAD_BYTES && (int)LAM_COLUMNS == (int)PAYLOAD_COLUMNS, "payloads");
 _Static_assert((int)LAM_RECORDS == (int)PAYLOAD_RECORDS, "payloads");
@@ -317,20 +340,21 @@ _Static_assert((int)LAM_RECORDS == (int)PAYLOAD_RECORDS, "payloads");
 static enum status class_fits(const char *what, const struct lam_source_class *c, struct err *err)
 {
     TRY(outside_names_fit(what, c->name, c->aliases, c->sentence, err));
-    const char *lacks = !c->open                                                              ? "open"
-                        : !c->close                                                           ? "close"
-                        : c->payload == LAM_BYTES && !c->poll_bytes                           ? "poll_bytes"
-                        : c->payload == LAM_COLUMNS && !c->poll_columns                       ? "poll_columns"
-                        : c->payload == LAM_RECORDS && !c->poll_records                       ? "poll_records"
-                        : c->replayable && !c->seek                                           ? "seek, though it is replayable"
-                        : c->blocking && !c->cancel                                           ? "cancel, though it is blocking"
-                        : (unsigned)c->payload > LAM_RECORDS                                  ? "a payload"
-                        : c->instance_size > (size_t)1 << 30                                  ? "a sensible instance_size"
-                                                                                              : NULL;
+    const char *lacks = !c->open                                        ? "open"
+                        : !c->close                                     ? "close"
+                        : c->payload == LAM_BYTES && !c->poll_bytes     ? "poll_bytes"
+                        : c->payload == LAM_COLUMNS && !c->poll_columns ? "poll_columns"
+                        : c->payload == LAM_RECORDS && !c->poll_records ? "poll_records"
+                        : c->replayable && !c->seek                     ? "seek, though it is replayable"
+                        : c->blocking && !c->cancel                     ? "cancel, though it is blocking"
+                        : (unsigned)c->payload > LAM_RECORDS            ? "a payload"
+                        : c->instance_size > (size_t)1 << 30            ? "a sensible instance_size"
+                                                                        : NULL;
     return lacks ? err_set(err, E_MODULE, "%s: the source class %s lacks %s", what, c->name, lacks) : ST_OK;
 }
 
-static enum status (*const polls[])(struct source *s, int split, int64_t now_us, struct payload *out, struct err *err) = {
+static enum status (*const polls[])(struct source *s, int split, int64_t now_us, struct payload *out,
+                                    struct err *err) = {
     [LAM_BYTES] = poll_bytes, [LAM_COLUMNS] = poll_columns, [LAM_RECORDS] = poll_records};
 
 enum status outside_source(struct arena *a, const struct module *m, const struct lam_source_class *from,
@@ -339,7 +363,8 @@ enum status outside_source(struct arena *a, const struct module *m, const struct
     struct outside_class *x = arena_alloc(a, sizeof *x);
     struct lam_source_class *c = &x->outside;
     const char *what = arena_printf(a, "the module %s", m->name);
-    if (from->size < sizeof from->size || from->size > 1 << 16) return err_set(err, E_MODULE, "%s: the size of a source class is wrong", what);
+    if (from->size < sizeof from->size || from->size > 1 << 16)
+        return err_set(err, E_MODULE, "%s: the size of a source class is wrong", what);
     memcpy(c, from, from->size < sizeof *c ? from->size : sizeof *c);
     TRY(class_fits(what, c, err));
     const struct option_spec *options;

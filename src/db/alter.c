@@ -53,6 +53,10 @@ static enum status alter_sink(struct lam_session *s, const struct object *o, con
     while (what <= SINK_SET && strcmp(sink_actions[what], st->value) != 0) what++;
     if (what > SINK_SET) return err_at(err, E_UNSUPPORTED, st->pos, "a sink has no columns of its own to add to");
     if (what == SINK_SET) TRY(read_changes(a, o, st, &set, err));
+    if (set && options_has(set, "overflow")) {
+        struct catalog view = catalog_view(s);
+        TRY(plan_check_overflow(&view, o, (enum overflow)options_int(set, "overflow"), err));
+    }
     TRY(session_apply(s, err)); /* a sink of the same script runs from here on */
     enum status r = runtime_alter_sink(s->db->runtime, o->id, what, set, CONTROL_TIMEOUT_US, err);
     if (r && err->pos == NO_POS) err->pos = st->name_pos;
@@ -68,5 +72,6 @@ enum status alter_statement(struct lam_session *s, const struct stmt *st, struct
     if (strcmp(st->what, object_kind_name(o->kind)) != 0)
         return err_at(err, E_TYPE, st->name_pos, "\"%s\" is a %s, not a %s", st->name, object_kind_name(o->kind), st->what);
     if (o->kind == OBJECT_SINK) return alter_sink(s, o, st, err);
+    if (o->kind == OBJECT_STREAM) return alter_stream(s, o, st, err);
     return err_at(err, E_UNSUPPORTED, st->pos, "ALTER %s is not supported", st->what);
 }

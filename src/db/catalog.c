@@ -8,14 +8,25 @@ const struct object *catalog_by_id(struct lam_db *db, uint64_t id)
     return NULL;
 }
 
-const struct object *catalog_find(struct lam_db *db, const char *name)
+/* What is applied goes before what a change is about to put in its place. */
+static struct entry *find_entry(struct lam_db *db, const char *name)
 {
+    struct entry *found = NULL;
     for (struct entry *e = db->objects; e; e = e->next)
-        if (!strcmp(e->object->name, name)) return e->object;
-    return NULL;
+        if (!strcmp(e->object->name, name) && (!found || !e->pending)) found = e;
+    return found;
 }
 
-static bool seen_by(const struct entry *e, const struct lam_session *s) { return !e->pending || e->pending == s; }
+const struct object *catalog_find(struct lam_db *db, const char *name)
+{
+    struct entry *e = find_entry(db, name);
+    return e ? e->object : NULL;
+}
+
+static bool seen_by(const struct entry *e, const struct lam_session *s)
+{
+    return (!e->pending || e->pending == s) && e->dropped != s;
+}
 
 const struct object *catalog_seen(struct lam_session *s, const char *name)
 {
@@ -26,6 +37,7 @@ const struct object *catalog_seen(struct lam_session *s, const char *name)
 
 static void entry_free(struct entry *e)
 {
+    if (e->replaces && e->replaces->removed) entry_free(e->replaces);
     object_free(e->object);
     mem_free(e);
 }
@@ -33,8 +45,7 @@ static void entry_free(struct entry *e)
 struct entry *catalog_hold(struct lam_db *db, const char *name)
 {
     lock_take(&db->lock);
-    struct entry *e = db->objects;
-    while (e && strcmp(e->object->name, name) != 0) e = e->next;
+    struct entry *e = find_entry(db, name);
     if (e) e->holds++;
     lock_give(&db->lock);
     return e;
@@ -74,10 +85,62 @@ void catalog_remove(struct lam_db *db, const struct object *o)
     catalog_sweep(db);
 }
 
+static bool is_looked_at(struct lam_db *db, const struct entry *e)
+{
+    for (; e; e = e->replaces)
+        if (e->holds || (db->runtime && runtime_holds(db->runtime, e->object->id))) return true;
+    return false;
+}
+
+static void repoint_plan(struct plan *p, const struct object *from, const struct object *to)
+{
+    if (p->object == from) p->object = to;
+    for (int i = 0; i < p->nin; i++) repoint_plan(p->in[i].node, from, to);
+}
+
+void catalog_repoint(struct lam_db *db, const struct object *from, const struct object *to)
+{
+    for (struct entry *e = db->objects; e; e = e->next) {
+        const struct object *o = e->object;
+        if (o == to) continue;
+        for (int i = 0; i < o->nuses; i++)
+            if (o->uses[i] == from) o->uses[i] = to;
+        if (o->plan) repoint_plan(o->plan, from, to);
+    }
+}
+
+struct entry *catalog_entry(struct lam_db *db, const struct object *o)
+{
+    struct entry *e = db->objects;
+    while (e && e->object != o) e = e->next;
+    return e;
+}
+
+struct entry *catalog_place(const struct entry *e)
+{
+    struct entry *x = e->replaces;
+    while (x && x->removed) x = x->replaces;
+    return x;
+}
+
+void catalog_retire(struct lam_db *db, struct entry *e)
+{
+    struct entry **at = &db->objects;
+    while (*at != e) at = &(*at)->next;
+    *at = e->next;
+    e->removed = true;
+}
+
+void catalog_leave_place(struct entry *e)
+{
+    while (e->replaces && e->replaces->removed) e = e->replaces;
+    e->replaces = NULL;
+}
+
 void catalog_sweep(struct lam_db *db)
 {
     for (struct entry **at = &db->removed, *e; (e = *at);) {
-        if (e->holds || (db->runtime && runtime_holds(db->runtime, e->object->id))) {
+        if (is_looked_at(db, e)) {
             at = &e->next;
             continue;
         }
@@ -94,10 +157,10 @@ const char *catalog_name(const void *ctx, int i)
     return NULL;
 }
 
-const struct object *catalog_user(struct lam_db *db, const struct object *o)
+const struct object *catalog_user(struct lam_session *s, const struct object *o)
 {
-    for (struct entry *e = db->objects; e; e = e->next)
-        for (int i = 0; i < e->object->nuses; i++)
+    for (struct entry *e = s->db->objects; e; e = e->next)
+        for (int i = 0; i < e->object->nuses && e->dropped != s; i++)
             if (e->object->uses[i] == o) return e->object;
     return NULL;
 }
@@ -119,5 +182,5 @@ static const char *name_seen(const void *ctx, int i)
 
 struct catalog catalog_view(struct lam_session *s)
 {
-    return (struct catalog){find, name_seen, source, sink, registry_connector_name, format_in, format_out, format_name, s};
+    return (struct catalog){find, name_seen, source, sink, registry_connector_name, format_in, format_out, format_name, s, s->db->cfg.spill_path};
 }

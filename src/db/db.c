@@ -30,6 +30,7 @@ static enum status read_config(const struct lam_config *user, struct lam_config 
             return err_set(err, E_CONFIG, "lam_config.size is %zu, not sizeof(struct lam_config)", user->size);
         memcpy(cfg, user, user->size);
     }
+    if (cfg->spill_bytes < 0) return err_set(err, E_CONFIG, "lam_config.spill_bytes is negative");
     TRY(read_on_error(cfg->on_error, on_error, err));
     if (cfg->batch_rows > BATCH_ROWS_MAX)
         return err_set(err, E_CONFIG, "lam_config.batch_rows is %u, more than %d", cfg->batch_rows, BATCH_ROWS_MAX);
@@ -89,6 +90,8 @@ static enum status open_db(const struct lam_config *user, const struct db_setup 
         .eof_hold = cfg.eof_hold,
         .replay = cfg.replay,
         .on_error = on_error,
+        .spill_path = cfg.spill_path ? arena_strdup(db->arena, cfg.spill_path) : NULL,
+        .spill_bytes = cfg.spill_bytes ? cfg.spill_bytes : 1 << 30,
         .account = db->account,
         .log = cfg.log,
         .log_ctx = cfg.log_ctx,

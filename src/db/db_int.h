@@ -53,6 +53,9 @@ struct entry {
     struct entry *next;
     struct object *object;
     struct lam_session *pending; /* made by this session's change, not applied yet; others do not see it */
+    struct lam_session *dropped; /* by this session's change, not applied yet; others still see it */
+    bool discard;                /* DROP SINK ... DISCARD */
+    struct entry *replaces;      /* what it takes the place of when applied; then kept, `removed`, for plans still look at it */
     int holds;                   /* pushes under way */
     bool removed;                /* from the list; the last hold frees it */
 };
@@ -67,8 +70,15 @@ void catalog_sweep(struct lam_db *db); /* frees what was removed and nothing loo
 void catalog_remove(struct lam_db *db, const struct object *o); /* its object is freed when nothing looks at it any more */
 struct catalog catalog_view(struct lam_session *s);
 const char *catalog_name(const void *db, int i);
-/* The first object that names o, or NULL. */
-const struct object *catalog_user(struct lam_db *db, const struct object *o);
+/* The first object that names o, as the session sees it; or NULL. */
+const struct object *catalog_user(struct lam_session *s, const struct object *o);
+struct entry *catalog_entry(struct lam_db *db, const struct object *o);
+/* All that names `from` names `to`, which is like it, from now on. */
+void catalog_repoint(struct lam_db *db, const struct object *from, const struct object *to);
+/* What e is to take the place of, or NULL. */
+struct entry *catalog_place(const struct entry *e);
+void catalog_leave_place(struct entry *e); /* not any more */
+void catalog_retire(struct lam_db *db, struct entry *e); /* off the list: it lives as long as who replaced it */
 
 /* Connectors and formats as the planner sees them. */
 const struct connector_info *registry_source(struct lam_db *db, const char *name);
@@ -112,8 +122,10 @@ void session_undo(struct lam_session *s);
 const char *object_kind_name(enum object_kind k); /* "source" */
 enum status session_not_found(struct lam_db *db, const struct stmt *st, struct err *err);
 
-/* ALTER. */
+/* ALTER and SET. */
 enum status alter_statement(struct lam_session *s, const struct stmt *st, struct err *err);
+enum status alter_stream(struct lam_session *s, const struct object *o, const struct stmt *st, struct err *err);
+enum status set_statement(struct lam_session *s, const struct stmt *st, struct err *err);
 
 /* SHOW, DESCRIBE, EXPLAIN. */
 enum status show_statement(struct lam_session *s, const struct stmt *st, const char *text, struct ArrowArrayStream *out, struct err *err);
@@ -186,7 +198,6 @@ enum status subscription_plan(struct lam_session *s, struct arena *a, const char
 #define SUBSCRIPTION_POLICIES "block|drop_oldest|drop_newest|sample" /* in the order of enum sub_policy */
 /* Only a stream that is appended to can lose rows and mean the same. */
 enum status subscription_check(const char *stream, const struct plan *plan, const struct sub_config *c, struct err *err);
-enum status subscription_policy(const char *name, enum sub_policy *out, struct err *err);
 
 /* Small tables for SHOW: columns are declared, then cells put row by row. */
 struct table;

@@ -120,24 +120,14 @@ static void put_node(const struct view *v, const struct survey_node *n, int dept
     }
 }
 
-static const struct survey_source *least(const struct survey_node *n)
-{
-    const struct survey_source *found = n->source && !n->source->stats.ended && !n->source->stats.idle ? n->source : NULL;
-    for (int i = 0; i < n->nin; i++) {
-        const struct survey_source *s = least(n->in[i]);
-        if (s && (!found || s->stats.watermark < found->stats.watermark)) found = s;
-    }
-    return found;
-}
-
 static void put_head(const struct view *v, const struct survey_node *n)
 {
     struct text *out = v->out;
-    text_puts(out, n->failed ? "has failed: " : n->ended ? "ended: " : "runs: ");
+    text_puts(out, n->failed ? "has failed: " : n->starved ? "has no memory: " : n->paused ? "is paused: " : n->ended ? "ended: " : "runs: ");
     if (n->failed) text_printf(out, "%s; ", n->error);
     put_count(n->rows_out, out);
     text_puts(out, n->rows_out == 1 ? " row out" : " rows out");
-    const struct survey_source *s = n->ended ? NULL : least(n);
+    const struct survey_source *s = n->ended ? NULL : survey_holder(n);
     if (s && n->watermark != TS_MIN && s->stats.watermark != TS_MIN) {
         put_watermark(n->watermark, out);
         text_printf(out, ", held back by source %s at ", s->name);

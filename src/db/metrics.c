@@ -14,7 +14,7 @@
     X(EVENTS_INGESTED, "events_ingested_total", COUNTER, "", "Rows that the sources have given.")                              \
     X(EVENTS_EMITTED, "events_emitted_total", COUNTER, "", "Rows that the sinks have taken.")                                  \
     X(EVENTS_DROPPED, "events_dropped_total", COUNTER, "",                                                                     \
-      "Rows left out anywhere: records that cannot be read, rows without event time, late rows, rows that failed.")            \
+      "Rows left out anywhere: records that cannot be read, rows without event time, late, failed and dropped rows.")            \
     X(EVENTS_NULL_TIMESTAMP, "events_null_timestamp_total", COUNTER, "", "Rows without event time.")                           \
     X(BATCHES, "batches_total", COUNTER, "", "Batches that the sources have given.")                                           \
     X(CYCLES_BACKPRESSURED, "cycles_backpressured_total", COUNTER, "",                                                         \
@@ -61,9 +61,15 @@
     X(SINK_RETRIES, "sink_retries_total", COUNTER, "sink", "Times it waited before it offered rows again.")                    \
     X(SINK_LATENCY, "sink_write_latency_us", HISTOGRAM, "sink", "Time from offering a write to its end, in microseconds.")     \
     X(SINK_COMMITTED, "sink_committed_epoch", GAUGE, "sink", "The last epoch of whose rows the outside system has all.")       \
-    X(SINK_BACKPRESSURE, "sink_backpressure_events", COUNTER, "sink", "How often rows had to wait for the outside system.")    \
+    X(SINK_BACKPRESSURE, "sink_backpressure_events", COUNTER, "sink", "How often the outside system took less than it was offered, once per wait.")    \
+    X(SINK_TIMEOUTS, "sink_write_timeouts_total", COUNTER, "sink", "Calls that did not come back in their time.")              \
+    X(SINK_FLUSHES, "sink_flushes_total", COUNTER, "sink", "Flushes of the outside system.")                                   \
+    X(SINK_ACCEPTED, "sink_accepted_rows_total", COUNTER, "sink",                                                              \
+      "Rows its stream gave it: those it has taken, dropped, dead-lettered, and those it has still to take.")                  \
+    X(SINK_DROPPED, "sink_dropped_rows_total", COUNTER, "sink", "Rows that were let go undelivered.")       \
+    X(SINK_DEAD, "sink_dead_lettered_rows_total", COUNTER, "sink", "Rows that the outside system refused, put aside.")         \
     X(SINK_ROWS, "sink_rows_total", COUNTER, "sink", "Rows the outside system has taken.")                                     \
-    X(SINK_BYTES, "sink_bytes_total", COUNTER, "sink", "Bytes it has taken; 0 for a connector that takes rows.")               \
+    X(SINK_BYTES, "sink_bytes_total", COUNTER, "sink", "Bytes it has taken; of rows, what they take in memory.")               \
     X(SINK_LAG_ROWS, "sink_lag_rows", GAUGE, "sink", "Rows of its stream that it has still to take.")                          \
     X(SINK_LAG_BYTES, "sink_lag_bytes", GAUGE, "sink", "Memory that these take.")                                              \
     X(SINK_BUSY, "sink_busy_seconds_total", COUNTER, "sink", "Time spent on encoding and in the connector's calls.")           \
@@ -218,6 +224,13 @@ static void of_stream(struct lam_db *db, struct metrics *m, const struct survey 
     t->dropped += s.late + s.errors;
 }
 
+static const struct histogram *keep(struct metrics *m, const struct histogram *h)
+{
+    struct histogram *copy = arena_alloc(m->arena, sizeof *copy);
+    histogram_copy(copy, h);
+    return copy;
+}
+
 static void of_sink(struct metrics *m, const struct survey_sink *x, struct totals *t)
 {
     const struct sink_stats *s = &x->stats;
@@ -225,7 +238,14 @@ static void of_sink(struct metrics *m, const struct survey_sink *x, struct total
     put(m, M_SINK_WRITES, l, (double)s->writes);
     put(m, M_SINK_WRITE_ERRORS, l, (double)s->write_errors);
     put(m, M_SINK_RETRIES, l, (double)s->retries);
-    put(m, M_SINK_BACKPRESSURE, l, (double)s->blocks);
+    put(m, M_SINK_BACKPRESSURE, l, (double)s->backpressure_events);
+    add(m, M_SINK_LATENCY, l)->histogram = keep(m, &x->latency);
+    put(m, M_SINK_TIMEOUTS, l, (double)s->timeouts);
+    put(m, M_SINK_FLUSHES, l, (double)s->flushes);
+    put(m, M_SINK_COMMITTED, l, (double)s->epoch);
+    put(m, M_SINK_ACCEPTED, l, (double)s->accepted);
+    put(m, M_SINK_DROPPED, l, (double)s->dropped);
+    put(m, M_SINK_DEAD, l, (double)s->dead_lettered);
     put(m, M_SINK_ROWS, l, (double)s->rows);
     put(m, M_SINK_BYTES, l, (double)s->bytes);
     put(m, M_SINK_LAG_ROWS, l, (double)s->lag_rows);
@@ -239,7 +259,8 @@ static void of_sink(struct metrics *m, const struct survey_sink *x, struct total
     put(m, M_SINK_STATE, label(m, l, "state", s->state), 1);
     if (s->last_error[0]) put(m, M_SINK_ERROR, label(m, l, "error", s->last_error), 1);
     t->emitted += s->rows;
-    t->blocks += s->blocks;
+    t->dropped += s->dropped;
+    t->blocks += s->backpressure_events;
 }
 
 /* The number tells operators of one stream or sink apart: it counts from its inputs to its output. */

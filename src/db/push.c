@@ -28,6 +28,18 @@ static int target_done(struct target *t, enum status st, const struct err *err)
     return st ? thread_fail(err) : LAM_OK;
 }
 
+/* Nothing reads it since another source has taken its name: then that one is meant. */
+static bool target_again(struct target *t, const char *name, enum status st, struct err *err)
+{
+    if (st != E_NO_READER) return false;
+    lock_take(&t->db->lock);
+    bool replaced = t->entry->removed && catalog_find(t->db, name);
+    lock_give(&t->db->lock);
+    if (!replaced) return false;
+    catalog_release(t->db, t->entry);
+    return !target_find(t->db, name, t, err);
+}
+
 struct batches {
     struct batch **at;
     int n, cap;
@@ -70,7 +82,9 @@ int lam_push(struct lam_db *db, const char *source, struct ArrowArray *array, co
         st = read_all(db, t.source, array, schema, &rows, &err);
         lock_give(&db->push_lock);
     }
-    if (!st && rows.n) st = runtime_push(db->runtime, t.source->id, rows.at, rows.n, timeout_us, &err);
+    if (!st && rows.n) do
+            st = runtime_push(db->runtime, t.source->id, rows.at, rows.n, timeout_us, &err);
+        while (target_again(&t, source, st, &err));
     if (st)
         drop(&rows);
     else
@@ -85,7 +99,9 @@ int lam_push_watermark(struct lam_db *db, const char *source, int64_t us)
     struct err err;
     struct target t;
     enum status st = target_find(db, source, &t, &err);
-    if (!st) st = runtime_push_watermark(db->runtime, t.source->id, us, &err);
+    if (!st) do
+            st = runtime_push_watermark(db->runtime, t.source->id, us, &err);
+        while (target_again(&t, source, st, &err));
     return target_done(&t, st, &err);
 }
 
@@ -95,6 +111,8 @@ int lam_push_end(struct lam_db *db, const char *source)
     struct err err;
     struct target t;
     enum status st = target_find(db, source, &t, &err);
-    if (!st) st = runtime_push_end(db->runtime, t.source->id, &err);
+    if (!st) do
+            st = runtime_push_end(db->runtime, t.source->id, &err);
+        while (target_again(&t, source, st, &err));
     return target_done(&t, st, &err);
 }

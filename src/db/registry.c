@@ -11,7 +11,7 @@ static struct description {
     const void *class;
     struct connector_info connector;
     struct format_info format;
-} *describe(struct lam_db *db, const void *class)
+} * describe(struct lam_db *db, const void *class)
 {
     struct description *d = db->descriptions;
     while (d && d->class != class) d = d->next;
@@ -101,7 +101,8 @@ const char *registry_connector_name(const void *ctx, int i)
     return NULL;
 }
 
-/* ---- modules -------------------------------------------------------------------------------------------------------- */
+/* ---- modules --------------------------------------------------------------------------------------------------------
+ */
 
 /* The only folder that modules may come from; NULL: they may come from anywhere. */
 static const char *module_folder(const struct lam_db *db)
@@ -143,7 +144,8 @@ int lam_register_connector(const struct lam_module *m)
     return st ? thread_fail(&err) : LAM_OK;
 }
 
-/* ---- SHOW CONNECTORS ------------------------------------------------------------------------------------------------ */
+/* ---- SHOW CONNECTORS ------------------------------------------------------------------------------------------------
+ */
 
 static void put_options(struct table *t, const struct option_spec *o)
 {
@@ -162,11 +164,14 @@ static void put_module(struct table *t, const struct module *m)
 
 void registry_show(struct table *t)
 {
-    static const char *const names[] = {"connector_name", "kind", "payload", "delivery", "blocking", "options", "about", "module", "version", "path"};
-    static const char *const payloads[] = {[PAYLOAD_BYTES] = "bytes", [PAYLOAD_COLUMNS] = "columns", [PAYLOAD_RECORDS] = "records"};
+    static const char *const names[] = {"connector_name", "kind",  "payload", "delivery", "blocking",
+                                        "options",        "about", "module",  "version",  "path"};
+    static const char *const payloads[] = {
+        [PAYLOAD_BYTES] = "bytes", [PAYLOAD_COLUMNS] = "columns", [PAYLOAD_RECORDS] = "records"};
     static const char *const guarantees[] = {
         [AT_MOST_ONCE] = "at most once", [AT_LEAST_ONCE] = "at least once", [EXACTLY_ONCE] = "exactly once"};
-    for (size_t i = 0; i < countof(names); i++) table_column(t, names[i], !strcmp(names[i], "blocking") ? T_BOOL : T_VARCHAR);
+    for (size_t i = 0; i < countof(names); i++)
+        table_column(t, names[i], !strcmp(names[i], "blocking") ? T_BOOL : T_VARCHAR);
     const struct source_class *c;
     for (int i = 0; (c = source_class_at(i)); i++) {
         table_text(t, c->name);

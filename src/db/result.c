@@ -113,7 +113,7 @@ static enum status open_result(struct lam_session *s, const struct plan *plan, s
     struct sub *sub;
     struct analysis *analysis = analyze ? analysis_of_select(db) : NULL;
     change_sub(ch, plan, own, on_error, cfg, &sub);
-    enum status st = change_apply(ch, CONTROL_TIMEOUT_US, err);
+    enum status st = change_apply(ch, CONTROL_TIMEOUT_US, NULL, err);
     if (st) {
         analysis_free(analysis);
         return st;
@@ -192,7 +192,11 @@ enum status result_subscribe(struct lam_session *s, const struct stmt *st, struc
     TRY(read_options(arena, st, &cfg, err));
     TRY(subscription_plan(s, arena, st->name, st->name_pos, st->where, &plan, err));
     TRY(subscription_check(st->name, plan, &cfg, err));
-    if (st->value) return err_at(err, E_UNSUPPORTED, st->name_pos, "AS OF EPOCH is not supported");
+    if (st->value) {
+        err_at(err, E_UNSUPPORTED, st->name_pos, "AS OF EPOCH is not supported");
+        err_hint(err, "without it a subscription begins now");
+        return E_UNSUPPORTED;
+    }
     TRY(session_apply(s, err));
     return open_result(s, plan, TAKE(arena), ON_ERROR_SKIP, &cfg, false, out, err);
 }

@@ -1,7 +1,8 @@
 /* Sessions: statements, what they change in the catalog, and when the graph follows.
  *
- * Catalog effects are immediate, statement by statement. Graph effects collect: sinks created since the last apply start
- * together, at the next statement that needs rows or at the script's end. An error undoes what was not applied.
+ * The session sees its own statements at once; all else collects: what was created, replaced and dropped since the last apply
+ * becomes one change of the graph, and of the catalog as others see it, at the next statement that needs rows or at the script's
+ * end. An error undoes what was not applied.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "db/db_int.h"
 
@@ -98,6 +99,17 @@ static const char *lookup(void *ctx, const char *name)
 
 /* ---- changes --------------------------------------------------------------------------------------------------------- */
 
+/* All that names what is replaced follows, or goes back. */
+static void repoint(struct lam_session *s, bool back)
+{
+    for (struct entry *e = s->db->objects; e; e = e->next) {
+        const struct entry *place = e->pending == s ? catalog_place(e) : NULL;
+        if (!place) continue;
+        const struct object *old = place->object;
+        catalog_repoint(s->db, back ? e->object : old, back ? old : e->object);
+    }
+}
+
 void session_undo(struct lam_session *s)
 {
     lock_take(&s->db->lock);
@@ -105,37 +117,91 @@ void session_undo(struct lam_session *s)
         again = false;
         for (struct entry *e = s->db->objects; e; e = e->next) {
             if (e->pending != s) continue;
+            catalog_leave_place(e);
             catalog_remove(s->db, e->object); /* newest first, so users go before what they use */
             again = true;
             break;
         }
     }
+    for (struct entry *e = s->db->objects; e; e = e->next)
+        if (e->dropped == s) e->dropped = NULL;
     lock_give(&s->db->lock);
+}
+
+/* What the graph is to do for the session's change; false: nothing. */
+static bool collect_change(struct lam_session *s, struct change *ch)
+{
+    bool any = false;
+    for (struct entry *e = s->db->objects; e; e = e->next) {
+        bool sink = e->object->kind == OBJECT_SINK;
+        if (e->pending == s && sink) change_sink(ch, e->object), any = true;
+        const struct entry *place = e->pending == s ? catalog_place(e) : NULL;
+        if (place) change_replace(ch, place->object->id, e->object), any = true;
+        if (e->dropped == s && sink) change_drop_sink(ch, e->object->id, e->discard), any = true;
+    }
+    return any;
+}
+
+/* The change has taken effect: the catalog follows. */
+static void conclude(struct lam_session *s)
+{
+    struct lam_db *db = s->db;
+    for (struct entry *e = db->objects; e; e = e->next) {
+        if (e->pending != s) continue;
+        e->pending = NULL;
+        struct entry *place = catalog_place(e);
+        if (!place) continue;
+        runtime_forget(db->runtime, place->object->id);
+        catalog_retire(db, place);
+    }
+    for (bool again = true; again;) {
+        again = false;
+        for (struct entry *e = db->objects; e && !again; e = e->next) {
+            if (e->dropped != s) continue;
+            runtime_forget(db->runtime, e->object->id);
+            catalog_remove(db, e->object);
+            again = true;
+        }
+    }
+}
+
+/* A subscription may have begun since the DROP was said. */
+static enum status may_drop(struct lam_session *s, struct err *err)
+{
+    for (struct entry *e = s->db->objects; e; e = e->next) {
+        bool goes = e->dropped == s && e->object->kind != OBJECT_SINK;
+        for (struct entry *n = s->db->objects; n && goes; n = n->next) goes = catalog_place(n) != e;
+        if (!goes || !runtime_subscribed(s->db->runtime, e->object->id)) continue;
+        err_set(err, E_DEPENDENT, "cannot drop \"%s\": a subscription or query still reads it", e->object->name);
+        err_hint(err, "close it first");
+        return E_DEPENDENT;
+    }
+    return ST_OK;
 }
 
 enum status session_apply(struct lam_session *s, struct err *err)
 {
     struct lam_db *db = s->db;
     struct change *ch = change_new(db->runtime);
-    bool any = false;
+    bool any = false, stands = false;
     lock_take(&db->lock);
-    for (struct entry *e = db->objects; e; e = e->next) {
-        if (e->pending != s || e->object->kind != OBJECT_SINK) continue;
-        change_sink(ch, e->object);
-        any = true;
+    enum status st = may_drop(s, err);
+    if (!st) {
+        any = collect_change(s, ch);
+        repoint(s, false);
     }
     lock_give(&db->lock);
-    enum status st = ST_OK;
     if (any)
-        st = change_apply(ch, CONTROL_TIMEOUT_US, err);
+        st = change_apply(ch, CONTROL_TIMEOUT_US, &stands, err);
     else
         change_free(ch);
-    if (st) return st;
     lock_take(&db->lock);
-    for (struct entry *e = db->objects; e; e = e->next)
-        if (e->pending == s) e->pending = NULL;
+    if (!st || stands)
+        conclude(s);
+    else if (any)
+        repoint(s, true);
     lock_give(&db->lock);
-    return ST_OK;
+    return st;
 }
 
 /* ---- DDL ---------------------------------------------------------------------------------------------------------------- */
@@ -145,32 +211,12 @@ const char *object_kind_name(enum object_kind k)
     return k == OBJECT_SOURCE ? "source" : k == OBJECT_STREAM ? "stream" : "sink";
 }
 
-static struct entry *entry_of(struct lam_db *db, const struct object *o)
-{
-    struct entry *e = db->objects;
-    while (e && e->object != o) e = e->next;
-    return e;
-}
-
-/* Takes a sink off the running graph; catalog lock not held. */
-static enum status stop_object(struct lam_session *s, const struct object *o, bool discard, struct err *err)
-{
-    lock_take(&s->db->lock);
-    bool runs = o->kind == OBJECT_SINK && !entry_of(s->db, o)->pending;
-    lock_give(&s->db->lock);
-    if (!runs) return ST_OK;
-    return runtime_drop_sink(s->db->runtime, o->id, discard, CONTROL_TIMEOUT_US, err);
-}
-
-/* Drops an object, with all that depends on it when `cascade`. */
+/* Marks an object, with all that depends on it when `cascade`, to go when the change is applied. */
 static enum status drop_object(struct lam_session *s, const struct object *o, bool cascade, bool discard, uint32_t pos, struct err *err)
 {
     struct lam_db *db = s->db;
-    for (;;) {
-        lock_take(&db->lock);
-        const struct object *user = catalog_user(db, o);
-        lock_give(&db->lock);
-        if (!user) break;
+    const struct object *user;
+    while ((user = catalog_user(s, o))) {
         if (!cascade) {
             err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": %s \"%s\" depends on it", object_kind_name(o->kind), o->name,
                    object_kind_name(user->kind), user->name);
@@ -179,17 +225,100 @@ static enum status drop_object(struct lam_session *s, const struct object *o, bo
         }
         TRY(drop_object(s, user, true, discard, pos, err));
     }
-    TRY(stop_object(s, o, discard, err));
     runtime_sweep_now(db->runtime, CONTROL_TIMEOUT_US);
-    if (runtime_uses(db->runtime, o->id)) {
+    struct entry *e = catalog_entry(db, o);
+    if (e->dropped || (e->pending && e->pending != s))
+        return err_at(err, E_EXISTS, pos, "%s \"%s\" is being changed by another session", object_kind_name(o->kind), o->name);
+    if (o->kind != OBJECT_SINK && runtime_subscribed(db->runtime, o->id)) {
         err_at(err, E_DEPENDENT, pos, "cannot drop %s \"%s\": a subscription or query still reads it", object_kind_name(o->kind), o->name);
         err_hint(err, "close it first");
         return E_DEPENDENT;
     }
-    runtime_forget(db->runtime, o->id);
-    lock_take(&db->lock);
+    e->discard = discard;
+    if (!e->pending) return e->dropped = s, ST_OK;
+    catalog_leave_place(e); /* what it was to replace stays dropped */
     catalog_remove(db, o);
-    lock_give(&db->lock);
+    return ST_OK;
+}
+
+/* ---- OR REPLACE ----------------------------------------------------------------------------------------------------------- */
+
+static bool same_columns(const struct schema *a, const struct schema *b, const char **which)
+{
+    for (int i = 0; i < a->n; i++) {
+        *which = a->fields[i].name;
+        if (i >= b->n || strcmp(a->fields[i].name, b->fields[i].name) != 0 || a->fields[i].not_null != b->fields[i].not_null ||
+            !type_equal(a->fields[i].type, b->fields[i].type))
+            return false;
+    }
+    if (b->n > a->n) *which = b->fields[a->n].name;
+    return a->n == b->n;
+}
+
+static bool same_times(const struct object *a, const struct object *b)
+{
+    if (a->schema->time_column != b->schema->time_column || a->watermark != b->watermark || a->bounded != b->bounded) return false;
+    const struct plan *p = a->plan, *q = b->plan;
+    if (!p || !q) return !p == !q;
+    size_t n = (size_t)a->schema->n;
+    return p->stream == q->stream && !memcmp(p->lags, q->lags, n * sizeof *p->lags) && !memcmp(p->is_ms, q->is_ms, n * sizeof *p->is_ms) &&
+           !memcmp(p->roles, q->roles, n);
+}
+
+/* Does o read `from`, at whatever remove? */
+static bool depends_on(const struct object *o, const struct object *from)
+{
+    for (int i = 0; i < o->nuses; i++)
+        if (o->uses[i] == from || depends_on(o->uses[i], from)) return true;
+    return false;
+}
+
+/* Whether who reads `old` may read `o` in its place. */
+static enum status may_replace(struct lam_session *s, const struct object *old, const struct object *o, uint32_t pos, struct err *err)
+{
+    const struct object *user = catalog_user(s, old);
+    bool watched = runtime_subscribed(s->db->runtime, old->id);
+    const char *column = "";
+    if (depends_on(o, old)) return err_at(err, E_DEPENDENT, pos, "\"%s\" would read itself", o->name);
+    if (!user && !watched) return ST_OK;
+    const char *who = user ? user->name : "a subscription";
+    if (old->declared_only || o->declared_only)
+        err_at(err, E_DEPENDENT, pos, "cannot replace stream \"%s\", whose columns are declared: \"%s\" uses it", o->name, who);
+    else if (!same_columns(old->schema, o->schema, &column))
+        err_at(err, E_DEPENDENT, pos, "cannot replace %s \"%s\": column \"%s\" would change, and \"%s\" reads it", object_kind_name(o->kind), o->name,
+               column, who);
+    else if (!same_times(old, o))
+        err_at(err, E_DEPENDENT, pos, "cannot replace %s \"%s\": its event time, its end or its kind would change, and \"%s\" reads it",
+               object_kind_name(o->kind), o->name, who);
+    else
+        return ST_OK;
+    err_hint(err, "keep them as they are, or drop \"%s\" first", who);
+    return E_DEPENDENT;
+}
+
+/* o takes the place of old when the change is applied. */
+static enum status replace(struct lam_session *s, const struct object *old, struct object *o, uint32_t pos, struct err *err)
+{
+    struct lam_db *db = s->db;
+    struct entry *e = catalog_entry(db, old);
+    if (e->dropped || (e->pending && e->pending != s))
+        return err_at(err, E_EXISTS, pos, "%s \"%s\" is being changed by another session", object_kind_name(old->kind), old->name);
+    if (old->kind != o->kind) {
+        err_at(err, E_TYPE, pos, "\"%s\" is a %s", o->name, object_kind_name(old->kind));
+        err_hint(err, "drop it first");
+        return E_TYPE;
+    }
+    if (o->kind != OBJECT_SINK) TRY(may_replace(s, old, o, pos, err));
+    catalog_add(db, o, s);
+    struct entry *now = catalog_entry(db, o);
+    if (!e->pending) {
+        e->dropped = s;
+        if (o->kind != OBJECT_SINK) now->replaces = e;
+        return ST_OK;
+    }
+    catalog_repoint(db, old, o); /* it never ran */
+    now->replaces = e;
+    catalog_retire(db, e);
     return ST_OK;
 }
 
@@ -204,22 +333,22 @@ static enum status create(struct lam_session *s, const struct stmt *st, const ch
 {
     struct lam_db *db = s->db;
     lock_take(&db->lock);
-    const struct object *old = catalog_find(db, st->name);
-    bool seen = old && catalog_seen(s, st->name);
+    const struct object *any = catalog_find(db, st->name), *old = catalog_seen(s, st->name);
+    bool others = any && !old && catalog_entry(db, any)->dropped != s;
     lock_give(&db->lock);
-    if (old && !seen) return being_made(st, err);
+    if (others) return being_made(st, err);
     if (old && st->if_not_exists) return ST_OK;
     if (old && !st->or_replace) {
         err_at(err, E_EXISTS, st->name_pos, "%s \"%s\" already exists", object_kind_name(old->kind), st->name);
         err_hint(err, "use CREATE OR REPLACE, or IF NOT EXISTS");
         return E_EXISTS;
     }
-    if (old) TRY(drop_object(s, old, false, false, st->name_pos, err));
     struct object *o;
     struct catalog view = catalog_view(s);
     lock_take(&db->lock);
     enum status r = plan_create(&view, st, text, &o, err);
-    if (!r) catalog_add(db, o, s);
+    if (!r && !old) catalog_add(db, o, s);
+    if (!r && old && (r = replace(s, old, o, st->name_pos, err))) object_free(o);
     lock_give(&db->lock);
     return r;
 }
@@ -249,7 +378,22 @@ static enum status drop(struct lam_session *s, const struct stmt *st, struct err
     }
     if (st->discard && o->kind != OBJECT_SINK)
         return err_at(err, E_UNSUPPORTED, st->name_pos, "only sinks are dropped with DISCARD; \"%s\" is a %s", st->name, object_kind_name(o->kind));
-    return drop_object(s, o, st->cascade, st->discard, st->name_pos, err);
+    lock_take(&s->db->lock);
+    enum status r = drop_object(s, o, st->cascade, st->discard, st->name_pos, err);
+    lock_give(&s->db->lock);
+    return r;
+}
+
+static enum status checkpoint(struct lam_session *s, struct ArrowArrayStream *out, struct err *err)
+{
+    uint64_t epoch;
+    TRY(session_apply(s, err));
+    TRY(runtime_checkpoint(s->db->runtime, CONTROL_TIMEOUT_US, &epoch, err));
+    struct table *t = table_new();
+    table_column(t, "epoch", T_INT64);
+    table_int(t, (int64_t)epoch);
+    table_give(t, out);
+    return ST_OK;
 }
 
 static enum status unsupported(const struct stmt *st, struct err *err)
@@ -257,8 +401,7 @@ static enum status unsupported(const struct stmt *st, struct err *err)
     static const char *const what[] = {
         [STMT_CREATE_VIEW] = "CREATE MATERIALIZED VIEW", [STMT_CREATE_TABLE] = "CREATE TABLE",
         [STMT_CREATE_LOOKUP] = "CREATE LOOKUP TABLE",
-        [STMT_INSERT] = "INSERT",                        [STMT_SET] = "SET",
-        [STMT_CHECKPOINT] = "CHECKPOINT",
+        [STMT_INSERT] = "INSERT",
     };
     err_at(err, E_UNSUPPORTED, st->pos, "%s is not supported", what[st->kind]);
     if (st->kind == STMT_CREATE_VIEW) err_hint(err, "use CREATE STREAM");
@@ -274,8 +417,10 @@ static enum status run(struct lam_session *s, const struct stmt *st, const char 
     case STMT_CREATE_SINK: return create(s, st, text, err);
     case STMT_DROP: return drop(s, st, err);
     case STMT_ALTER: return alter_statement(s, st, err);
+    case STMT_SET: return set_statement(s, st, err);
     case STMT_SELECT: return result_select(s, st->select, false, out, err);
     case STMT_SUBSCRIBE: return result_subscribe(s, st, out, err);
+    case STMT_CHECKPOINT: return checkpoint(s, out, err);
     case STMT_EXPLAIN:
         if (st->analyze && st->name) return result_analyze(s, st, out, err);
         if (st->analyze && st->explained->kind == STMT_SELECT) return result_select(s, st->explained->select, true, out, err);

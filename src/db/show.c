@@ -21,9 +21,11 @@ static void columns(struct table *t, const char *const *names, const enum type_i
 static void show_sources(struct lam_db *db, struct table *t)
 {
     static const char *const names[] = {"source_name", "connector", "format",    "watermark_column", "state", "rows",      "bytes",
-                                        "percent",     "watermark", "bad_rows",  "null_fields",      "null_times", "late_rows", "last_error"};
+                                        "percent",     "watermark", "bad_rows",  "null_fields",      "null_times", "late_rows",
+                                        "dead_lettered", "accepted",    "dropped",   "waits",     "last_error"};
     static const enum type_id types[] = {T_VARCHAR, T_VARCHAR,   T_VARCHAR, T_VARCHAR, T_VARCHAR, T_INT64, T_INT64,
-                                         T_DOUBLE,  T_TIMESTAMP, T_INT64,   T_INT64,   T_INT64,   T_INT64, T_VARCHAR};
+                                         T_DOUBLE,  T_TIMESTAMP, T_INT64,   T_INT64,   T_INT64,   T_INT64, T_INT64,
+                                         T_INT64,   T_INT64,     T_INT64,   T_VARCHAR};
     columns(t, names, types, countof(names));
     for (struct entry *e = db->objects; e; e = e->next) {
         const struct object *o = e->object;
@@ -36,7 +38,7 @@ static void show_sources(struct lam_db *db, struct table *t)
         table_text(t, o->schema->time_column < 0 ? NULL : o->schema->fields[o->schema->time_column].name);
         table_text(t, !s.running ? "STOPPED" : s.ended ? "ENDED" : s.idle ? "IDLE" : "RUNNING");
         if (!ran) {
-            for (int i = 0; i < 9; i++) table_null(t);
+            for (int i = 0; i < 13; i++) table_null(t);
             continue;
         }
         table_int(t, (int64_t)s.rows);
@@ -50,8 +52,21 @@ static void show_sources(struct lam_db *db, struct table *t)
         table_int(t, (int64_t)s.nulled);
         table_int(t, (int64_t)s.null_time);
         table_int(t, (int64_t)s.late_dropped);
+        table_int(t, (int64_t)s.dead_lettered);
+        const uint64_t pushes[] = {s.accepted, s.dropped, s.waits};
+        bool pushed = !o->connector || db->cfg.replay;
+        for (size_t i = 0; i < countof(pushes); i++) pushed ? table_int(t, (int64_t)pushes[i]) : table_null(t);
         table_text(t, s.last_error[0] ? s.last_error : NULL);
     }
+}
+
+/* A declared stream is a source inside. */
+static bool declared_stats(struct lam_db *db, const struct object *o, struct stream_stats *out)
+{
+    struct source_stats s;
+    bool ran = runtime_source_stats(db->runtime, o->id, &s);
+    *out = (struct stream_stats){.rows_out = s.rows, .watermark = s.watermark, .running = s.running, .ended = s.ended};
+    return ran;
 }
 
 static void show_streams(struct lam_db *db, struct table *t)
@@ -63,9 +78,11 @@ static void show_streams(struct lam_db *db, struct table *t)
         const struct object *o = e->object;
         if (o->kind != OBJECT_STREAM) continue;
         struct stream_stats s;
-        bool ran = runtime_stream_stats(db->runtime, o->id, &s);
+        bool ran = o->declared_only ? declared_stats(db, o, &s) : runtime_stream_stats(db->runtime, o->id, &s);
         table_text(t, o->name);
-        table_text(t, !s.running ? "STOPPED" : s.ended ? "ENDED" : "RUNNING");
+        char failed[32];
+        snprintf(failed, sizeof failed, s.failed == E_NOMEM ? "FAILED(MEMORY)" : "FAILED(%04d)", s.failed);
+        table_text(t, !s.running ? "STOPPED" : s.failed ? failed : s.ended ? "ENDED" : s.paused ? "PAUSED" : "RUNNING");
         if (ran) {
             table_int(t, (int64_t)s.rows_out);
             table_int(t, (int64_t)s.late);

@@ -97,23 +97,6 @@ static void all_rows(uint64_t n, const char *what, struct text *out)
 
 /* ---- sources ---------------------------------------------------------------------------------------------------------------- */
 
-static bool holds_back(const struct survey_source *a, const struct survey_source *b)
-{
-    bool a_out = a->stats.idle || a->stats.ended, b_out = b->stats.idle || b->stats.ended;
-    return a_out != b_out ? !a_out : a->stats.watermark < b->stats.watermark;
-}
-
-/* Of the sources that n reads, the one whose watermark is the least; those that are idle or have ended are asked last. */
-static const struct survey_source *holder(const struct survey_node *n)
-{
-    const struct survey_source *least = n->source;
-    for (int i = 0; i < n->nin; i++) {
-        const struct survey_source *s = holder(n->in[i]);
-        if (s && (!least || holds_back(s, least))) least = s;
-    }
-    return least;
-}
-
 static const struct survey_source *open_source(const struct survey_node *n)
 {
     if (n->source && !n->source->stats.ended) return n->source;
@@ -217,7 +200,7 @@ static bool sink_stuck(const struct search *s, const struct survey_node *n)
 
 static void watermark_stands(const struct search *s, const struct survey_node *n)
 {
-    const struct survey_source *h = holder(n);
+    const struct survey_source *h = survey_holder(n);
     struct text *out = s->out;
     if (!h || h->stats.watermark == TS_MIN) {
         text_printf(out, "source %s has given no event time yet, so there is no watermark", h ? h->name : "?");
@@ -313,6 +296,11 @@ bool silence_reason(const struct survey *then, const struct survey *now, const s
     struct search s = {then, now, out};
     if (!n) {
         text_puts(out, "nothing reads it: create a sink on it, or subscribe");
+        return true;
+    }
+    if (n->starved || n->paused) {
+        text_puts(out, n->starved ? "its state has found no memory: raise memory.limit (ALTER STREAM ... SET), then RESUME"
+                                  : "it is paused; ALTER STREAM ... RESUME lets it go on");
         return true;
     }
     if (sink_stuck(&s, n)) return true;

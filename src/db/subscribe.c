@@ -8,7 +8,7 @@ static const char *const policies[] = {[SUB_BLOCK] = "block", [SUB_DROP_OLDEST] 
 
 static const char *nth_policy(const void *ctx, int i) { return ((const char *const *)ctx)[i]; }
 
-enum status subscription_policy(const char *name, enum sub_policy *out, struct err *err)
+static enum status read_policy(const char *name, enum sub_policy *out, struct err *err)
 {
     *out = SUB_BLOCK;
     if (!name) return ST_OK;
@@ -49,7 +49,7 @@ static enum status read_config(const struct lam_sub_config *user, struct lam_sub
         memcpy(cfg, user, user->size);
     }
     *out = (struct sub_config){.every = cfg->sample_every, .bytes = cfg->buffer_bytes, .calls = cfg->callback};
-    return subscription_policy(cfg->policy, &out->policy, err);
+    return read_policy(cfg->policy, &out->policy, err);
 }
 
 enum status subscription_plan(struct lam_session *s, struct arena *a, const char *stream, uint32_t pos, struct ast *where, struct plan **out,
@@ -123,7 +123,7 @@ static enum status subscribe(struct lam_session *s, const char *stream, const st
     struct change *ch = change_new(s->db->runtime);
     struct sub *sub;
     change_sub(ch, plan, TAKE(a), ON_ERROR_SKIP, &sc, &sub);
-    TRY(change_apply(ch, CONTROL_TIMEOUT_US, err));
+    TRY(change_apply(ch, CONTROL_TIMEOUT_US, NULL, err));
     *out = make(s->db, sub, &cfg);
     if (cfg.callback) sub_call(sub, subscription_deliver, *out);
     return ST_OK;

@@ -1,17 +1,17 @@
-/* Values as they are: the one column that is not metadata is the whole of each, VARCHAR, BLOB or JSON. Only where values come and
- * go one by one, for in a run of bytes nothing says where one ends. SPDX-License-Identifier: Apache-2.0 */
+/* Values as they are: the one column that is not metadata is the whole of each, VARCHAR, BLOB or JSON. Only where
+ * values come and go one by one, for in a run of bytes nothing says where one ends. SPDX-License-Identifier: Apache-2.0
+ */
 #include "format/classes.h"
 #include "format/decoder.h"
 #include "format/encoder.h"
 
-static const struct option_spec raw_options[] = {
-    {NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL}
-};
+static const struct option_spec raw_options[] = {{NULL, OPT_TEXT, NULL, 0, NULL, 0, 0, NULL}};
 
 static enum status one_column(const struct schema *s, struct err *err)
 {
     char name[64];
-    if (s->n != 1) return err_set(err, E_FORMAT, "format raw is for one column that is the whole value, and there are %d", s->n);
+    if (s->n != 1)
+        return err_set(err, E_FORMAT, "format raw is for one column that is the whole value, and there are %d", s->n);
     if (type_is_text(s->fields[0].type)) return ST_OK;
     err_set(err, E_FORMAT, "column \"%s\": format raw is for VARCHAR, BLOB and JSON, not for %s", s->fields[0].name,
             type_name(s->fields[0].type, name));
@@ -21,18 +21,24 @@ static enum status one_column(const struct schema *s, struct err *err)
 
 /* ---- in ----------------------------------------------------------------------------------------------------- */
 
-static enum status raw_open(struct decoder *d, const struct options *o, const char *head, size_t head_n, struct err *err)
+static enum status raw_open(struct decoder *d, const struct options *o, const char *head, size_t head_n,
+                            struct err *err)
 {
     (void)o, (void)head, (void)head_n;
     return one_column(d->declared, err);
 }
 
-static void raw_close(struct decoder *d) { (void)d; }
+static void raw_close(struct decoder *d)
+{
+    (void)d;
+}
 
 /* False: the record is bad, or has become NULL. */
-static enum status put_record(struct decoder *d, struct batch *b, const char *text, const struct record *r, uint32_t cap, struct err *why)
+static enum status put_record(struct decoder *d, struct batch *b, const char *text, const struct record *r,
+                              uint32_t cap, struct err *why)
 {
-    if (r->n > d->record_max) return err_set(why, E_DECODE, "the record is longer than %zu bytes (record.max)", d->record_max);
+    if (r->n > d->record_max)
+        return err_set(why, E_DECODE, "the record is longer than %zu bytes (record.max)", d->record_max);
     if (!d->schema->n) return ST_OK;
     struct type t = d->schema->fields[0].type;
     struct str *to = (struct str *)b->cols[0].data + b->rows;
@@ -47,8 +53,8 @@ static enum status put_record(struct decoder *d, struct batch *b, const char *te
     return ST_OK;
 }
 
-static enum status raw_records(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n,
-                               uint32_t *of, uint32_t *used, struct batch **out, struct err *err)
+static enum status raw_records(struct decoder *d, struct pool *pool, const char *text, const struct record *r,
+                               uint32_t n, uint32_t *of, uint32_t *used, struct batch **out, struct err *err)
 {
     AUTO(batch_unref) struct batch *b = batch_for(pool, d->schema, n);
     const char *column = d->schema->n ? d->schema->fields[0].name : NULL;
@@ -88,7 +94,10 @@ static enum status raw_out_open(struct encoder *e, const struct options *o, stru
     return one_column(e->schema, err);
 }
 
-static void raw_out_close(struct encoder *e) { (void)e; }
+static void raw_out_close(struct encoder *e)
+{
+    (void)e;
+}
 
 static void raw_put_values(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct values *out)
 {

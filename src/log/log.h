@@ -31,10 +31,9 @@ struct cursor;
 
 struct log_config {
     struct env *env;
-    struct account *account;      /* of batches read back from disk */
+    struct account *account;      /* of batches read back from disk and of compacted ones */
     const struct schema *schema;  /* outlives the log */
-    bool changelog;               /* batches carry weights */
-    int64_t memory_bytes;         /* bytes_held of the batches in memory */
+    int64_t memory_bytes;         /* bytes_held of the batches in memory, and a little for each entry */
     const char *dir;              /* of segments: made when first needed; its segments go with the log; NULL: no SPILL */
     int64_t disk_bytes;           /* most bytes of segments; beyond it SPILL blocks */
     uint64_t name;                /* of the segment files: unique in dir */
@@ -43,8 +42,8 @@ struct log_config {
 struct log *log_new(const struct log_config *cfg, struct task *writer);
 void log_free(struct log *l); /* no cursors are left */
 
-/* Writer. Appends (taking the batch's reference; compacts it when it pins four times what it uses) and wakes the readers.
- * Entries may pass the limit by one; writers look at log_full first. */
+/* Writer. Appends (taking the batch's reference; compacts it when it pins four times what it uses) and wakes the readers that
+ * had found nothing. Entries may pass the limit by one; writers look at log_full first. */
 void log_append(struct log *l, struct log_entry e);
 /* Makes room by the cursors' policies; this may write to disk. true: there is none, and the writer will be woken. A disk that
  * is full or fails makes spilling cursors block; err->code, else ST_OK, says so once (E_WRITE). */
@@ -64,7 +63,8 @@ struct log_reader {
 struct cursor *cursor_new(struct log *l, enum cursor_policy policy, struct log_reader reader);
 /* A cursor that begins right behind the mark of `epoch`; NULL: it is no longer, or not yet, in the log. */
 struct cursor *cursor_at_epoch(struct log *l, uint64_t epoch, enum cursor_policy policy, struct log_reader reader);
-/* Keeps at least the last `bytes` of batches, in memory or on disk, for cursor_at_epoch; 0: nothing. */
+/* Keeps at least the last `bytes` of batches, in memory or on disk, for cursor_at_epoch; 0: nothing. As far as there is room:
+ * what is only retained never makes the writer wait. */
 void log_retain(struct log *l, int64_t bytes);
 void cursor_set_policy(struct cursor *c, enum cursor_policy policy);
 void cursor_close(struct cursor *c); /* what only it had not passed is let go */
@@ -72,15 +72,16 @@ void cursor_free(struct cursor *c);  /* closes it as well; NULL is allowed */
 bool log_abandoned(struct log *l); /* it had cursors and has none any more; the writer is woken when that happens */
 
 /* Reader. ST_OK: the entry under the cursor, without moving; ST_WAIT: it is at the end; E_FULL: policy ERROR, it fell
- * too far behind; E_READ: a segment cannot be read or is damaged. A batch stays valid until cursor_advance, or until the
- * cursor is closed, whatever the policy drops meanwhile. */
+ * too far behind; E_READ, E_CORRUPT: a segment cannot be read, or is damaged. The next peek tries again; advancing goes past
+ * what cannot be read, counted as dropped. A batch stays valid until cursor_advance, or until the cursor
+ * is closed, whatever the policy drops meanwhile. */
 enum status cursor_peek(struct cursor *c, struct log_entry *out, struct err *err);
 void cursor_advance(struct cursor *c);
 
 struct cursor_stats {
     int64_t lag_bytes;      /* between it and the end */
     uint64_t lag_rows;
-    uint64_t dropped_rows;  /* by DROP_OLDEST, so far */
+    uint64_t dropped_rows;  /* so far: by DROP_OLDEST, unread when ERROR ended it, unreadable */
     uint64_t dropped_batches;
 };
 void cursor_stats(struct cursor *c, struct cursor_stats *out); /* anyone; no lag once it is closed */

@@ -10,8 +10,7 @@
  *    16  u64 seq
  *    24  payload: a batch as in codec.c; u64 time of a WATERMARK; u64 EPOCH; nothing for END
  *
- * Values are not packed: a log spills what the disk is to take at its own speed, and zstd at its fastest gives a third of
- * that on one core.
+ * Nothing is compressed: a log is to spill at the disk's own rate, and zstd at level 1 is far below it on one core.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "log/segment.h"
 

@@ -56,8 +56,13 @@ struct object {
     bool bounded; /* it ends */
     /* OBJECT_STREAM, OBJECT_SINK: what it computes; for a sink FROM and WHERE */
     struct plan *plan;
-    bool declared_only; /* CREATE STREAM t (columns): fed by late rows, dead letters, INSERT */
+    bool declared_only; /* CREATE STREAM t (columns): fed by dead letters */
+    const struct object *dead_letter; /* SOURCE, SINK: the declared stream that gets what cannot be taken; NULL: none. Also the
+                                         last of uses. */
 };
+
+enum overflow { OVERFLOW_BLOCK, OVERFLOW_SPILL, OVERFLOW_DROP_OLDEST, OVERFLOW_ERROR }; /* a sink's, the index of its values */
+#define ON_ERROR_OPTION_DEAD_LETTER 3 /* a source's on_error, the index of its values */
 
 /* Options every source, stream and sink has besides its connector's and format's. */
 extern const struct option_spec source_options[]; /* on_error, late, idle.timeout, record.max, batch.rows, ... */
@@ -74,6 +79,7 @@ struct catalog {
     const struct format_info *(*format_out)(void *ctx, const char *name);
     const char *(*format_name)(const void *ctx, int i);
     void *ctx;
+    bool spills; /* there is a folder to spill into */
 };
 
 #endif

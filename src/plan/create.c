@@ -11,9 +11,11 @@
 /* The order of option sentences is the order SHOW and the manual print them in. */
 const struct option_spec source_options[] = {
     {.name = "format", .type = OPT_TEXT, .sentence = "How bytes are read: csv, tsv, json ...; by default what the path's ending says."},
-    {.name = "on_error", .type = OPT_ENUM, .dflt = "skip", .values = "skip|fail|null",
-     .sentence = "What becomes of a record that cannot be read: it is left out, ends the query, or has NULL where it is bad; "
-                 "always counted."},
+    {.name = "on_error", .type = OPT_ENUM, .dflt = "skip", .values = "skip|fail|null|dead_letter",
+     .sentence = "What becomes of a record that cannot be read: it is left out, ends the query, has NULL where it is bad, or goes "
+                 "to the dead letters (the default when dead_letter names a stream); always counted."},
+    {.name = "dead_letter", .type = OPT_TEXT,
+     .sentence = "The declared stream that gets records that cannot be read: its columns raw, source, position, error and at."},
     {.name = "late", .type = OPT_ENUM, .dflt = "window", .values = "window|row",
      .sentence = "Which rows are late: those of windows already closed, or all rows behind the watermark."},
     {.name = "idle.timeout", .type = OPT_DURATION, .dflt = "60 s", .min = 0, .max = INT64_MAX,
@@ -21,6 +23,9 @@ const struct option_spec source_options[] = {
     {.name = "record.max", .type = OPT_SIZE, .dflt = "16 MiB", .min = 64, .max = 1 << 30,
      .sentence = "The longest record; a longer one is an error of that record."},
     {.name = "batch.rows", .type = OPT_INT, .dflt = "2048", .min = 1, .max = 8192, .sentence = "Most rows of a batch."},
+    {.name = "overflow", .type = OPT_ENUM, .dflt = "block", .values = "block|drop_oldest|drop_newest|error",
+     .sentence = "Of a source without connector: what becomes of rows pushed faster than they are taken: the caller waits, the "
+                 "oldest that wait are dropped, the new ones are, or the call fails."},
     {.name = "max.future.skew", .type = OPT_DURATION,
      .sentence = "A row stamped further than this ahead of the clock does not move the watermark; by default every row does."},
     {0},
@@ -34,6 +39,11 @@ const struct option_spec sink_options[] = {
     {.name = "flush.interval", .type = OPT_DURATION, .min = 0, .max = INT64_MAX / 4,
      .flags = OPT_LIVE,
      .sentence = "Rows are written out when the oldest has waited so long; by default what suits the connector, 5 s mostly."},
+    {.name = "overflow", .type = OPT_ENUM, .values = "block|spill|drop_oldest|error", .flags = OPT_LIVE,
+     .sentence = "What happens when the sink falls behind and memory for what waits is used up: its stream waits; rows go to disk; the "
+                 "oldest are dropped, counted; the sink is BLOCKED. By default spill where the database has a spill path, else block."},
+    {.name = "dead_letter", .type = OPT_TEXT,
+     .sentence = "The declared stream that gets rows that cannot be written: its columns of the row's names, error, sink and at."},
     {.name = "retry.first", .type = OPT_DURATION, .dflt = "100 ms", .min = 1000, .max = 3600000000, .flags = OPT_LIVE,
      .sentence = "How long to pause after a failure that may pass; the pause doubles with each failure in a row."},
     {.name = "retry.max", .type = OPT_DURATION, .dflt = "30 s", .min = 1000, .max = 86400000000, .flags = OPT_LIVE,
@@ -388,6 +398,111 @@ static enum status check_metadata(struct maker *m)
 
 /* ---- the three statements ---------------------------------------------------------------------------------------- */
 
+/* ---- dead letters ------------------------------------------------------------------------------------------------ */
+
+static bool uses(const struct object *o, const struct object *what)
+{
+    for (int i = 0; i < o->nuses; i++)
+        if (o->uses[i] == what && o->dead_letter != what) return true;
+    return false;
+}
+
+/* Whether rows of `from` come to `to`, through streams, sinks and their dead letters. */
+static bool leads_to(const struct catalog *c, const struct object *from, const struct object *to)
+{
+    const char *name;
+    if (from == to) return true;
+    for (int i = 0; (name = c->name(c->ctx, i)); i++) {
+        const struct object *o = c->find(c->ctx, name);
+        if (!o || !uses(o, from)) continue;
+        if (o->kind == OBJECT_STREAM && leads_to(c, o, to)) return true;
+        if (o->dead_letter && leads_to(c, o->dead_letter, to)) return true;
+    }
+    return false;
+}
+
+static const char *const source_letters[] = {"raw", "source", "position", "error", "at", NULL};
+static const char *const sink_letters[] = {"error", "sink", "at", NULL};
+
+static bool is_one_of(const char *const *names, const char *name)
+{
+    while (*names && strcmp(*names, name) != 0) names++;
+    return *names;
+}
+
+/* What a column of the dead letters must be; false: nothing fills it. */
+static bool letter_type(const struct object *o, const char *name, struct type *out)
+{
+    int c = o->kind == OBJECT_SINK ? schema_find(o->schema, name) : -1;
+    if (c >= 0) return *out = o->schema->fields[c].type, true;
+    if (!is_one_of(o->kind == OBJECT_SINK ? sink_letters : source_letters, name)) return false;
+    *out = !strcmp(name, "position") ? TYPE(T_INT64) : !strcmp(name, "at") ? TYPE(T_TIMESTAMP) : TYPE(T_VARCHAR);
+    return true;
+}
+
+static enum status check_letters(struct maker *m, const struct object *t, uint32_t pos)
+{
+    for (int i = 0; i < t->schema->n; i++) {
+        const struct field *f = &t->schema->fields[i];
+        struct type want;
+        char a[64], b[64];
+        bool filled = letter_type(m->o, f->name, &want);
+        if (f->not_null)
+            return err_at(m->err, E_TYPE, pos, "column '%s' of '%s' is NOT NULL, and dead letters may have no value for it", f->name, t->name);
+        if (filled && !type_equal(want, f->type))
+            return err_at(m->err, E_TYPE, pos, "column '%s' of '%s' is %s, and the dead letters of '%s' have %s there", f->name, t->name,
+                          type_name(f->type, a), m->s->name, type_name(want, b));
+    }
+    return ST_OK;
+}
+
+static void add_use(struct maker *m, const struct object *t)
+{
+    struct object *o = m->o;
+    const struct object **all = arena_alloc(m->a, sizeof *all * (size_t)(o->nuses + 1));
+    for (int i = 0; i < o->nuses; i++) all[i] = o->uses[i];
+    all[o->nuses++] = t;
+    o->uses = all;
+}
+
+/* After the options and, of a sink, its plan. */
+static enum status find_dead_letter(struct maker *m)
+{
+    const struct catalog *c = m->catalog;
+    const struct ast_option *given = option_given(m->s, "dead_letter");
+    if (!given) return ST_OK;
+    const struct object *t = c->find(c->ctx, given->value);
+    if (!t || !t->declared_only) {
+        err_at(m->err, t ? E_TYPE : E_TABLE, given->value_pos, t ? "'%.100s' is no declared stream" : "there is no stream '%.100s'", given->value);
+        err_hint(m->err, "declare it first: CREATE STREAM %.60s (error VARCHAR, at TIMESTAMP, ...)", given->value);
+        return m->err ? m->err->code : E_TABLE;
+    }
+    for (int i = 0; i < m->o->nuses; i++)
+        if (leads_to(c, t, m->o->uses[i]))
+            return err_at(m->err, E_UNSUPPORTED, given->value_pos, "dead letters of '%s' would come back to it from '%s'", m->s->name, t->name);
+    TRY(check_letters(m, t, given->value_pos));
+    add_use(m, t);
+    m->o->dead_letter = t;
+    return ST_OK;
+}
+
+static enum status source_dead_letter(struct maker *m)
+{
+    const struct option_value *v = options_get(m->o->options, "on_error");
+    const struct ast_option *given = option_given(m->s, "dead_letter"), *policy = option_given(m->s, "on_error");
+    bool letters = v->i == ON_ERROR_OPTION_DEAD_LETTER;
+    if (letters && !given) {
+        err_at(m->err, E_CONFIG_MISSING, policy->pos, "on_error = 'dead_letter' needs the option 'dead_letter'");
+        err_hint(m->err, "name a declared stream: dead_letter = 'bad'");
+        return E_CONFIG_MISSING;
+    }
+    if (given && policy && !letters)
+        return err_at(m->err, E_OPTION, given->pos, "with on_error = '%s' no record goes to the dead letters", v->text);
+    if (given && !(m->o->connector && m->o->connector->is_bytes))
+        return err_at(m->err, E_OPTION, given->pos, "source '%s' reads no bytes, so it has no records that cannot be read", m->s->name);
+    return find_dead_letter(m);
+}
+
 static enum status make_source(struct maker *m)
 {
     struct object *o = m->o;
@@ -399,6 +514,13 @@ static enum status make_source(struct maker *m)
     TRY(check_metadata(m));
     TRY(find_format(m, what));
     TRY(read_options(m, what));
+    TRY(source_dead_letter(m));
+    const struct ast_option *overflow = option_given(m->s, "overflow");
+    if (overflow && o->connector) {
+        err_at(m->err, E_OPTION, overflow->pos, "%s is read no faster than its rows are taken, so it has no option 'overflow'", what);
+        err_hint(m->err, "it is for sources without connector, which the program pushes into");
+        return E_OPTION;
+    }
     o->bounded = o->connector && o->connector->bounded && o->connector->bounded(o->connector->class, o->options);
     return ST_OK;
 }
@@ -439,6 +561,30 @@ static enum status sink_plan(struct maker *m)
     return make_plan(m, s->select && !s->where ? s->select : &select);
 }
 
+enum status plan_check_overflow(const struct catalog *c, const struct object *sink, enum overflow o, struct err *err)
+{
+    if (o == OVERFLOW_DROP_OLDEST && sink->plan->stream != STREAM_APPEND) {
+        err_set(err, E_UNSUPPORTED, "overflow = 'drop_oldest' would lose changes, and sink '%s' is given changes", sink->name);
+        err_hint(err, "use 'block', 'spill' or 'error'");
+        return E_UNSUPPORTED;
+    }
+    if (o == OVERFLOW_SPILL && !c->spills) {
+        err_set(err, E_CONFIG_MISSING, "overflow = 'spill' needs a folder to spill into, and this database has none");
+        err_hint(err, "open it with one: laminar run --spill FOLDER, or lam_config.spill_path");
+        return E_CONFIG_MISSING;
+    }
+    return ST_OK;
+}
+
+static enum status check_overflow(struct maker *m)
+{
+    const struct ast_option *given = option_given(m->s, "overflow");
+    if (!given) return ST_OK;
+    enum status st = plan_check_overflow(m->catalog, m->o, (enum overflow)options_int(m->o->options, "overflow"), m->err);
+    if (st && m->err) m->err->pos = given->pos;
+    return st;
+}
+
 /* A deadline needs a call that can be canceled. */
 static enum status check_deadlines(struct maker *m, const char *what)
 {
@@ -467,6 +613,8 @@ static enum status make_sink(struct maker *m)
     TRY(check_deadlines(m, what));
     TRY(sink_plan(m));
     TRY(check_metadata(m));
+    TRY(find_dead_letter(m));
+    TRY(check_overflow(m));
     if (o->plan->stream == STREAM_APPEND || o->connector->changelog) return ST_OK;
     err_at(m->err, E_UNSUPPORTED, m->s->connector_pos, "%s takes added rows only, and this stream takes rows back",
            what);

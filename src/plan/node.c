@@ -73,7 +73,7 @@ static struct plan *unary(struct arena *a, enum plan_kind kind, struct plan *in,
 
 struct plan *node_object(struct arena *a, const struct object *o)
 {
-    struct plan *p = node_new(a, o->kind == OBJECT_SOURCE ? PLAN_SOURCE : PLAN_STREAM, 0, o->schema->n);
+    struct plan *p = node_new(a, o->kind == OBJECT_SOURCE || o->declared_only ? PLAN_SOURCE : PLAN_STREAM, 0, o->schema->n);
     p->object = o;
     int time = o->schema->time_column;
     p->bounded = o->bounded;

@@ -118,6 +118,8 @@ enum status plan_select(struct arena *a, const struct catalog *c, const struct a
 enum status plan_create(const struct catalog *c, const struct stmt *s, const char *text, struct object **out,
                         struct err *err);
 void object_free(struct object *o);
+/* Whether the sink may have that policy. */
+enum status plan_check_overflow(const struct catalog *c, const struct object *sink, enum overflow o, struct err *err);
 
 /* The operator tree as text, one node a line, indented: EXPLAIN. */
 void plan_explain(const struct plan *p, struct text *out);

@@ -82,6 +82,7 @@ static enum step watch(struct task *t, int64_t now, int64_t *wake_us)
     bool over = d->over;
     if (d->deadline && now >= d->deadline && !d->late) {
         d->late = true;
+        d->watch_armed = false; /* the next call arms it */
         d->class->cancel(d->sink);
     } else if (d->deadline && !d->late) {
         *wake_us = d->deadline;

@@ -23,12 +23,15 @@ static void change(struct sink_settings *s, const struct options *o)
         else
             *fields[i].us = v->i;
     }
+    static const enum cursor_policy policies[] = {
+        [OVERFLOW_BLOCK] = CURSOR_BLOCK, [OVERFLOW_SPILL] = CURSOR_SPILL, [OVERFLOW_DROP_OLDEST] = CURSOR_DROP_OLDEST, [OVERFLOW_ERROR] = CURSOR_ERROR};
+    if (options_has(o, "overflow")) s->overflow = policies[options_int(o, "overflow")];
 }
 
-struct sink_settings settings_of(const struct object *sink)
+struct sink_settings settings_of(const struct object *sink, bool spills)
 {
     const struct sink_class *c = sink->connector->class;
-    struct sink_settings s = {.flush_us = c->flush_us};
+    struct sink_settings s = {.flush_us = c->flush_us, .overflow = spills ? CURSOR_SPILL : CURSOR_BLOCK};
     change(&s, sink->options);
     return s;
 }

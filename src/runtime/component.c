@@ -35,5 +35,34 @@ void component_fail(struct runtime *rt, struct component *c, const struct err *e
     }
     atomic_store(&claim, 0);
     atomic_store(&c->cancel, true);
+    for (int i = 0; i < rt->nworkers; i++) task_wake(&rt->workers[i]->task); /* refused batches are let go */
+    bell_ring(&rt->control);
+}
+
+void component_starve(struct runtime *rt, struct component *c, const char *whose)
+{
+    c = component_of(c);
+    note_write(&c->hunger, whose);
+    if (!atomic_exchange(&c->starved, true)) runtime_log(rt, 1, "\"%s\" has no memory left for its state and waits", whose);
+    bell_ring(&rt->control);
+}
+
+enum status component_hunger(struct component *c, struct err *err)
+{
+    char whose[sizeof c->hunger.text];
+    note_read(&component_of(c)->hunger, whose);
+    err_set(err, E_NOMEM, "\"%.80s\" has no memory left for its state and waits; nothing is lost", whose);
+    err_hint(err, "give it more: SET memory_limit = '...', or ALTER STREAM ... SET (memory.limit = '...'); then ALTER STREAM ... RESUME");
+    return E_NOMEM;
+}
+
+void component_go_on(struct runtime *rt, struct component *c)
+{
+    c = component_of(c);
+    atomic_store(&c->starved, false);
+    for (struct run_reader *r = rt->readers; r; r = r->next)
+        if (component_of(r->scan->component) == c) reader_wake(r->reader);
+    if (atomic_load(&rt->io) || rt->driver)
+        for (int i = 0; i < rt->nworkers; i++) task_wake(&rt->workers[i]->task);
     bell_ring(&rt->control);
 }

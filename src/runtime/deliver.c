@@ -9,8 +9,6 @@
 
 #include <stdio.h>
 
-#define LETTER_PAUSE_US 1000 /* a dead-letter stream that has no room is offered the row again */
-
 static void be(struct deliver *d, enum sink_state state)
 {
     if (atomic_exchange(&d->state, (int)state) == (int)state) return;
@@ -90,8 +88,9 @@ static enum status open_instance(struct deliver *d, struct err *err)
 
 /* ---- ends ------------------------------------------------------------------------------------------------------------ */
 
-static void break_with(struct deliver *d, const struct err *err)
+static void break_with(struct deliver *d, struct err *err)
 {
+    if (err->code == E_TIMEOUT) err->code = d->last == CALL_OPEN ? E_CONNECT : E_WRITE; /* to who waits, E_TIMEOUT means their own */
     add(&d->write_errors, 1);
     deliver_note(d, err);
     runtime_log(d->rt, 0, "%s", d->err.text);
@@ -261,6 +260,7 @@ static enum status obey(struct deliver *d, struct command *c)
         lock_take(&d->lock);
         d->set = c->set;
         lock_give(&d->lock);
+        if (d->cursor) cursor_set_policy(d->cursor, d->set.overflow);
         if (d->has_watch) task_wake(&d->watch);
         return ST_OK;
     }
@@ -274,7 +274,7 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
     for (struct command *c; (c = command_take(d)); command_answer(c, d->rt)) c->st = obey(d, c);
     if (atomic_load(&d->leaving)) d->paused = false;
     if (atomic_load(&d->cancel)) return give_up(d);
-    if (!d->cursor) return STEP_WAIT;
+    if (!d->cursor || atomic_load(&d->held)) return STEP_WAIT;
     if (d->blocked) return atomic_load(&d->leaving) ? give_up(d) : STEP_WAIT;
     if (now < d->retry_at) return *wake_us = d->retry_at, STEP_WAIT;
     enum status st = go_on(d, now, wake_us, &err);
@@ -321,7 +321,8 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *object, str
     lock_init(&d->lock);
     d->pool = pool_new(rt->account);
     d->task.pool = d->pool;
-    d->set = settings_of(object);
+    d->set = settings_of(object, rt->cfg.spill_path);
+    d->letters = letters_new(object, rt->env);
     d->keeps = d->class->cancel != sink_no_cancel;
     d->has_watch = d->class->blocking && d->keeps;
     atomic_store(&d->since_us, env_wall_us(rt->env));
@@ -342,8 +343,18 @@ void deliver_start(struct deliver *d)
 
 void deliver_attach(struct deliver *d)
 {
-    d->cursor = cursor_new(d->log, CURSOR_BLOCK, (struct log_reader){.task = &d->task});
+    lock_take(&d->lock);
+    enum cursor_policy policy = d->set.overflow;
+    lock_give(&d->lock);
+    d->cursor = cursor_new(d->log, policy, (struct log_reader){.task = &d->task});
     task_wake(&d->task);
+}
+
+void deliver_hold(struct deliver *d) { atomic_store(&d->held, true); }
+
+void deliver_release(struct deliver *d)
+{
+    if (atomic_exchange(&d->held, false)) task_wake(&d->task);
 }
 
 void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at, epoch); }
@@ -408,6 +419,8 @@ const char *sink_state_name(enum sink_state s)
     return names[s];
 }
 
+const struct histogram *deliver_latency(struct deliver *d) { return &d->write_us; }
+
 void deliver_stats(struct deliver *d, struct sink_stats *out)
 {
     memset(out, 0, sizeof *out);
@@ -420,7 +433,6 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     out->write_max_us = histogram_max(&d->write_us);
     out->busy_us = meter_busy_us(&d->meter);
     out->blocked_us = meter_blocked_us(&d->meter, env_now_us(d->rt->env));
-    out->blocks = atomic_load(&d->meter.blocks);
     out->retries = atomic_load(&d->retries);
     out->timeouts = atomic_load(&d->timeouts);
     out->dropped = atomic_load(&d->dropped);
@@ -435,6 +447,7 @@ void deliver_stats(struct deliver *d, struct sink_stats *out)
     if (d->cursor) cursor_stats(d->cursor, &at);
     out->lag_bytes = at.lag_bytes;
     out->lag_rows = offer_held(d);
-    out->accepted = atomic_load(&d->passed) + at.lag_rows;
+    out->accepted = atomic_load(&d->passed) + at.lag_rows + at.dropped_rows;
+    out->dropped += at.dropped_rows;
     note_read(&d->last_error, out->last_error);
 }

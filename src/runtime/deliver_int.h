@@ -21,6 +21,7 @@ struct sink_settings {
     int64_t retry_first_us, retry_most_us;
     uint64_t retry_limit; /* 0: none */
     int64_t write_us, open_us; /* deadlines of calls */
+    enum cursor_policy overflow;
 };
 
 struct command {
@@ -57,6 +58,7 @@ struct deliver {
     uint32_t tries;        /* without progress between them */
     uint64_t tried_at;     /* the position of the last one */
     _Atomic bool cancel;   /* give up now */
+    _Atomic bool held;     /* what it replaces has not finished */
     _Atomic bool leaving;  /* deliver what there is and end: pause no more, and give up where an operator would be needed */
 
     /* control lane: command.c */
@@ -120,7 +122,7 @@ static inline void add(_Atomic uint64_t *c, uint64_t n) { atomic_fetch_add_expli
 void deliver_note(struct deliver *d, const struct err *err);
 
 /* ---- command.c */
-struct sink_settings settings_of(const struct object *sink);
+struct sink_settings settings_of(const struct object *sink, bool spills);
 struct command *command_take(struct deliver *d); /* the oldest; NULL: none */
 void command_answer(struct command *c, struct runtime *rt);
 void command_refuse_all(struct deliver *d); /* it is over: what is posted, and what will be */

@@ -55,10 +55,15 @@ static void feed(struct split *s, size_t left, const struct payload *pay)
 static enum status fetch_bytes(struct part *p, struct split *s, int64_t now, struct err *err)
 {
     for (;;) {
+        if (p->letters && !reread_post(p)) return ST_FULL;
         struct batch *b = NULL;
+        const char *from = s->decoder->p;
+        int64_t offset = s->decoder->offset;
+        uint64_t bad = s->decoder->report.bad;
         enum status st = decoder_next(s->decoder, p->pool, p->reader->batch_rows, &b, err);
         s->payload.offset = s->decoder->offset;
         fetch_note_bad(p, s);
+        if (p->reader->letters && s->decoder->report.bad > bad) reread_bad(p, s, from, offset, s->decoder->report.bad - bad);
         if (st == ST_OK) {
             if (p->reader->class->mark != source_no_mark) p->source->class->mark(p->source, s->number, &s->payload);
             atomic_store_explicit(&p->position, s->decoder->offset, memory_order_relaxed);

@@ -45,14 +45,27 @@ static void tell_unfit(struct split *s, uint32_t record, const char *column)
     report->last_offset = offset;
 }
 
-/* BLOB declared as text. What becomes of a record is as for one whose value is bad. */
+/* A BLOB that is declared as text. */
+static bool must_be_text(const struct part *p, const struct split *s, int column)
+{
+    const struct divided *d = &p->reader->columns;
+    return s->records.b && d->mine->fields[column].type.id == T_BLOB && p->reader->schema->fields[d->mine_at[column]].type.id != T_BLOB;
+}
+
+static bool is_unfit(const struct split *s, int column, uint32_t record)
+{
+    const struct column *c = &s->records.b->cols[column];
+    const struct str *text = (const struct str *)c->data + record;
+    return !column_null(c, record) && !utf8_valid(str_ptr(text), text->n);
+}
+
+/* What becomes of a record is as for one whose value is bad. */
 static void check_text(struct part *p, struct split *s, int column, uint32_t n, struct unfit *unfit)
 {
     const struct reader *r = p->reader;
     struct column *c = &s->records.b->cols[column];
-    struct str *text = c->data;
     for (uint32_t i = s->record; i < s->record + n; i++) {
-        if (column_null(c, i) || utf8_valid(str_ptr(&text[i]), text[i].n)) continue;
+        if (!is_unfit(s, column, i)) continue;
         if (r->on_error == ON_ERROR_FAIL && i - s->record >= unfit->first) return;
         tell_unfit(s, i, r->columns.mine->fields[column].name);
         if (r->on_error == ON_ERROR_FAIL) {
@@ -62,7 +75,7 @@ static void check_text(struct part *p, struct split *s, int column, uint32_t n, 
         if (r->on_error == ON_ERROR_NULL) {
             if (!c->valid) c->valid = batch_validity(s->records.b, s->records.nrecords);
             bit_clear(c->valid, i);
-            text[i] = (struct str){0};
+            ((struct str *)c->data)[i] = (struct str){0};
             s->decoder->report.nulled++;
         } else if (!bit_get(unfit->dead, i - s->record)) {
             bit_set(unfit->dead, i - s->record);
@@ -77,9 +90,8 @@ static void find_unfit(struct part *p, struct split *s, uint32_t n, struct unfit
     unfit->n = 0;
     unfit->first = n;
     bool clear = false;
-    for (int i = 0; s->records.b && i < d->mine->n; i++) {
-        bool is_blob = p->reader->schema->fields[d->mine_at[i]].type.id == T_BLOB;
-        if (is_blob || d->mine->fields[i].type.id != T_BLOB) continue;
+    for (int i = 0; i < d->mine->n; i++) {
+        if (!must_be_text(p, s, i)) continue;
         if (!clear) memset(unfit->dead, 0, sizeof unfit->dead);
         clear = true;
         check_text(p, s, i, n, unfit);
@@ -98,6 +110,43 @@ static struct batch *without_unfit(struct part *p, struct split *s, struct batch
     struct batch *out = rows_compact(p->pool, p->reader->columns.value, &rows);
     batch_unref(b);
     return out;
+}
+
+/* ---- dead letters ------------------------------------------------------------------------------------------------- */
+
+/* Why a record became no row. The report is left as it was. */
+static struct err why_bad(struct part *p, struct split *s, uint32_t record)
+{
+    struct decode_report before = s->decoder->report;
+    struct batch *b = NULL;
+    uint32_t of, used;
+    for (int i = 0; i < p->reader->columns.mine->n; i++)
+        if (must_be_text(p, s, i) && is_unfit(s, i, record)) tell_unfit(s, record, p->reader->columns.mine->fields[i].name);
+    decoder_records(s->decoder, p->pool, s->records.p, s->records.records + record, 1, &of, &used, &b, NULL);
+    batch_unref(b);
+    struct err why = s->decoder->report.last;
+    s->decoder->report = before;
+    return why;
+}
+
+/* Those of the next `used` records that no row came of; of: the records of the rows. */
+static void bury(struct part *p, struct split *s, uint32_t used, const uint32_t *of, uint32_t rows)
+{
+    struct letters *letters = p->reader->letters;
+    uint32_t bad = used - rows, row = 0;
+    if (!letters || !bad) return;
+    struct batch *to = letter_batch(letters, p->pool, bad);
+    for (uint32_t i = 0; i < used; i++) {
+        const struct record *r = &s->records.records[s->record + i];
+        bool good = row < rows && of[row] == i;
+        row += good;
+        if (good) continue;
+        struct err why = why_bad(p, s, s->record + i);
+        bool none = r->n == RECORD_NONE;
+        letter_add_record(letters, to, bad, none ? NULL : s->records.p + r->start, none ? 0 : r->n, r->offset, why.text);
+    }
+    p->letters = to;
+    reread_post(p);
 }
 
 /* ---- values and metadata side by side ---------------------------------------------------------------------------- */
@@ -158,6 +207,7 @@ static enum status decode_some(struct part *p, struct split *s, struct batch **o
     }
     TRY(decoder_records(s->decoder, p->pool, s->records.p, s->records.records + s->record, unfit.first, of, &used, &values, err));
     values = without_unfit(p, s, values, of, &unfit);
+    bury(p, s, used, of, values->rows);
     *out = side_by_side(p, s, values, of);
     s->record += used;
     s->payload = s->records.places[s->record - 1];
@@ -180,6 +230,7 @@ static enum status poll_source(struct part *p, struct split *s, int64_t now, str
 enum status fetch_records(struct part *p, struct split *s, int64_t now, struct err *err)
 {
     for (;;) {
+        if (p->letters && !reread_post(p)) return ST_FULL;
         if (s->record == s->records.nrecords) {
             if (s->input_ended) return ST_DONE;
             TRY(poll_source(p, s, now, err));

@@ -4,6 +4,10 @@
  * are final at once; a link from an instance that runs is handed to it as a link_change and made when the CHANGE
  * barrier passes it. So every consumer gets whole what follows the barrier, and nothing of what came before.
  *
+ * Replacing. The rows of a named stream pass through a node of its own, on which its consumers hang, as a source's pass through
+ * the node of its reader. OR REPLACE gives that node another input: at the CHANGE barrier the old one's channels end and the new
+ * one's, whose first message is the barrier, take their place. Nothing behind the node notices.
+ *
  * Sharing. Within a change a source has one reader and a stream one node. A later change shares a pushed source's reader and a
  * running stream's node (from now on); a source with a connector is read anew from its start. Equal filters and projections of
  * one node are one node, whenever they come: they keep no state. A node has one outlet, which its sinks share.
@@ -21,10 +25,42 @@ struct root {
     struct sub_config sub_config;
     struct keep *keep;
     uint64_t owner;
+    const char *whose;
+    const struct plan *top; /* of a named stream: not shared */
     enum on_error on_error;
     struct run_sink *run_sink;
     bool joins; /* an outlet that runs */
     struct sub *made;
+};
+
+struct drop {
+    struct drop *next;
+    uint64_t sink_id;
+    bool discard;
+    struct run_sink *sink; /* NULL: it does not run */
+};
+
+/* A channel that a node which runs is to have from the barrier on. */
+struct channel {
+    struct channel *next;
+    struct inst *to;
+    struct edge *edge;
+};
+
+/* What takes the place of the input of node `at`: of a stream, or of a source's reader. */
+struct swap {
+    struct swap *next;
+    const struct object *object;
+    struct node *at, *top;         /* a stream's, and its new input */
+    struct run_reader *old, *made; /* a source's */
+    bool was_alike;
+};
+
+/* A source or stream that is replaced. */
+struct replacement {
+    struct replacement *next;
+    uint64_t old_id;
+    const struct object *object;
 };
 
 /* What a change does with one source or one stream. */
@@ -45,6 +81,10 @@ struct change {
     struct run_reader *readers;      /* new ones */
     struct run_outlet *outlets;      /* new ones */
     struct link_made *made;          /* link changes for instances that run */
+    struct drop *drops;
+    struct replacement *replacements;
+    struct swap *swaps;
+    struct channel *channels;
 };
 
 /* A link from an instance that runs. */
@@ -82,6 +122,7 @@ void change_sink(struct change *ch, const struct object *sink)
     struct root *r = add_root(ch);
     r->sink = sink;
     r->owner = sink->id;
+    r->whose = sink->name;
     r->plan = sink->plan;
     r->on_error = ch->rt->cfg.on_error;
 }
@@ -99,6 +140,20 @@ void change_sub(struct change *ch, const struct plan *plan, struct arena *own, e
     r->keep = mem_zalloc(sizeof *r->keep);
     r->keep->refs = 1;
     r->keep->arena = own;
+}
+
+void change_drop_sink(struct change *ch, uint64_t sink_id, bool discard)
+{
+    struct drop *d = arena_alloc(ch->arena, sizeof *d);
+    *d = (struct drop){ch->drops, sink_id, discard, NULL};
+    ch->drops = d;
+}
+
+void change_replace(struct change *ch, uint64_t old_id, const struct object *object)
+{
+    struct replacement *r = arena_alloc(ch->arena, sizeof *r);
+    *r = (struct replacement){ch->replacements, old_id, object};
+    ch->replacements = r;
 }
 
 void keep_unref(struct keep *k)
@@ -152,7 +207,7 @@ static struct node *running_stream(struct runtime *rt, uint64_t id)
 static struct run_reader *running_pushed(struct runtime *rt, uint64_t id)
 {
     for (struct run_reader *r = rt->readers; r; r = r->next)
-        if (r->source_id == id && reader_pushed(r->reader) && node_runs(r->scan)) return r;
+        if (r->source_id == id && !r->left && reader_pushed(r->reader) && node_runs(r->scan)) return r;
     return NULL;
 }
 
@@ -185,7 +240,10 @@ static struct component *new_component(struct runtime *rt)
 static void join(struct component *a, struct component *b)
 {
     a = component_of(a), b = component_of(b);
-    if (a != b) atomic_store(&b->joined, a);
+    if (a == b) return;
+    if (atomic_load(&b->paused)) atomic_store(&a->paused, true);
+    if (atomic_load(&b->starved)) note_write(&a->hunger, b->hunger.text), atomic_store(&a->starved, true);
+    atomic_store(&b->joined, a);
 }
 
 static struct node *new_node(struct change *ch, const struct plan *p, int ninst)
@@ -251,7 +309,8 @@ static enum status scan_node(struct change *ch, struct use *u, struct node **out
     struct node *n = new_node(ch, NULL, rt->nworkers);
     n->component = c;
     n->reader = r;
-    n->schema = reader_schema(r);
+    n->arena = arena_new();
+    n->schema = schema_copy(n->arena, reader_schema(r)); /* another reader may come */
     snprintf(n->name, sizeof n->name, "%.63s", u->object ? u->object->name : "values");
     rr->scan = n;
     TRY(make_instances(ch, n, err));
@@ -298,7 +357,7 @@ struct wish {
 
 static bool fulfils(const struct node *n, const struct wish *w)
 {
-    if (!n->plan || n->nin != 1 || n->in[0].from != w->from || n->on_error != w->on_error || !n->pick != !w->pick) return false;
+    if (!n->plan || n->is_stream || n->is_top || n->nin != 1 || n->in[0].from != w->from || n->on_error != w->on_error || !n->pick != !w->pick) return false;
     if (!w->pick) return same_plan(n->plan, w->plan);
     return same_names(n->schema, w->plan->schema) && !memcmp(n->pick, w->pick, sizeof *w->pick * (size_t)n->schema->n);
 }
@@ -350,10 +409,23 @@ static enum status stream_node(struct change *ch, const struct object *o, struct
 {
     struct use *u = find_use(ch, o);
     if (!u->node) {
-        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = o->id};
-        TRY(build(ch, o->plan, &own, &u->node, err));
-        /* A stream that only renames what is there would share another's node: its identity is its own. */
-        if (!u->node->stream_id) u->node->stream_id = o->id;
+        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = o->id, .whose = o->name, .top = o->plan};
+        struct node *top;
+        TRY(build(ch, o->plan, &own, &top, err));
+        struct node *n = new_node(ch, NULL, top->ninst);
+        n->plan = o->plan;
+        n->is_stream = true;
+        n->stream_id = n->owner = o->id;
+        n->schema = o->schema;
+        n->component = top->component;
+        n->nin = 1;
+        n->in[0] = (struct node_input){.from = top};
+        top->users++;
+        top->is_top = true;
+        n->alike = hear_alike(n);
+        snprintf(n->name, sizeof n->name, "%.63s", o->name);
+        TRY(make_instances(ch, n, err));
+        u->node = n;
     }
     *out = u->node;
     return ST_OK;
@@ -365,6 +437,14 @@ static int instances(struct change *ch, const struct plan *p, struct node *const
     for (int i = 0; i < p->nin; i++)
         if (p->in[i].dist != DIST_SAME || in[i]->ninst > 1) return ch->rt->nworkers;
     return 1;
+}
+
+static struct account *budget_of(struct change *ch, uint64_t stream_id)
+{
+    lock_take(&ch->rt->lock);
+    struct account *a = budget_account(ch->rt, stream_id);
+    lock_give(&ch->rt->lock);
+    return a;
 }
 
 static enum status build(struct change *ch, const struct plan *p, const struct root *root, struct node **out, struct err *err)
@@ -387,7 +467,7 @@ static enum status build(struct change *ch, const struct plan *p, const struct r
     struct node *in[OP_PORTS];
     if (p->nin > OP_PORTS) return err_set(err, E_LIMIT, "more than %d inputs of one operator", OP_PORTS);
     for (int i = 0; i < p->nin; i++) TRY(build(ch, p->in[i].node, root, &in[i], err));
-    bool stateless = p->kind == PLAN_FILTER || p->kind == PLAN_PROJECT;
+    bool stateless = (p->kind == PLAN_FILTER || p->kind == PLAN_PROJECT) && p != root->top;
     struct node *n = stateless ? find_equal(ch, &(struct wish){p, in[0], NULL, root->on_error}) : NULL;
     if (n) return *out = n, ST_OK;
     n = new_node(ch, p, instances(ch, p, in));
@@ -397,6 +477,8 @@ static enum status build(struct change *ch, const struct plan *p, const struct r
     n->nin = p->nin;
     n->component = in[0]->component;
     n->owner = root->owner;
+    n->whose = root->whose;
+    if (root->top) n->account = budget_of(ch, root->owner);
     n->keep = keep;
     n->on_error = root->on_error;
     if (keep) keep->refs++;
@@ -500,8 +582,9 @@ static enum status link_one(struct change *ch, struct inst *from, struct inst *t
     if (call) {
         l->child = to;
         l->port = port;
-        to->head = from->head;
-        return ST_OK;
+        if (!to->node->is_stream) return to->head = from->head, ST_OK;
+        to->driver = from->head;
+        return make_head(to, err);
     }
     l->edges[0] = edge_from(ch->rt, from);
     return add_channel(to, port, l->edges[0], err);
@@ -571,11 +654,210 @@ static struct outlet *outlet_of(struct change *ch, struct node *n, bool *runs)
     return o->outlet;
 }
 
+/* ---- replacing ------------------------------------------------------------------------------------------------------------ */
+
+static struct swap *add_swap(struct change *ch, const struct replacement *r, struct node *at)
+{
+    struct swap *s = arena_alloc(ch->arena, sizeof *s);
+    s->next = ch->swaps;
+    s->object = r->object;
+    s->at = at;
+    s->was_alike = at->alike;
+    ch->swaps = s;
+    return s;
+}
+
+/* What runs of a replaced object, and what new consumers in this change are to read. */
+static void find_replaced(struct change *ch, const struct replacement *r)
+{
+    if (r->object->kind == OBJECT_STREAM) {
+        struct node *at = running_stream(ch->rt, r->old_id);
+        if (!at) return;
+        add_swap(ch, r, at);
+        add_use(ch, r->object)->node = at;
+        return;
+    }
+    for (struct run_reader *x = ch->rt->readers; x; x = x->next) {
+        if (x->source_id != r->old_id || x->left || !node_runs(x->scan)) continue;
+        add_swap(ch, r, x->scan)->old = x;
+        if (reader_pushed(x->reader)) add_use(ch, r->object)->node = x->scan;
+    }
+}
+
+static enum status make_replacement(struct change *ch, struct swap *s, struct err *err)
+{
+    if (!s->old) {
+        struct root own = {.on_error = ch->rt->cfg.on_error, .owner = s->object->id, .whose = s->object->name, .top = s->object->plan};
+        TRY(build(ch, s->object->plan, &own, &s->top, err));
+        s->top->users++;
+        s->top->is_top = true;
+        return ST_OK;
+    }
+    struct reader *r = reader_new(ch->rt, s->object, reader_schema(s->old->reader), NULL, s->at->component, err);
+    if (!r) return err && err->code ? err->code : E_INTERNAL;
+    s->made = mem_zalloc(sizeof *s->made);
+    *s->made = (struct run_reader){.reader = r, .scan = s->at, .source_id = s->object->id, .former_id = s->old->source_id};
+    return ST_OK;
+}
+
+static struct edge *new_channel(struct change *ch, struct inst *to, struct edge *e)
+{
+    struct channel *c = arena_alloc(ch->arena, sizeof *c);
+    *c = (struct channel){ch->channels, to, e};
+    ch->channels = c;
+    return e;
+}
+
+/* From every instance of the new input to its like, to the only one, or from the only one to all. */
+static void connect_stream(struct change *ch, struct swap *s)
+{
+    for (int f = 0; f < s->top->ninst; f++) {
+        struct inst *from = s->top->inst[f];
+        bool spread = s->top->ninst == 1 && s->at->ninst > 1;
+        int n = spread ? s->at->ninst : 1;
+        struct link *l = new_link(OUT_MAIN, n);
+        l->first_only = spread;
+        give_link(ch, from, l);
+        for (int k = 0; k < n; k++)
+            l->edges[k] = new_channel(ch, s->at->inst[spread ? k : s->at->ninst == 1 ? 0 : f], edge_from(ch->rt, from));
+    }
+}
+
+static void connect_replacement(struct change *ch, struct swap *s)
+{
+    if (s->top) return connect_stream(ch, s);
+    for (int w = 0; w < s->at->ninst; w++)
+        for (int p = 0; p < reader_parts(s->made->reader); p++) new_channel(ch, s->at->inst[w], reader_edge(s->made->reader, p, w));
+}
+
+/* Not after all. What comes from a new reader or node goes with it. */
+static void put_back(struct change *ch)
+{
+    for (struct channel *c = ch->channels; c; c = c->next)
+        if (!c->edge->writer.task || c->edge->writer.word) edge_free(c->edge); /* else it is a reader's */
+    for (struct swap *s = ch->swaps; s; s = s->next) {
+        if (s->top) s->top->users--;
+        if (!s->made) continue;
+        reader_free(s->made->reader);
+        mem_free(s->made);
+    }
+}
+
+static void set_alike(struct runtime *rt, struct node *n, bool alike);
+
+static void node_hears(struct runtime *rt, struct node *n)
+{
+    bool alike = hear_alike(n);
+    if (alike != n->alike) set_alike(rt, n, alike);
+}
+
+/* A node's new way of hearing, down to all that hear through it. */
+static void set_alike(struct runtime *rt, struct node *n, bool alike)
+{
+    n->alike = alike;
+    for (struct node *m = rt->nodes; m; m = m->next)
+        for (int p = 0; p < m->nin; p++) {
+            if (m->in[p].from != n) continue;
+            for (int i = 0; i < m->ninst; i++)
+                for (struct edge *e = m->inst[i]->in; e; e = e->next)
+                    if (e->port == p) atomic_store(&e->alike, alike);
+            node_hears(rt, m);
+        }
+    for (struct run_outlet *o = rt->outlets; o; o = o->next)
+        for (int i = 0; outlet_node(o->outlet) == n && i < n->ninst; i++) atomic_store(&outlet_edge(o->outlet, i)->alike, alike);
+    for (struct run_sub *s = rt->subs; s; s = s->next)
+        for (int i = 0; sub_node(s->sub) == n && i < n->ninst; i++) atomic_store(&sub_edge(s->sub, i)->alike, alike);
+}
+
+static int cut_links(struct node *from, const struct node *n, struct outlet *o, struct sub *s, bool moves);
+static int cut_from(struct node *from, const struct node *n, struct outlet *o, struct sub *s, bool at_barrier);
+
+/* With the lock, workers paused: hands the old input's channels over to the new one's. */
+static void swap_stream(struct runtime *rt, struct swap *s)
+{
+    struct node *at = s->at, *old = at->in[0].from;
+    cut_links(old, at, NULL, NULL, true);
+    at->in[0].from = s->top;
+    cut_from(old, at, NULL, NULL, true);
+    at->stream_id = at->owner = s->object->id;
+    at->schema = s->object->schema;
+    at->plan = s->object->plan;
+    join(at->component, s->top->component);
+    if (hear_alike(at)) node_hears(rt, at); /* to hear less alike is for later: who waits too long is wrong for a moment only */
+}
+
+static void swap_reader(struct runtime *rt, struct swap *s)
+{
+    s->old->left = true;
+    reader_leave(s->old->reader);
+    s->at->reader = s->made->reader;
+    s->made->next = rt->readers;
+    rt->readers = s->made;
+}
+
+static void make_swaps(struct change *ch)
+{
+    for (struct swap *s = ch->swaps; s; s = s->next)
+        if (s->top)
+            swap_stream(ch->rt, s);
+        else
+            swap_reader(ch->rt, s);
+    for (struct channel *c = ch->channels; c; c = c->next) {
+        enum status st = add_channel(c->to, 0, c->edge, NULL);
+        INVARIANT(!st); /* it has its place already */
+        if (c->to->finished) edge_close(c->edge); /* it ended meanwhile */
+    }
+}
+
+static struct run_sink *find_sink(struct runtime *rt, uint64_t id)
+{
+    struct run_sink *s = rt->sinks;
+    while (s && (s->sink_id != id || s->detached)) s = s->next;
+    return s;
+}
+
+static struct run_outlet *run_outlet_of(struct runtime *rt, const struct run_sink *s)
+{
+    struct run_outlet *o = rt->outlets;
+    while (o->outlet != s->outlet) o = o->next;
+    return o;
+}
+
+static bool is_shared(struct runtime *rt, const struct run_sink *s)
+{
+    const struct run_sink *x = rt->sinks;
+    while (x && (x == s || x->detached || x->outlet != s->outlet)) x = x->next;
+    return x;
+}
+
+/* With the lock, workers paused. A sink is taken off at the next CHANGE barrier: it gets whole what came before. The last of an
+ * outlet takes that off its node. */
+static void drop_sink(struct runtime *rt, struct run_sink *s, bool discard)
+{
+    struct run_outlet *o = run_outlet_of(rt, s);
+    s->detached = true;
+    if (discard)
+        deliver_cancel(s->deliver);
+    else
+        deliver_leave(s->deliver);
+    if (is_shared(rt, s)) {
+        deliver_end_at(s->deliver, rt->next_epoch + 1);
+    } else if (!o->detached) {
+        o->detached = true;
+        graph_detach(outlet_node(o->outlet), o->outlet, NULL, true);
+    }
+}
+
 /* Nodes, readers and sinks; connectors may take their time to open. */
 static enum status make_parts(struct change *ch, struct err *err)
 {
     struct runtime *rt = ch->rt;
+    for (struct drop *d = ch->drops; d; d = d->next) d->sink = find_sink(rt, d->sink_id);
+    for (struct replacement *r = ch->replacements; r; r = r->next) find_replaced(ch, r);
+    for (struct swap *s = ch->swaps; s; s = s->next)
+        if (!s->old) collect(ch, s->object->plan);
     for (struct root *r = ch->roots; r; r = r->next) collect(ch, r->plan);
+    for (struct swap *s = ch->swaps; s; s = s->next) TRY(make_replacement(ch, s, err));
     for (struct root *r = ch->roots; r; r = r->next) {
         struct node *top;
         TRY(build(ch, r->plan, r, &top, err));
@@ -585,6 +867,7 @@ static enum status make_parts(struct change *ch, struct err *err)
             s->sink_id = r->sink->id;
             s->outlet = outlet_of(ch, top, &r->joins);
             if (!(s->deliver = deliver_new(rt, r->sink, outlet_log(s->outlet), top->component, err))) return err->code;
+            if (ch->drops) deliver_hold(s->deliver); /* until those have given up what both may write to */
         } else {
             if (!(r->made = sub_new(rt, top, r->plan, top->component, &r->sub_config, err))) return err->code;
             top->users++;
@@ -597,6 +880,7 @@ static enum status make_parts(struct change *ch, struct err *err)
 static enum status connect_parts(struct change *ch, struct err *err)
 {
     for (struct node *n = ch->nodes; n; n = n->next) TRY(n->reader ? link_reader(n, err) : link_inputs(ch, n, err));
+    for (struct swap *s = ch->swaps; s; s = s->next) connect_replacement(ch, s);
     for (struct run_outlet *o = ch->outlets; o; o = o->next)
         for (int i = 0; i < outlet_node(o->outlet)->ninst; i++)
             link_out(ch, outlet_node(o->outlet)->inst[i], outlet_edge(o->outlet, i));
@@ -632,6 +916,7 @@ static enum status prepare(struct change *ch, struct err *err)
 static void undo(struct change *ch)
 {
     for (struct root *r = ch->roots; r; r = r->next) put_off(r);
+    put_back(ch);
     for (struct run_outlet *o = ch->outlets, *next; o; o = next) {
         next = o->next;
         outlet_node(o->outlet)->users--;
@@ -662,11 +947,10 @@ static void touch(struct change *ch, struct touched **list, struct component *c)
     *list = t;
 }
 
-static enum status wait_for(struct runtime *rt, const struct touched *t, int64_t timeout_us, struct err *err)
+static enum status wait_for(struct runtime *rt, const struct touched *t, int64_t until, struct err *err)
 {
     for (; t; t = t->next)
-        if (!epoch_wait(rt, t->component, timeout_us))
-            return err_set(err, E_TIMEOUT, "the change waits for a sink or subscriber that takes nothing");
+        if (!epoch_wait(rt, t->component, time_left(rt, until))) return epoch_blocked(rt, t->component, "the change", err);
     return ST_OK;
 }
 
@@ -675,14 +959,20 @@ static void touch_running(struct change *ch, struct touched **t)
     for (struct link_made *m = ch->made; m; m = m->next) touch(ch, t, m->inst->node->component);
     for (struct root *r = ch->roots; r; r = r->next)
         if (r->joins) touch(ch, t, outlet_node(r->run_sink->outlet)->component);
+    for (struct drop *d = ch->drops; d; d = d->next)
+        if (d->sink) touch(ch, t, outlet_node(d->sink->outlet)->component);
+    for (struct swap *s = ch->swaps; s; s = s->next) touch(ch, t, s->at->component);
 }
 
 /* What runs and is about to be joined stands between two epochs. */
-static enum status wait_for_epochs(struct change *ch, int64_t timeout_us, struct err *err)
+static enum status wait_for_epochs(struct change *ch, int64_t until, struct err *err)
 {
     struct touched *t = NULL;
     touch_running(ch, &t);
-    return wait_for(ch->rt, t, timeout_us, err);
+    TRY(wait_for(ch->rt, t, until, err));
+    /* What is replaced cannot be put back: whether barriers pass is tried before. */
+    for (struct touched *x = ch->swaps ? t : NULL; x; x = x->next) epoch_begin(ch->rt, x->component, BARRIER_DRAIN);
+    return ch->swaps ? wait_for(ch->rt, t, until, err) : ST_OK;
 }
 
 /* Makes the change part of the graph; nothing of it moves yet. */
@@ -720,29 +1010,99 @@ static void commit(struct change *ch)
     struct node **tail = &rt->nodes;
     while (*tail) tail = &(*tail)->next;
     *tail = ch->nodes;
+    make_swaps(ch);
     for (struct link_made *m = ch->made; m; m = m->next) inst_change(m->inst, m->link, NULL);
+    for (struct drop *d = ch->drops; d; d = d->next)
+        if (d->sink) drop_sink(rt, d->sink, d->discard);
     runtime_resume(rt);
     lock_give(&rt->lock);
 }
 
 /* The CHANGE barrier goes through all that is touched, new components too: it is the first message of every new edge, so
  * an instance knows which of its channels are idle before it reads a row. New readers begin behind it. */
-static enum status run_change(struct change *ch, int64_t timeout_us, struct err *err)
+static void begin(struct change *ch, struct touched **t)
 {
     struct runtime *rt = ch->rt;
-    struct touched *t = NULL;
-    touch_running(ch, &t);
-    for (struct node *n = ch->nodes; n; n = n->next) touch(ch, &t, n->component);
+    touch_running(ch, t);
+    for (struct node *n = ch->nodes; n; n = n->next) touch(ch, t, n->component);
     for (struct root *r = ch->roots; r; r = r->next) {
         if (!r->sink || r->joins) continue;
         deliver_start(r->run_sink->deliver);
         deliver_attach(r->run_sink->deliver);
     }
     for (struct run_outlet *o = ch->outlets; o; o = o->next) outlet_start(rt, o->outlet);
-    for (struct touched *x = t; x; x = x->next) epoch_begin(rt, x->component, BARRIER_CHANGE);
-    for (struct node *n = ch->nodes; n; n = n->next)
-        if (n->reader) reader_start(n->reader);
-    return wait_for(rt, t, timeout_us, err);
+    for (struct touched *x = *t; x; x = x->next) epoch_begin(rt, x->component, BARRIER_CHANGE);
+    for (struct run_reader *r = rt->readers; r; r = r->next)
+        if (!reader_runs(r->reader)) reader_start(r->reader);
+    bell_ring(&rt->control); /* who pushed to a reader that left waits for the new one */
+}
+
+static void cancel_drops(struct change *ch)
+{
+    for (struct drop *d = ch->drops; d; d = d->next)
+        if (d->sink && !deliver_done(d->sink->deliver)) {
+            deliver_cancel(d->sink->deliver);
+            if (run_outlet_of(ch->rt, d->sink)->detached) outlet_close(d->sink->outlet);
+        }
+}
+
+static bool drops_done(void *ctx)
+{
+    for (struct drop *d = ((struct change *)ctx)->drops; d; d = d->next)
+        if (d->sink && !deliver_done(d->sink->deliver)) return false;
+    return true;
+}
+
+/* Dropped sinks deliver what they hold, until the time is over. */
+static void finish_drops(struct change *ch, int64_t until)
+{
+    struct runtime *rt = ch->rt;
+    if (runtime_wait(rt, drops_done, ch, time_left(rt, until))) return;
+    cancel_drops(ch);
+    if (runtime_wait(rt, drops_done, ch, CANCEL_US)) return;
+    for (struct drop *d = ch->drops; d; d = d->next) /* what does not come back even now is freed by a later sweep */
+        if (d->sink && !deliver_done(d->sink->deliver))
+            runtime_log(rt, 1, "sink \"%s\" was dropped and has not come back from its system yet", deliver_object(d->sink->deliver)->name);
+}
+
+static void settle_swaps(struct change *ch)
+{
+    if (!ch->swaps) return;
+    lock_take(&ch->rt->lock);
+    runtime_pause(ch->rt);
+    for (struct swap *s = ch->swaps; s; s = s->next)
+        if (s->top) node_hears(ch->rt, s->at);
+    runtime_resume(ch->rt);
+    lock_give(&ch->rt->lock);
+}
+
+static bool only_drops(const struct change *ch) { return ch->drops && !ch->roots && !ch->swaps; }
+
+/* Only drops, and not even the epoch before passes: it may be they that take nothing. Then they go without a barrier. */
+static enum status drop_blocked(struct change *ch, struct err *err)
+{
+    cancel_drops(ch);
+    if (!wait_for_epochs(ch, env_now_us(ch->rt->env) + CANCEL_US, err)) return ST_OK;
+    commit(ch);
+    finish_drops(ch, 0);
+    return ST_DONE;
+}
+
+static enum status run_change(struct change *ch, int64_t until, struct err *err)
+{
+    struct touched *t = NULL;
+    commit(ch);
+    begin(ch, &t);
+    enum status st = wait_for(ch->rt, t, until, err);
+    if (st && ch->drops) {
+        cancel_drops(ch); /* it may be they that take nothing */
+        st = wait_for(ch->rt, t, env_now_us(ch->rt->env) + CANCEL_US, err);
+    }
+    settle_swaps(ch);
+    finish_drops(ch, until);
+    for (struct root *r = ch->roots; r; r = r->next)
+        if (r->sink) deliver_release(r->run_sink->deliver);
+    return st;
 }
 
 /* The barrier does not pass: what is new is closed from its consumers on. A link that was not made yet is none. */
@@ -771,23 +1131,30 @@ static void abandon(struct change *ch)
     lock_give(&rt->lock);
 }
 
-enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err)
+enum status change_apply(struct change *ch, int64_t timeout_us, bool *stands, struct err *err)
 {
     struct runtime *rt = ch->rt;
     struct err local;
+    int64_t until = timeout_us < 0 ? INT64_MAX : env_now_us(rt->env) + timeout_us;
     if (!err) err = &local;
     if (!turn_take(rt, timeout_us)) {
         change_free(ch);
         return err_set(err, E_TIMEOUT, "another change of the graph is still under way");
     }
     enum status st = prepare(ch, err);
-    if (!st) st = wait_for_epochs(ch, timeout_us, err);
-    if (st) {
+    bool passed = !st && !(st = wait_for_epochs(ch, until, err));
+    if (st == E_TIMEOUT && only_drops(ch)) passed = !(st = drop_blocked(ch, err));
+    if (st == ST_DONE) {
+        st = ST_OK;
+    } else if (!passed) {
         undo(ch);
     } else {
-        commit(ch);
-        st = run_change(ch, timeout_us, err);
-        if (st) abandon(ch);
+        st = run_change(ch, until, err);
+        bool kept = ch->drops || ch->swaps;
+        if (only_drops(ch)) st = ST_OK; /* they are gone all the same */
+        if (st && !kept) abandon(ch);
+        if (st && kept) err_hint(err, "the change stands, and takes effect when that goes on");
+        if (stands) *stands = kept;
         for (struct root *r = ch->roots; r && !st; r = r->next)
             if (r->sub) *r->sub = r->made;
     }
@@ -815,6 +1182,8 @@ void node_free(struct node *n)
     }
     mem_free((void *)n->pick);
     mem_free(n->inst);
+    if (n->arena) arena_free(n->arena);
+    if (n->account) account_unref(n->account);
     keep_unref(n->keep);
     mem_free(n);
 }
@@ -833,13 +1202,14 @@ static bool leads_to(const struct link *l, const struct node *n, struct outlet *
     return l->nedges == 1 && l->edges[0] == e;
 }
 
-static int cut_links(struct node *from, const struct node *n, struct outlet *o, struct sub *s)
+static int cut_links(struct node *from, const struct node *n, struct outlet *o, struct sub *s, bool moves)
 {
     int cut = 0;
     for (int i = 0; i < from->ninst; i++)
         for (struct link *l = from->inst[i]->links; l; l = l->next) {
             if (l->leaving || !leads_to(l, n, o, s, i)) continue;
             l->leaving = true;
+            l->moves = moves;
             inst_change(from->inst[i], NULL, l);
             cut++;
         }
@@ -848,7 +1218,7 @@ static int cut_links(struct node *from, const struct node *n, struct outlet *o, 
 
 static int cut_from(struct node *from, const struct node *n, struct outlet *o, struct sub *s, bool at_barrier)
 {
-    if (--from->users > 0) return at_barrier ? cut_links(from, n, o, s) : 0;
+    if (--from->users > 0) return at_barrier ? cut_links(from, n, o, s, false) : 0;
     from->gone = true;
     if (from->reader) reader_stop(from->reader);
     int cut = 0;
@@ -905,12 +1275,23 @@ static bool is_fed(const struct node *n)
     return false;
 }
 
+/* Who ended before it could hand its stream's node over still has a link to it, and drives it. */
+static void forget_move(struct runtime *rt, struct node *n)
+{
+    for (struct node *m = rt->nodes; m; m = m->next) {
+        if (n->is_stream) unlink_from(m, n, NULL, NULL);
+        for (int i = 0; m->is_stream && i < m->ninst; i++)
+            if (m->inst[i]->driver && m->inst[i]->driver->node == n) m->inst[i]->driver = NULL;
+    }
+}
+
 static bool free_one(struct runtime *rt)
 {
     for (struct node **at = &rt->nodes, *n; (n = *at); at = &n->next) {
         if (!n->gone || !node_ended(n) || is_read(rt, n) || is_fed(n)) continue;
         *at = n->next;
         for (int p = 0; p < n->nin; p++) unlink_from(n->in[p].from, n, NULL, NULL);
+        forget_move(rt, n);
         past_stream(rt, n);
         node_free(n);
         return true;
@@ -922,5 +1303,8 @@ void graph_sweep(struct runtime *rt)
 {
     while (free_one(rt)) {}
     for (struct node *n = rt->nodes; n; n = n->next)
-        for (int i = 0; i < n->ninst; i++) inst_forget_changes(n->inst[i]);
+        for (int i = 0; i < n->ninst; i++) {
+            inst_forget_changes(n->inst[i]);
+            if (n->is_stream) inst_forget_moved(n->inst[i]);
+        }
 }

@@ -39,7 +39,7 @@ static void wake(struct host *h) { gate_wake(&of(h)->gate); }
 void host_add(struct host *h, struct task *t)
 {
     struct run_host *r = of(h);
-    t->host = h;
+    if (t->host != h) t->host = h; /* who may be woken before has it already, and others read it */
     t->wake_us = INT64_MAX;
     atomic_store(&t->woken, true);
     struct task *head = atomic_load(&r->incoming);

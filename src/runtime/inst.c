@@ -61,6 +61,13 @@ void inst_forget_changes(struct inst *i)
     i->made = NULL;
 }
 
+static void leave_refused(struct inst *i)
+{
+    struct inst **at = &i->worker->refused;
+    while (*at && *at != i) at = &(*at)->next_refused;
+    if (*at) *at = i->next_refused;
+}
+
 static void leave_dirty(struct inst *i)
 {
     for (struct inst **at = &i->worker->dirty; *at; at = &(*at)->next_dirty)
@@ -74,6 +81,7 @@ void inst_free(struct inst *i)
 {
     if (!i) return;
     if (i->dirty) leave_dirty(i);
+    if (i->refused) leave_refused(i);
     batch_unref(i->input);
     batch_unref(i->arrived);
     batch_unref(i->forward_rows.b);
@@ -104,7 +112,7 @@ enum status inst_open(struct inst *i, const struct text *images, int nimages, st
     struct op_ctx *c = &op->ctx;
     c->plan = i->node->plan;
     c->pool = inst_pool(i);
-    c->state = state_new(rt->account, rt->cfg.seed);
+    c->state = state_new(i->node->account ? i->node->account : rt->account, rt->cfg.seed);
     c->seed = rt->cfg.seed;
     c->worker = i->worker->index;
     c->workers = rt->nworkers;
@@ -185,6 +193,37 @@ static struct rows pick(struct inst *i, const struct rows *r)
     return (struct rows){b, r->sel, r->n};
 }
 
+/* Gives the operator the batch at hand. For want of memory it may refuse, with nothing changed but what it counted: then the
+ * batch stays at hand. A query that nobody could give more fails instead. */
+static void offer(struct inst *i)
+{
+    struct op_ctx *c = &i->op->ctx;
+    uint64_t errors = atomic_load_explicit(&c->errors, memory_order_relaxed), late = atomic_load_explicit(&c->late, memory_order_relaxed);
+    int64_t from = call_begins(i);
+    enum status st = i->op->class->batch(i->op, i->offered_port, &i->offered);
+    i->refused = st == E_NOMEM && i->node->whose;
+    if (!i->refused) return after_call(i, from, st);
+    call_ends(i, from);
+    atomic_store_explicit(&c->errors, errors, memory_order_relaxed);
+    atomic_store_explicit(&c->late, late, memory_order_relaxed);
+    i->next_refused = i->worker->refused;
+    i->worker->refused = i;
+    component_starve(i->worker->rt, i->node->component, i->node->whose);
+}
+
+/* false: there is still none. */
+static bool offer_again(struct inst *i)
+{
+    struct component *c = component_of(i->node->component);
+    bool cancel = atomic_load(&c->cancel);
+    if (!cancel && atomic_load(&c->starved)) return false;
+    leave_refused(i);
+    i->refused = false;
+    i->cut |= cancel;
+    if (!cancel) offer(i);
+    return !i->refused;
+}
+
 static void accept_batch(struct inst *i, int port, const struct rows *r)
 {
     i->port_idle[port] = false;
@@ -201,8 +240,9 @@ static void accept_batch(struct inst *i, int port, const struct rows *r)
         return;
     }
     i->input = batch_ref(r->b);
-    int64_t from = call_begins(i);
-    after_call(i, from, i->op->class->batch(i->op, port, r));
+    i->offered = *r;
+    i->offered_port = port;
+    offer(i);
 }
 
 static void raise_watermark(struct inst *i, int port, int64_t wm)
@@ -309,6 +349,7 @@ static void mark_dirty(struct inst *i)
 
 static bool send_link(struct inst *i, struct link *l)
 {
+    int n = l->first_only && i->forward == EVENT_BATCH ? 1 : l->nedges;
     if (l->scatter && i->forward == EVENT_BATCH) {
         int64_t from = call_begins(i);
         bool all = scatter_rows(l->scatter, l, &i->forward_rows);
@@ -317,7 +358,7 @@ static bool send_link(struct inst *i, struct link *l)
         mark_dirty(i);
         return true;
     }
-    for (; i->forward_edge < l->nedges; i->forward_edge++)
+    for (; i->forward_edge < n; i->forward_edge++)
         if (!send_edge(i, l->edges[i->forward_edge])) return false;
     return true;
 }
@@ -454,18 +495,26 @@ static void take_link(struct inst *i, struct link *l)
     if (*p) *p = l->next;
 }
 
-/* Gives a consumer alone its end, which always finds room. */
-static void end_link(struct link *l, int kind)
+/* It is called no more: from now on its rings feed it. */
+static void stand_alone(struct inst *i)
 {
+    struct waker w = worker_waker(i->worker, i->slot);
+    i->driver = NULL;
+    waker_wake(&w);
+}
+
+/* Gives a consumer alone its end, which always finds room. false: it was called, and is not through with it. */
+static bool end_link(struct link *l, int kind)
+{
+    if (l->child && kind == END_MOVED) return stand_alone(l->child), true;
     for (int k = 0; k < l->nedges; k++) {
         batch_unref(l->edges[k]->builder);
         l->edges[k]->builder = NULL;
         edge_end(l->edges[k], kind);
     }
-    if (l->child) {
-        accept_end(l->child, l->port, kind);
-        run(l->child);
-    }
+    if (!l->child) return true;
+    accept_end(l->child, l->port, kind);
+    return run(l->child);
 }
 
 static void add_link(struct inst *i, struct link *l)
@@ -487,25 +536,26 @@ static void tell_new(struct inst *i, struct link *l)
     if (i->idle_sent) accept_idle(l->child, l->port);
 }
 
-/* Makes the link changes as the CHANGE barrier passes: what came before it went to the old consumers, what follows goes to
- * the new ones, whose first message is this barrier. When the end comes before that barrier, old and new get it alike. */
-static void make_changes(struct inst *i)
+/* Makes one of the link changes as the CHANGE barrier passes: what came before it went to the old consumers, what follows goes to
+ * the new ones, whose first message is this barrier. When the end comes before that barrier, old and new get it alike; but who
+ * is to move lives on behind its new input. */
+static bool make_change(struct inst *i)
 {
-    struct link_change **last = &i->made;
-    while (*last) last = &(*last)->next;
-    *last = i->changes;
-    i->changes = NULL;
-    for (struct link_change *c = *last; c; c = c->next) {
-        if (i->ended) c->remove = NULL;
-        if (c->remove) {
-            take_link(i, c->remove);
-            end_link(c->remove, END_HOLD);
-        }
-        if (c->add) {
-            add_link(i, c->add);
-            if (!i->ended) tell_new(i, c->add);
-        }
+    struct link_change *c = i->changes;
+    if (!c) return false;
+    i->changes = c->next;
+    c->next = i->made;
+    i->made = c;
+    if (i->ended && c->remove && !c->remove->moves) c->remove = NULL;
+    if (c->remove) {
+        take_link(i, c->remove);
+        if (!end_link(c->remove, c->remove->moves ? END_MOVED : END_HOLD)) i->busy_child = c->remove->child;
     }
+    if (c->add) {
+        add_link(i, c->add);
+        if (!i->ended) tell_new(i, c->add);
+    }
+    return true;
 }
 
 /* What consumers that leave at the barrier are still to get. false: no room. */
@@ -520,12 +570,12 @@ static bool flush_leaving(struct inst *i)
 static bool barrier_due(struct inst *i)
 {
     if (!i->barrier_due) return false;
+    if ((i->barrier_kind & BARRIER_CHANGE) && make_change(i)) return true;
     i->barrier_due = false;
     if ((i->barrier_kind & BARRIER_FREEZE) && i->op) {
         text_clear(&i->image);
         state_save(i->op->ctx.state, &i->image);
     }
-    if (i->barrier_kind & BARRIER_CHANGE) make_changes(i);
     i->forward_epoch = i->barrier_epoch;
     begin_forward(i, EVENT_BARRIER);
     answer_epoch(i->worker->rt, i->node->component, &i->answer, i->barrier_epoch);
@@ -544,7 +594,7 @@ static bool end_due(struct inst *i)
     if (i->ended || (!i->done && !i->end_due)) return false;
     i->forward_kind = i->cut ? END_CUT : i->held && !i->done ? END_HOLD : END_FLUSH;
     i->ended = i->finished = true;
-    make_changes(i); /* no barrier comes any more: new consumers get the end as well */
+    while (make_change(i)) {} /* no barrier comes any more: new consumers get the end as well */
     begin_forward(i, EVENT_END);
     return true;
 }
@@ -563,6 +613,7 @@ static bool run(struct inst *i)
             if (i->busy_child) continue;
             return false;
         }
+        if (i->refused && !offer_again(i)) return false;
         if (take_output(i)) continue;
         if (i->more) {
             if (++i->worker->calls > MORE_CALLS) return false;
@@ -606,7 +657,7 @@ static void channels_to_port(struct inst *i, int port)
     int64_t low = TS_MAX, low_of_all = TS_MAX;
     bool awake = false;
     for (struct edge *e = i->in; e; e = e->next) {
-        if (e->port != port || (e->ended && e->end_kind == END_FLUSH)) continue;
+        if (e->port != port || (e->ended && (e->end_kind == END_FLUSH || e->end_kind == END_MOVED))) continue;
         awake |= !e->idle;
         if (e->wm < low_of_all) low_of_all = e->wm;
         if ((!e->idle || e->alike) && e->wm < low) low = e->wm;
@@ -627,7 +678,7 @@ static void end_channel(struct inst *i, struct edge *e, int kind)
     if (kind == END_CUT) i->cut = true;
     bool all = true, all_flush = true;
     for (struct edge *x = i->in; x; x = x->next) {
-        if (x->port != e->port) continue;
+        if (x->port != e->port || (x->ended && x->end_kind == END_MOVED)) continue;
         all &= x->ended;
         all_flush &= x->end_kind == END_FLUSH;
     }
@@ -740,7 +791,7 @@ static void look_after_links(struct inst *i)
     if (all_closed && !i->finished && !has_new_consumers(i)) i->done = true;
 }
 
-bool inst_is_stuck(const struct inst *i) { return i->busy_child || i->forward != EVENT_NONE; }
+bool inst_is_stuck(const struct inst *i) { return i->busy_child || i->forward != EVENT_NONE || i->refused; }
 
 static void drain_finished(struct inst *i)
 {
@@ -787,6 +838,24 @@ void inst_change(struct inst *i, struct link *add, struct link *remove)
         }
         struct waker w = worker_waker(i->worker, i->head->slot);
         waker_wake(&w);
+    }
+}
+
+void inst_take_off(struct inst *i, struct edge *e)
+{
+    struct edge **at = &i->in;
+    while (*at && *at != e) at = &(*at)->next;
+    if (*at) *at = e->next;
+    if (i->turn == e) i->turn = NULL;
+}
+
+void inst_forget_moved(struct inst *i)
+{
+    for (struct edge *e = i->in, *next; e; e = next) {
+        next = e->next;
+        if (!e->ended || e->end_kind != END_MOVED) continue;
+        inst_take_off(i, e);
+        edge_free(e);
     }
 }
 

@@ -137,14 +137,28 @@ static void step_over(struct deliver *d, _Atomic uint64_t *counter)
     d->burying = false;
 }
 
-static enum status bury(struct deliver *d, struct batch *b, const struct err *why)
+/* ST_FULL: the dead letters have no room now. */
+static enum status post(struct deliver *d)
+{
+    _Atomic uint64_t *counter = &d->dropped;
+    if (d->letter) {
+        enum status st = letters_post(d->rt, d->letters, d->letter);
+        if (st == ST_FULL) return st;
+        d->letter = NULL;
+        if (!st) counter = &d->dead_lettered;
+    }
+    step_over(d, counter);
+    return ST_OK;
+}
+
+static enum status bury(struct deliver *d, const struct batch *b, const struct err *why)
 {
     add(&d->write_errors, 1);
     deliver_note(d, why);
     if (is_buried(d, d->row)) return d->row++, ST_OK;
-    (void)b;
-    step_over(d, &d->dropped);
-    return ST_OK;
+    d->burying = true;
+    if (d->letters) d->letter = letter_of_row(d->letters, d->pool, b, d->row, why);
+    return post(d);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------ */
@@ -167,6 +181,7 @@ static void took_rows(struct deliver *d, const struct batch *b, uint32_t n, uint
 
 static enum status write_batch(struct deliver *d, struct batch *b, struct err *err)
 {
+    if (d->burying) TRY(post(d));
     while (d->row < b->rows) {
         uint32_t took = 0;
         size_t bytes = 0;
@@ -420,6 +435,9 @@ static void skip_unflushed(struct deliver *d)
 enum status offer_skip(struct deliver *d, struct err *err)
 {
     if (d->burying) return batch_unref(TAKE(d->letter)), step_over(d, &d->dropped), ST_OK;
+    struct log_entry e;
+    enum status at = d->again < d->nkept || d->saw_end ? ST_OK : cursor_peek(d->cursor, &e, NULL);
+    if (at == E_READ || at == E_CORRUPT) return cursor_advance(d->cursor), ST_OK; /* damaged on disk; the cursor counts it */
     if (d->last == CALL_WRITE && d->encoder && d->out.n) return skip_bytes(d), ST_OK;
     struct batch *b = NULL;
     if (d->last == CALL_WRITE && !d->encoder) TRY(batch_at_hand(d, &b, err));
@@ -438,4 +456,5 @@ void offer_done(struct deliver *d)
     record_writer_free(TAKE(d->records));
     mem_free(TAKE(d->kept));
     mem_free(TAKE(d->buried));
+    letters_free(TAKE(d->letters));
 }

@@ -7,7 +7,6 @@
 #include "log/log.h"
 #include "runtime/run_int.h"
 
-#define LOG_BYTES (32 << 20)
 #define STEP_MESSAGES 16
 
 struct outlet {
@@ -207,8 +206,12 @@ struct outlet *outlet_new(struct runtime *rt, struct node *from, struct componen
     o->from = from;
     o->component = c;
     lock_init(&o->lock);
-    struct log_config log = {.env = rt->env, .account = rt->account, .schema = from->schema, .memory_bytes = LOG_BYTES};
-    log.changelog = from->plan && from->plan->stream != STREAM_APPEND;
+    struct log_config log = {.env = rt->env, .account = rt->account, .schema = from->schema, .memory_bytes = OUTLET_BYTES};
+    if (rt->cfg.spill_path) {
+        log.dir = rt->cfg.spill_path;
+        log.disk_bytes = rt->cfg.spill_bytes;
+        log.name = env_random(rt->env); /* others, of other processes, may use the folder */
+    }
     o->log = log_new(&log, &o->task);
     o->nedges = from->ninst;
     o->edges = mem_zalloc(sizeof *o->edges * (size_t)o->nedges);

@@ -138,6 +138,22 @@ static struct batch *next_piece(struct part *p)
     return rows_dense(p->pool, p->reader->schema, &rows);
 }
 
+static void inject(struct part *p);
+
+/* The next of the rest in hand. What waits under drop_oldest may never come to an end: barriers enter and pauses begin between
+ * two of its batches. */
+static bool take_rest(struct part *p, struct split *s)
+{
+    if (p->reader->overflow == FULL_DROPS_OLDEST) {
+        bool leaving = atomic_load(&p->reader->leaving); /* then all of it goes before the barrier that is the last */
+        if (!leaving) inject(p);
+        if (p->holding || (!leaving && part_is_held(p))) return false;
+    }
+    struct batch *b = part_oldest(p);
+    if (b) part_take(p, s, b);
+    return b;
+}
+
 /* Hands on the batch at hand, and the rest of its push, as far as there is room; true when all of it has gone. */
 bool part_hand_on(struct part *p)
 {
@@ -157,17 +173,38 @@ bool part_hand_on(struct part *p)
         batch_unref(p->batch);
         p->batch = NULL;
         part_say_watermark(p);
-        if (p->at_rest == p->nrest) return true;
-        part_take(p, s, p->rest[p->at_rest++]);
+        if (!take_rest(p, s)) return true;
     }
+}
+
+void part_keep(struct part *p, struct batch *b)
+{
+    if (p->at_rest == p->nrest) p->at_rest = p->nrest = 0;
+    if (p->nrest == p->cap_rest && p->at_rest > p->cap_rest / 2) {
+        memmove(p->rest, p->rest + p->at_rest, sizeof *p->rest * (size_t)(p->nrest - p->at_rest));
+        p->nrest -= p->at_rest;
+        p->at_rest = 0;
+    }
+    if (p->nrest == p->cap_rest) {
+        int cap = p->cap_rest ? p->cap_rest * 2 : 8;
+        p->rest = mem_realloc(p->rest, sizeof *p->rest * (size_t)p->nrest, sizeof *p->rest * (size_t)cap);
+        p->cap_rest = cap;
+    }
+    p->rest[p->nrest++] = b;
+    p->rest_bytes += b->bytes_held;
+}
+
+struct batch *part_oldest(struct part *p)
+{
+    if (p->at_rest == p->nrest) return NULL;
+    struct batch *b = p->rest[p->at_rest++];
+    p->rest_bytes -= b->bytes_held;
+    return b;
 }
 
 void part_drop_rest(struct part *p)
 {
-    while (p->at_rest < p->nrest) batch_unref(p->rest[p->at_rest++]);
-    mem_free(p->rest);
-    p->rest = NULL;
-    p->at_rest = p->nrest = 0;
+    for (struct batch *b; (b = part_oldest(p)); batch_unref(b)) {}
 }
 
 static void part_fail(struct part *p, const struct err *err)
@@ -193,6 +230,7 @@ static void inject(struct part *p)
             s->kept_ended = s->ended;
         }
     p->holding = kind & BARRIER_HOLD;
+    p->left = (kind & BARRIER_CHANGE) && atomic_load(&r->leaving);
     for (int w = 0; w < r->rt->nworkers; w++) edge_barrier(p->edges[w], epoch, kind);
     answer_epoch(r->rt, r->component, &p->answer, epoch);
 }
@@ -211,11 +249,13 @@ enum step part_finish(struct part *p, int kind)
 {
     batch_unref(p->piece);
     batch_unref(p->batch);
+    batch_unref(TAKE(p->letters));
     p->piece = p->batch = NULL;
     part_drop_rest(p);
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
     part_close_source(p);
     p->over = true;
+    letterbox_close(p->reader);
     answer_end(p->reader->rt, p->reader->component, &p->answer);
     return STEP_DONE;
 }
@@ -281,6 +321,15 @@ void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
 
 /* ---- the step --------------------------------------------------------------------------------------------------------- */
 
+/* Paused, or for want of memory behind it. Its inputs are not idle all that time. */
+bool part_is_held(struct part *p)
+{
+    bool held = component_holds(p->reader->component);
+    if (!held && p->was_held)
+        for (int i = 0; i < p->nsplits; i++) p->splits[i].last_row_us = env_now_us(p->reader->rt->env);
+    return p->was_held = held;
+}
+
 /* Barriers, stopping, waiting for room: true when the step is over. A reader that nobody reads any more still gives out what
  * it has accepted. */
 bool part_before_rows(struct part *p, enum step *out)
@@ -291,10 +340,12 @@ bool part_before_rows(struct part *p, enum step *out)
     for (int w = 0; w < r->rt->nworkers; w++) edge_retry(p->edges[w]);
     if (part_all_closed(p)) return *out = part_finish(p, END_FLUSH), true;
     resume(p);
+    if (!p->batch && p->at_rest < p->nrest) take_rest(p, &p->splits[0]);
     if (p->batch && !part_hand_on(p)) return *out = STEP_WAIT, true;
     if (!r->pushed_end) inject(p); /* an end that was pushed goes first, and answers for the barrier */
+    if (p->left) return *out = part_finish(p, END_MOVED), true;
     if (atomic_load(&r->stop)) return *out = part_finish(p, END_HOLD), true;
-    if (p->holding) return *out = STEP_WAIT, true;
+    if (p->holding || part_is_held(p)) return *out = STEP_WAIT, true;
     return false;
 }
 
@@ -315,6 +366,12 @@ static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us
         if (st == ST_OK) {
             part_hand_on(p);
             return p->batch ? STEP_WAIT : STEP_AGAIN;
+        }
+        if (st == ST_FULL) {
+            int64_t at = now + LETTER_PAUSE_US;
+            if (at < *wake_us) *wake_us = at;
+            p->turn = s - p->splits;
+            return STEP_WAIT;
         }
         if (st == ST_DONE) {
             s->ended = true;
@@ -349,7 +406,7 @@ static int part_fds(struct task *t, struct pollfd *out, int max)
 {
     struct part *p = container_of(t, struct part, task);
     int n = 0;
-    if (!p->source || p->batch || p->holding) return 0;
+    if (!p->source || p->batch || p->holding || p->was_held) return 0;
     for (int i = 0; i < p->nsplits && n < max; i++) {
         int64_t at;
         if (!p->splits[i].ended) n += p->source->class->wait(p->source, p->splits[i].number, out + n, max - n, &at);

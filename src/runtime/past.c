@@ -49,6 +49,9 @@ static void keep_text(char *to, const char *from, size_t n)
 
 void source_stats_add(struct source_stats *to, const struct source_stats *s)
 {
+    to->accepted += s->accepted;
+    to->dropped += s->dropped;
+    to->waits += s->waits;
     to->rows += s->rows;
     to->bytes += s->bytes;
     to->batches += s->batches;
@@ -59,6 +62,7 @@ void source_stats_add(struct source_stats *to, const struct source_stats *s)
     to->nulled += s->nulled;
     to->null_time += s->null_time;
     to->late_dropped += s->late_dropped;
+    to->dead_lettered += s->dead_lettered;
     keep_text(to->last_error, s->last_error, sizeof to->last_error);
 }
 

@@ -68,7 +68,11 @@ static void read_options(struct reader *r)
     r->watermark = o->watermark;
     r->delay_us = o->delay_us;
     if (!o->options) return;
-    if (options_get(o->options, "on_error")->set) r->on_error = (enum on_error)options_int(o->options, "on_error");
+    if (!rt->cfg.replay) r->overflow = (enum when_full)options_int(o->options, "overflow");
+    if (o->dead_letter)
+        r->on_error = ON_ERROR_SKIP;
+    else if (options_get(o->options, "on_error")->set)
+        r->on_error = (enum on_error)options_int(o->options, "on_error");
     if (options_get(o->options, "batch.rows")->set && !rt->cfg.replay) {
         int64_t n = options_int(o->options, "batch.rows");
         if (n < r->batch_rows) r->batch_rows = (uint32_t)n;
@@ -133,6 +137,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     enum status st = ST_OK;
     if (!values && !r->pushed) {
         r->class = source->connector->class;
+        r->letters = letters_new(source, rt->env);
         r->blocking = r->class->blocking;
         if (r->class->payload == PAYLOAD_RECORDS) fetch_records_plan(r);
         struct connector_ctx ctx = context(r);
@@ -168,6 +173,7 @@ static void free_part(struct part *p)
     lock_done(&p->lock);
     batch_unref(p->piece);
     batch_unref(p->batch);
+    batch_unref(p->letters);
     part_drop_rest(p);
     for (int i = 0; i < p->nsplits; i++) {
         decoder_free(p->splits[i].decoder);
@@ -179,6 +185,7 @@ static void free_part(struct part *p)
         if (p->edges && p->edges[w] && !p->edges[w]->reader.task) edge_free(p->edges[w]); /* was never linked */
     mem_free(p->edges);
     mem_free(p->sel);
+    mem_free(p->rest);
     pool_close(p->pool);
 }
 
@@ -191,6 +198,7 @@ void reader_free(struct reader *r)
     for (int i = 0; i < r->nparts; i++) free_part(&r->parts[i]);
     mem_free(r->parts);
     lock_done(&r->lock);
+    letters_free(r->letters);
     arena_free(r->arena);
     mem_free(r);
 }
@@ -214,6 +222,7 @@ void reader_start(struct reader *r)
         lock_give(&p->lock);
     }
     atomic_store(&r->started, true);
+    letterbox_open(r);
 }
 
 bool reader_runs(struct reader *r) { return atomic_load(&r->started); }
@@ -222,6 +231,12 @@ static void wake_all(struct reader *r)
 {
     for (int i = 0; i < r->nparts; i++)
         if (r->parts[i].task.host) task_wake(&r->parts[i].task);
+}
+
+void reader_wake(struct reader *r)
+{
+    wake_all(r);
+    bell_ring(&r->room);
 }
 
 void reader_stop(struct reader *r)
@@ -235,6 +250,15 @@ void reader_stop(struct reader *r)
     }
     wake_all(r);
 }
+
+void reader_leave(struct reader *r) { atomic_store(&r->leaving, true); }
+void reader_forget_edge(struct reader *r, int part, int worker)
+{
+    edge_free(r->parts[part].edges[worker]);
+    r->parts[part].edges[worker] = NULL;
+}
+
+bool reader_leaving(struct reader *r) { return atomic_load(&r->leaving); }
 
 bool reader_done(struct reader *r)
 {
@@ -275,11 +299,15 @@ void reader_stats(struct reader *r, struct source_stats *out)
     for (int i = 0; i < r->nparts; i++) {
         struct part *p = &r->parts[i];
         out->rows += atomic_load(&p->rows);
+        out->accepted += atomic_load(&p->accepted);
+        out->dropped += atomic_load(&p->dropped);
+        out->waits += atomic_load(&p->waits);
         out->bytes += atomic_load(&p->bytes);
         out->bad += atomic_load(&p->bad);
         out->nulled += atomic_load(&p->nulled);
         out->null_time += atomic_load(&p->null_time);
         out->late_dropped += atomic_load(&p->late_dropped);
+        out->dead_lettered += atomic_load(&p->dead_lettered);
         out->position += atomic_load(&p->position);
         out->batches += atomic_load(&p->batches);
         out->blocks += atomic_load(&p->meter.blocks);

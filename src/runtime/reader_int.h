@@ -34,20 +34,26 @@ struct part {
     struct split *splits;
     struct batch *batch; /* at hand */
     struct split *from;  /* its split */
-    struct batch **rest; /* of a push: to be taken in hand after it */
-    int at_rest, nrest;
+    struct batch **rest; /* to be taken in hand after it: of a push, or what waits under drop_oldest */
+    int at_rest, nrest, cap_rest;
+    int64_t rest_bytes;
     uint32_t row;        /* the next one */
     struct batch *piece; /* cut, found no room yet */
     bool fast;           /* the batch needs no cut */
     uint32_t *sel;
     int64_t said;        /* the last watermark */
     bool began, idle_said, over;
+    bool was_held;
+    bool left;           /* the barrier it was to leave at has entered */
     _Atomic uint64_t barrier; /* epoch asked for; 0: none */
     _Atomic int barrier_kind;
     bool holding;             /* behind a HOLD barrier */
     _Atomic bool resume, seek;
     struct answer answer;
     /* counters */
+    struct batch *letters; /* found no room yet */
+    _Atomic uint64_t dead_lettered;
+    _Atomic uint64_t accepted, dropped, waits; /* of pushes */
     _Atomic uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
     _Atomic uint64_t batches;
     _Atomic int64_t position, watermark, watermark_at; /* when it last rose */
@@ -80,13 +86,16 @@ struct reader {
     bool late_row;
     enum on_error on_error;
     uint32_t batch_rows;
-    _Atomic bool started, stop;
+    struct letters *letters; /* or NULL */
+    _Atomic bool started, stop, leaving;
     /* pushed */
     struct lock lock;
     struct bell room;
+    enum when_full { FULL_WAITS, FULL_DROPS_OLDEST, FULL_DROPS_NEWEST, FULL_FAILS } overflow;
     struct push_wait *queue; /* callers in the order they came */
     bool pushed_end;
     _Atomic int pins;
+    struct reader *next_box; /* of those that take letters: letter.c */
 };
 
 static inline void count(_Atomic uint64_t *c, uint64_t n) { meter_count(c, n); }
@@ -98,11 +107,14 @@ extern const struct task_class part_class;
 void part_begin(struct part *p);
 void part_take(struct part *p, struct split *s, struct batch *b); /* in hand; there is none */
 bool part_hand_on(struct part *p);
+void part_keep(struct part *p, struct batch *b); /* behind the rest */
+struct batch *part_oldest(struct part *p);       /* off the rest; NULL: there is none */
 void part_drop_rest(struct part *p);
 void part_say_watermark(struct part *p);
 void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us);
 bool part_before_rows(struct part *p, enum step *out);
 bool part_all_closed(struct part *p);
+bool part_is_held(struct part *p);
 void part_close_source(struct part *p);
 enum step part_finish(struct part *p, int kind); /* an END of that kind is the last it says */
 
@@ -117,6 +129,16 @@ void fetch_records_plan(struct reader *r); /* once the class is known */
 enum status fetch_records(struct part *p, struct split *s, int64_t now, struct err *err);
 enum status fetch_records_seek(struct part *p, struct split *s, struct err *err);
 void fetch_note_bad(struct part *p, struct split *s); /* fetch.c */
+
+/* ---- reread.c
+ * The bad records among the bytes [from, decoder's p), at `offset` of the split, wait as letters. */
+void reread_bad(struct part *p, struct split *s, const char *from, int64_t offset, uint64_t bad);
+bool reread_post(struct part *p); /* false: they find no room now */
+
+/* ---- letter.c
+ * A declared stream takes letters from when it is started until its task ends. */
+void letterbox_open(struct reader *r); /* others are left out */
+void letterbox_close(struct reader *r);
 
 /* ---- pushed.c */
 extern const struct task_class pushed_class;

@@ -5,6 +5,7 @@
 
 #include "base/gate.h"
 #include "base/meter.h"
+#include "base/noise.h"
 #include "base/ring.h"
 #include "base/text.h"
 #include "operator/op.h"
@@ -27,7 +28,9 @@ struct waker {
 };
 static inline void waker_wake(const struct waker *w)
 {
+    noise();
     if (w->word) atomic_fetch_or_explicit(w->word, w->bit, memory_order_seq_cst);
+    noise();
     if (w->task)
         task_wake(w->task);
     else if (w->gate)
@@ -57,7 +60,7 @@ struct edge {
     uint64_t barrier;       /* the epoch it delivered and that has not passed yet; 0: none */
     int barrier_kind;
     int port;
-    bool alike;             /* its siblings hear what its producer hears: idle only together */
+    _Atomic bool alike;     /* its siblings hear what its producer hears: idle only together */
     struct edge *next;      /* of the consumer's list */
 };
 #define EXCHANGE_ROWS 1024
@@ -157,8 +160,10 @@ struct link {
     int nedges;         /* ... or rings: one, or one per target worker */
     struct edge **edges;
     struct scatter *scatter; /* nedges > 1 */
+    bool first_only; /* nedges > 1: rows go to the first, all else to all */
     bool closed;  /* its consumer wants no more */
     bool leaving; /* to be cut at the next CHANGE barrier */
+    bool moves;   /* ... and its consumer lives on behind another */
 };
 
 struct scatter *scatter_new(struct inst *from, const struct plan_input *in, struct err *err);
@@ -189,6 +194,8 @@ struct inst {
     int index;          /* among the node's instances */
     int slot;           /* in the worker's ready bitmap; -1: inside a chain */
     struct inst *head;  /* of its chain: what is woken on its behalf */
+    struct inst *driver; /* a stream's node has a slot of its own, so that it can be moved; while it is called, who is
+                            stepped for it */
     struct edge *in;    /* input channels that are rings */
     struct edge *turn;  /* whose turn it is */
     int open_ports;     /* that have not ended */
@@ -213,6 +220,10 @@ struct inst {
     struct batch *arrived; /* from a ring, to be taken when what it woke is said */
     int arrived_port;
     struct batch *input; /* kept until the operator has taken it in full */
+    struct rows offered; /* of it */
+    int offered_port;
+    bool refused;        /* for want of memory: it is offered again when the component goes on */
+    struct inst *next_refused; /* of the worker's list */
     uint32_t wm_ports;   /* ports whose new watermark the operator has not been told */
     bool barrier_due, end_due, held, idle_sent, ended; /* held: a port ended with HOLD */
     int64_t wm_out;      /* without an operator: its output watermark */
@@ -253,6 +264,8 @@ void inst_change(struct inst *i, struct link *add, struct link *remove);
 void inst_withdraw(struct inst *i, struct link *l);
 void inst_forget_changes(struct inst *i); /* frees those that were made */
 bool inst_is_linked(const struct inst *i, const struct link *l);
+void inst_forget_moved(struct inst *i); /* frees channels that have ended for others in their place */
+void inst_take_off(struct inst *i, struct edge *e); /* of its channels */
 void link_free(struct link *l);
 
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
@@ -272,6 +285,7 @@ struct worker {
     int chunk;                   /* where the round stands */
     _Atomic int chunks;          /* in use */
     struct inst *dirty;          /* instances with rows in builders */
+    struct inst *refused;        /* instances whose component waits for memory */
     int calls;                   /* of `more` in this step of an instance */
     uint32_t steps;              /* of instances */
     bool timing;                 /* this one's calls are timed one by one */
@@ -301,7 +315,12 @@ struct node {
     struct component *component;
     struct reader *reader; /* the head of a reader's rows */
     const struct schema *schema;
+    const char *whose;     /* the stream's or sink's name; NULL: of a query */
+    struct account *account; /* of its state */
+    struct arena *arena;   /* or NULL */
     const int *pick;       /* columns of the input to keep (a narrower view of a shared reader); NULL: all */
+    bool is_top;           /* gives a named stream its rows, and is that stream's alone */
+    bool is_stream;        /* passes on the rows of a named stream: its consumers stay when OR REPLACE gives it another input */
     int nin;
     struct node_input in[OP_PORTS];
     int ninst;
@@ -323,12 +342,24 @@ struct component {
     _Atomic bool cancel;      /* readers stop, everything is cut */
     _Atomic bool failed;
     struct err err;           /* valid once failed is set */
+    _Atomic bool paused;      /* by ALTER STREAM: readers take nothing in */
+    _Atomic bool starved;     /* an operator had no memory for a batch: readers take nothing in, and the batch waits */
+    struct note hunger;       /* whose operator */
     _Atomic int64_t waiting;  /* answers to the epoch under way that are still missing */
     bool busy, kept; /* control's notes */
     struct component *next;
 };
 struct component *component_of(struct component *c);
 void component_fail(struct runtime *rt, struct component *c, const struct err *err);
+void component_starve(struct runtime *rt, struct component *c, const char *whose);
+enum status component_hunger(struct component *c, struct err *err); /* E_NOMEM, with advice */
+static inline bool component_holds(struct component *c) /* its readers are to wait */
+{
+    c = component_of(c);
+    return atomic_load_explicit(&c->paused, memory_order_relaxed) || atomic_load_explicit(&c->starved, memory_order_relaxed);
+}
+/* Control, with the lock: readers and refused batches look again. */
+void component_go_on(struct runtime *rt, struct component *c);
 
 /* ---- readers -------------------------------------------------------------------------------------------------------- */
 
@@ -347,7 +378,12 @@ bool reader_runs(struct reader *r); /* it was started */
 void reader_pin(struct reader *r);
 void reader_unpin(struct reader *r);
 bool reader_pinned(struct reader *r);
+void reader_wake(struct reader *r);
 void reader_stop(struct reader *r); /* no more rows: END(CUT) */
+/* The next CHANGE barrier is the last it says: another reader goes on from there. */
+void reader_leave(struct reader *r);
+bool reader_leaving(struct reader *r);
+void reader_forget_edge(struct reader *r, int part, int worker); /* frees it; its consumer has heard it out */
 bool reader_done(struct reader *r);
 /* Puts a barrier into every part as soon as each stands between two decoded batches; each part answers the epoch. */
 void reader_barrier(struct reader *r, uint64_t epoch, int kind);
@@ -359,9 +395,30 @@ void reader_stats(struct reader *r, struct source_stats *out);
 enum status reader_push(struct reader *r, struct batch **b, int n, int64_t timeout_us, struct err *err);
 enum status reader_push_watermark(struct reader *r, int64_t us, struct err *err);
 void reader_push_end(struct reader *r);
+/* The same without waiting: ST_FULL, E_NO_READER. The reference is taken when ST_OK. */
+enum status reader_offer(struct reader *r, struct batch *b);
+
+/* ---- dead letters ------------------------------------------------------------------------------------------------------ */
+
+#define LETTER_PAUSE_US 1000 /* then a stream that has no room is offered them again */
+
+/* How rows of a source's or sink's dead letters are made. */
+struct letters;
+struct letters *letters_new(const struct object *from, struct env *env); /* NULL: it has none */
+void letters_free(struct letters *l);
+/* A row that a sink cannot take. */
+struct batch *letter_of_row(const struct letters *l, struct pool *pool, const struct batch *b, uint32_t row, const struct err *why);
+/* Records that a source cannot read: a batch with room for n, and one more in it. raw NULL: it is not known. */
+struct batch *letter_batch(const struct letters *l, struct pool *pool, uint32_t n);
+void letter_add_record(const struct letters *l, struct batch *to, uint32_t cap, const char *raw, size_t n, int64_t position,
+                       const char *error);
+/* Takes the reference unless ST_FULL: offer it again. E_NO_READER: nothing reads the stream. */
+enum status letters_post(struct runtime *rt, const struct letters *l, struct batch *b);
+void letters_end(struct runtime *rt); /* with the runtime's lock */
 
 /* ---- outlets and deliver tasks ------------------------------------------------------------------------------------------ */
 
+#define OUTLET_BYTES (32 << 20) /* of a log in memory */
 struct outlet *outlet_new(struct runtime *rt, struct node *from, struct component *c);
 void outlet_free(struct outlet *o);
 struct edge *outlet_edge(struct outlet *o, int i); /* the consumer end of instance i of the node */
@@ -385,11 +442,14 @@ struct deliver *deliver_new(struct runtime *rt, const struct object *sink, struc
 void deliver_free(struct deliver *d);
 void deliver_start(struct deliver *d);  /* it waits until attached */
 void deliver_attach(struct deliver *d); /* makes its cursor: it gets what the log is given from now on */
+void deliver_hold(struct deliver *d); /* control, before the start: it does nothing until released */
+void deliver_release(struct deliver *d);
 void deliver_end_at(struct deliver *d, uint64_t epoch); /* that epoch's mark is its end */
 bool deliver_done(struct deliver *d);
 void deliver_cancel(struct deliver *d); /* give up now */
 const struct object *deliver_object(struct deliver *d);
 void deliver_stats(struct deliver *d, struct sink_stats *out);
+const struct histogram *deliver_latency(struct deliver *d); /* of whole writes; anyone reads */
 void deliver_leave(struct deliver *d); /* no more will come: end when all is out; give up where an operator is needed */
 bool deliver_blocked(struct deliver *d);
 bool deliver_broken(struct deliver *d, struct err *err); /* BLOCKED, or closed with an error */
@@ -409,7 +469,12 @@ void sub_let_go(struct sub *s); /* closes its inputs; the caller uses it no more
 void sub_drain(struct sub *s);  /* control, after that: lets go of what still comes */
 bool sub_closed(struct sub *s);
 bool sub_idle(struct sub *s);   /* no call of sub_call is to come */
-bool sub_ended(struct sub *s);
+
+/* ---- budgets ------------------------------------------------------------------------------------------------------------- */
+
+/* The account of a stream's state, which a limit may bound; the caller's reference. Control, with the lock. */
+struct account *budget_account(struct runtime *rt, uint64_t stream_id);
+void budget_drop(struct runtime *rt, uint64_t stream_id); /* 0: all */
 
 /* ---- what ran --------------------------------------------------------------------------------------------------------------------- */
 
@@ -455,7 +520,10 @@ struct runtime {
     struct run_sink *sinks;
     struct run_sub *subs;
     struct past *past;
+    struct budget *budgets;
     uint64_t next_epoch;
+    struct lock letter_lock;  /* of what follows; nothing is taken or waited for under it */
+    struct reader *letterboxes;
     _Atomic int pauses;   /* workers step nothing while there are some; see runtime_pause */
     _Atomic int watchers; /* while there are some, the calls of every step are timed, else of one in TIMED_STEPS */
 };
@@ -465,7 +533,8 @@ struct run_reader {
     struct run_reader *next;
     struct reader *reader;
     struct node *scan; /* the head of its rows */
-    uint64_t source_id;
+    uint64_t source_id, former_id; /* former: of the source that this one replaced */
+    bool left;         /* another reader has taken its place at scan */
 };
 struct run_outlet {
     struct run_outlet *next;
@@ -504,6 +573,10 @@ void turn_give(struct runtime *rt);
  * ring keeps room for one barrier. */
 void epoch_begin(struct runtime *rt, struct component *c, int kind);
 bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us);
+/* Says who keeps the component's barrier from passing. E_TIMEOUT. */
+enum status epoch_blocked(struct runtime *rt, struct component *c, const char *what, struct err *err);
+int64_t time_left(struct runtime *rt, int64_t until); /* INT64_MAX: no limit */
+#define CANCEL_US 1000000 /* a connector that was canceled comes back in that time */
 bool node_ended(const struct node *n); /* all instances */
 /* What follows: control with the turn and the lock, workers paused. */
 void node_free(struct node *n);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #define DRIVE_US 1000     /* of a driver's steps between looks at what is waited for */
-#define CANCEL_US 1000000 /* a connector that was canceled comes back in that time */
 
 void runtime_log(struct runtime *rt, int level, const char *fmt, ...)
 {
@@ -30,6 +29,7 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
     rt->account = cfg->account;
     rt->nworkers = cfg->workers;
     lock_init(&rt->lock);
+    lock_init(&rt->letter_lock);
     rt->workers = mem_zalloc(sizeof *rt->workers * (size_t)rt->nworkers);
     for (int i = 0; i < rt->nworkers; i++) rt->workers[i] = worker_new(rt, i);
     enum status st = ST_OK;
@@ -154,8 +154,9 @@ static enum status no_turn(struct err *err)
     return err_set(err, E_TIMEOUT, "another change of the graph, or a barrier, is still under way");
 }
 
-static int64_t left(struct runtime *rt, int64_t until)
+int64_t time_left(struct runtime *rt, int64_t until)
 {
+    if (until == INT64_MAX) return -1;
     int64_t now = env_now_us(rt->env);
     return until > now ? until - now : 0;
 }
@@ -197,9 +198,9 @@ static void ask(void *ctx, struct answer *a)
     if (atomic_load(&a->ended)) answer_epoch(b->rt, b->c, a, b->epoch);
 }
 
-void epoch_begin(struct runtime *rt, struct component *c, int kind)
+static void begin_epoch(struct runtime *rt, struct component *c, int kind, uint64_t epoch)
 {
-    struct beginning b = {rt, c, ++rt->next_epoch, 0};
+    struct beginning b = {rt, c, epoch, 0};
     INVARIANT(!atomic_load(&c->waiting));
     each_answer(rt, c, count, &b);
     atomic_store(&c->waiting, b.n);
@@ -208,6 +209,8 @@ void epoch_begin(struct runtime *rt, struct component *c, int kind)
         if (in_component(r->scan->component, c) && !reader_done(r->reader)) reader_barrier(r->reader, b.epoch, kind);
 }
 
+void epoch_begin(struct runtime *rt, struct component *c, int kind) { begin_epoch(rt, c, kind, ++rt->next_epoch); }
+
 static bool epoch_answered(void *ctx) { return !atomic_load(&((struct component *)ctx)->waiting); }
 
 bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us)
@@ -215,11 +218,45 @@ bool epoch_wait(struct runtime *rt, struct component *c, int64_t timeout_us)
     return runtime_wait(rt, epoch_answered, c, timeout_us);
 }
 
+static bool takes_nothing(const struct edge *e) { return ring_is_waited_for(e->ring); }
+
+static const char *name_of(const struct node *n)
+{
+    while (!n->stream_id && !n->reader && n->nin) n = n->in[0].from;
+    return n->name;
+}
+
+enum status epoch_blocked(struct runtime *rt, struct component *c, const char *what, struct err *err)
+{
+    char who[120] = "a sink or subscriber";
+    struct sink_stats s;
+    if (atomic_load(&component_of(c)->starved)) {
+        char whose[sizeof c->hunger.text];
+        note_read(&component_of(c)->hunger, whose);
+        err_set(err, E_TIMEOUT, "%s waits for \"%.80s\", which has no memory left for its state", what, whose);
+        err_hint(err, "give it more: ALTER STREAM ... SET (memory.limit = '...'), or SET memory_limit = '...'");
+        return E_TIMEOUT;
+    }
+    lock_take(&rt->lock);
+    for (struct run_sink *k = rt->sinks; k; k = k->next) {
+        if (!in_component(outlet_node(k->outlet)->component, c) || deliver_done(k->deliver)) continue;
+        deliver_stats(k->deliver, &s);
+        if (s.lag_bytes >= OUTLET_BYTES) snprintf(who, sizeof who, "sink \"%.80s\"", deliver_object(k->deliver)->name);
+    }
+    for (struct run_sub *k = rt->subs; k; k = k->next) {
+        struct node *n = sub_node(k->sub);
+        bool full = false;
+        for (int i = 0; i < n->ninst; i++) full |= takes_nothing(sub_edge(k->sub, i));
+        if (full && in_component(n->component, c)) snprintf(who, sizeof who, "a subscription to \"%.80s\"", name_of(n));
+    }
+    lock_give(&rt->lock);
+    return err_set(err, E_TIMEOUT, "%s waits for %s that takes nothing", what, who);
+}
+
 static enum status wait_all(struct runtime *rt, int64_t timeout_us, struct err *err)
 {
     for (struct component *c = rt->components; c; c = c->next)
-        if (!atomic_load(&c->joined) && !epoch_wait(rt, c, timeout_us))
-            return err_set(err, E_TIMEOUT, "a sink or subscriber takes nothing, so a barrier cannot pass");
+        if (!atomic_load(&c->joined) && !epoch_wait(rt, c, timeout_us)) return epoch_blocked(rt, c, "the barrier", err);
     return ST_OK;
 }
 
@@ -235,6 +272,20 @@ enum status runtime_drain(struct runtime *rt, int64_t timeout_us, struct err *er
 {
     if (!turn_take(rt, timeout_us)) return no_turn(err);
     enum status st = epoch_all(rt, BARRIER_DRAIN, timeout_us, err);
+    turn_give(rt);
+    return st;
+}
+
+enum status runtime_checkpoint(struct runtime *rt, int64_t timeout_us, uint64_t *epoch, struct err *err)
+{
+    if (!turn_take(rt, timeout_us)) return no_turn(err);
+    enum status st = wait_all(rt, timeout_us, err);
+    if (!st) {
+        *epoch = ++rt->next_epoch;
+        for (struct component *c = rt->components; c; c = c->next)
+            if (!atomic_load(&c->joined)) begin_epoch(rt, c, BARRIER_DRAIN, *epoch);
+        st = wait_all(rt, timeout_us, err);
+    }
     turn_give(rt);
     return st;
 }
@@ -380,7 +431,7 @@ static void free_sub(struct runtime *rt, struct run_sub *s)
 static void free_reader(struct runtime *rt, struct run_reader *r)
 {
     past_reader(rt, r);
-    r->scan->reader = NULL;
+    if (r->scan->reader == r->reader) r->scan->reader = NULL;
     reader_free(r->reader);
     mem_free(r);
 }
@@ -427,6 +478,28 @@ static bool sub_can_go(const struct run_sub *s)
     return s->detached && sub_idle(s->sub) && (!n->gone || node_ended(n));
 }
 
+/* A reader whose place another has taken: its last message has been heard. */
+static bool can_leave(const struct run_reader *r)
+{
+    if (!r->left || !reader_done(r->reader) || reader_pinned(r->reader)) return false;
+    for (int w = 0; w < r->scan->ninst; w++)
+        for (int p = 0; p < reader_parts(r->reader); p++) {
+            const struct edge *e = reader_edge(r->reader, p, w);
+            if (e && !e->ended) return false;
+        }
+    return true;
+}
+
+static void take_channels_off(struct run_reader *r)
+{
+    for (int w = 0; w < r->scan->ninst; w++)
+        for (int p = 0; p < reader_parts(r->reader); p++) {
+            struct edge *e = reader_edge(r->reader, p, w);
+            inst_take_off(r->scan->inst[w], e);
+            reader_forget_edge(r->reader, p, w);
+        }
+}
+
 /* What was taken out of components that live on. */
 static void free_gone(struct runtime *rt)
 {
@@ -434,6 +507,9 @@ static void free_gone(struct runtime *rt)
     REMOVE_IF(rt->subs, struct run_sub, s, sub_can_go(s), free_sub(rt, s))
     REMOVE_IF(rt->sinks, struct run_sink, s, s->detached && deliver_done(s->deliver), free_sink(s))
     REMOVE_IF(rt->outlets, struct run_outlet, o, o->detached && outlet_done(o->outlet) && !has_sinks(rt, o), free_outlet(o))
+    for (struct run_reader *r = rt->readers; r; r = r->next)
+        if (can_leave(r)) take_channels_off(r);
+    REMOVE_IF(rt->readers, struct run_reader, r, can_leave(r), free_reader(rt, r))
     REMOVE_IF(rt->readers, struct run_reader, r,
               r->scan->gone && reader_done(r->reader) && !reader_pinned(r->reader) && node_ended(r->scan),
               free_reader(rt, r))
@@ -448,6 +524,8 @@ static bool anything_to_free(struct runtime *rt)
         if (s->detached) return true;
     for (struct run_outlet *o = rt->outlets; o; o = o->next)
         if (o->detached) return true;
+    for (struct run_reader *r = rt->readers; r; r = r->next)
+        if (r->left) return true;
     for (struct node *n = rt->nodes; n; n = n->next)
         if (n->gone) return true;
     take_stock(rt);
@@ -532,6 +610,9 @@ static bool done_locked(struct waiting *w)
             if (w->err) *w->err = c->err;
             return w->st = c->err.code, true;
         }
+    letters_end(rt);
+    for (struct component *c = rt->components; c; c = c->next)
+        if (!atomic_load(&c->joined) && atomic_load(&c->starved)) return w->st = component_hunger(c, w->err), true;
     if (!broken_sink(rt, w->err)) return !any_busy(rt);
     leave_out_held(rt);
     w->st = w->err->code;
@@ -555,57 +636,29 @@ enum status runtime_wait_done(struct runtime *rt, int64_t timeout_us, _Atomic bo
     return w.st;
 }
 
+static bool reads_object(const struct node *n, uint64_t id)
+{
+    if (n->stream_id == id || (n->reader && reader_object(n->reader) && reader_object(n->reader)->id == id)) return true;
+    for (int p = 0; p < n->nin; p++)
+        if (reads_object(n->in[p].from, id)) return true;
+    return false;
+}
+
+bool runtime_subscribed(struct runtime *rt, uint64_t id)
+{
+    bool found = false;
+    lock_take(&rt->lock);
+    for (struct run_sub *s = rt->subs; s && !found; s = s->next) found = !sub_closed(s->sub) && reads_object(sub_node(s->sub), id);
+    lock_give(&rt->lock);
+    return found;
+}
+
 static struct run_sink *find_sink(struct runtime *rt, uint64_t id)
 {
     struct run_sink *s = rt->sinks;
     while (s && (s->sink_id != id || s->detached)) s = s->next;
     return s;
 }
-
-static struct run_outlet *run_outlet_of(struct runtime *rt, const struct run_sink *s)
-{
-    struct run_outlet *o = rt->outlets;
-    while (o->outlet != s->outlet) o = o->next;
-    return o;
-}
-
-static bool is_shared(struct runtime *rt, const struct run_sink *s)
-{
-    const struct run_sink *x = rt->sinks;
-    while (x && (x == s || x->detached || x->outlet != s->outlet)) x = x->next;
-    return x;
-}
-
-/* With the lock. A sink is taken off at the next CHANGE barrier: it gets whole what came before. The last of an outlet takes
- * that off its node. true: a barrier is to pass. */
-static bool drop_sink(struct runtime *rt, struct run_sink *s)
-{
-    s->detached = true;
-    if (is_shared(rt, s)) {
-        deliver_end_at(s->deliver, rt->next_epoch + 1);
-        return true;
-    }
-    struct run_outlet *o = run_outlet_of(rt, s);
-    if (o->detached) return false;
-    o->detached = true;
-    runtime_pause(rt);
-    bool cut = graph_detach(outlet_node(o->outlet), o->outlet, NULL, true);
-    runtime_resume(rt);
-    return cut;
-}
-
-static void detach_sink(struct runtime *rt, struct run_sink *s, int64_t until)
-{
-    struct component *c = component_of(outlet_node(s->outlet)->component);
-    lock_take(&rt->lock);
-    bool barrier = drop_sink(rt, s);
-    lock_give(&rt->lock);
-    if (!barrier || !epoch_wait(rt, c, left(rt, until))) return;
-    epoch_begin(rt, c, BARRIER_CHANGE);
-    epoch_wait(rt, c, left(rt, until));
-}
-
-static bool sink_done_fact(void *ctx) { return deliver_done(((struct run_sink *)ctx)->deliver); }
 
 enum status runtime_alter_sink(struct runtime *rt, uint64_t object_id, enum sink_command what, const struct options *set,
                                int64_t timeout_us, struct err *err)
@@ -615,40 +668,6 @@ enum status runtime_alter_sink(struct runtime *rt, uint64_t object_id, enum sink
     lock_give(&rt->lock);
     if (!s) return err_set(err, E_MISUSE, "the sink does not run");
     return deliver_command(s->deliver, what, set, timeout_us, err);
-}
-
-enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, bool discard, int64_t timeout_us, struct err *err)
-{
-    if (!turn_take(rt, timeout_us)) return no_turn(err);
-    int64_t until = env_now_us(rt->env) + timeout_us;
-    struct run_sink *s = find_sink(rt, object_id);
-    if (s) {
-        if (discard)
-            deliver_cancel(s->deliver);
-        else
-            deliver_leave(s->deliver);
-        detach_sink(rt, s, until);
-        if (!runtime_wait(rt, sink_done_fact, s, left(rt, until))) {
-            deliver_cancel(s->deliver);
-            if (run_outlet_of(rt, s)->detached) outlet_close(s->outlet);
-        }
-        /* What does not come back even now is freed by a later sweep. */
-        if (!runtime_wait(rt, sink_done_fact, s, CANCEL_US))
-            runtime_log(rt, 1, "sink \"%s\" was dropped and has not come back from its system yet",
-                        deliver_object(s->deliver)->name);
-    }
-    turn_give(rt);
-    return ST_OK;
-}
-
-bool runtime_uses(struct runtime *rt, uint64_t id)
-{
-    bool used = false;
-    lock_take(&rt->lock);
-    for (struct node *n = rt->nodes; n; n = n->next) used |= n->stream_id == id && !n->gone;
-    for (struct run_reader *r = rt->readers; r; r = r->next) used |= r->source_id == id && !r->scan->gone;
-    lock_give(&rt->lock);
-    return used;
 }
 
 bool runtime_holds(struct runtime *rt, uint64_t id)
@@ -695,7 +714,10 @@ void runtime_interrupt(struct runtime *rt)
 {
     atomic_store(&rt->closing, true);
     lock_take(&rt->lock);
-    for (struct component *c = rt->components; c; c = c->next) atomic_store(&c->cancel, true);
+    for (struct component *c = rt->components; c; c = c->next) {
+        atomic_store(&c->cancel, true);
+        component_go_on(rt, c);
+    }
     for (struct run_reader *r = rt->readers; r; r = r->next) reader_stop(r->reader);
     for (struct run_sub *s = rt->subs; s; s = s->next) sub_cancel(s->sub);
     lock_give(&rt->lock);
@@ -717,14 +739,14 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     runtime_interrupt(rt);
     int64_t now = env_now_us(rt->env), half = now + (timeout_us < 0 ? CANCEL_US : timeout_us / 2);
     int64_t until = timeout_us < 0 ? INT64_MAX : now + timeout_us;
-    if (!wait_until(rt, turn_is_mine, rt, left(rt, half), true)) return false;
+    if (!wait_until(rt, turn_is_mine, rt, time_left(rt, half), true)) return false;
     for (struct run_sub *s = rt->subs; s; s = s->next) sub_stop_calls(s->sub);
     for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_leave(s->deliver);
-    bool ok = wait_until(rt, everything_ended, rt, left(rt, half), true);
+    bool ok = wait_until(rt, everything_ended, rt, time_left(rt, half), true);
     if (!ok) {
         for (struct run_sink *s = rt->sinks; s; s = s->next) deliver_cancel(s->deliver);
         for (struct run_outlet *o = rt->outlets; o; o = o->next) outlet_close(o->outlet);
-        ok = wait_until(rt, everything_ended, rt, timeout_us < 0 ? -1 : left(rt, until), true);
+        ok = wait_until(rt, everything_ended, rt, timeout_us < 0 ? -1 : time_left(rt, until), true);
     }
     if (!ok) {
         give_up(rt);
@@ -734,6 +756,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     for (struct component *c = rt->components; c; c = c->next)
         if (!atomic_load(&c->joined)) free_component(rt, c);
     past_drop(rt, 0);
+    budget_drop(rt, 0);
     runtime_resume(rt);
     stop_threads(rt);
     for (struct component *c = rt->components, *next; c; c = next) {
@@ -744,6 +767,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     for (int i = 0; i < rt->nworkers; i++) worker_free(rt->workers[i]);
     mem_free(rt->workers);
     lock_done(&rt->lock);
+    lock_done(&rt->letter_lock);
     mem_free(rt);
     return true;
 }
@@ -763,14 +787,41 @@ int runtime_fd(struct runtime *rt) { return rt->driver ? driver_fd(rt->driver) :
 /* Stays until it is unpinned. */
 static struct reader *pin_reader(struct runtime *rt, uint64_t source_id)
 {
-    struct reader *found = NULL;
+    struct run_reader *found = NULL;
     lock_take(&rt->lock);
-    for (struct run_reader *r = rt->readers; r && !found; r = r->next)
-        if (r->source_id == source_id && reader_runs(r->reader) && reader_pushed(r->reader) && !r->scan->gone)
-            found = r->reader;
-    if (found) reader_pin(found);
+    for (struct run_reader *r = rt->readers; r; r = r->next) {
+        bool its = r->source_id == source_id || r->former_id == source_id;
+        if (!its || !reader_runs(r->reader) || !reader_pushed(r->reader) || r->scan->gone) continue;
+        if (!found || found->left || r->former_id == source_id) found = r;
+    }
+    if (found) reader_pin(found->reader);
     lock_give(&rt->lock);
-    return found;
+    return found ? found->reader : NULL;
+}
+
+struct successor {
+    struct runtime *rt;
+    uint64_t source_id;
+};
+
+static bool has_successor(void *ctx)
+{
+    struct successor *s = ctx;
+    lock_take(&s->rt->lock);
+    struct run_reader *r = s->rt->readers;
+    while (r && (r->former_id != s->source_id || !reader_runs(r->reader))) r = r->next;
+    lock_give(&s->rt->lock);
+    return r;
+}
+
+/* The reader refused since another takes its place: waits for that. Unpins r. */
+static bool has_moved(struct runtime *rt, struct reader *r, uint64_t source_id)
+{
+    struct successor s = {rt, source_id};
+    bool its_own = reader_object(r) && reader_object(r)->id == source_id; /* else the caller is to look for the name again */
+    bool moved = its_own && reader_leaving(r) && runtime_wait(rt, has_successor, &s, CANCEL_US);
+    reader_unpin(r);
+    return moved;
 }
 
 static enum status no_reader(struct err *err)
@@ -782,20 +833,24 @@ static enum status no_reader(struct err *err)
 
 enum status runtime_push(struct runtime *rt, uint64_t source_id, struct batch **b, int n, int64_t timeout_us, struct err *err)
 {
-    struct reader *r = pin_reader(rt, source_id);
-    if (!r) return no_reader(err);
-    enum status st = reader_push(r, b, n, timeout_us, err);
-    reader_unpin(r);
-    return st;
+    for (;;) {
+        struct reader *r = pin_reader(rt, source_id);
+        if (!r) return no_reader(err);
+        enum status st = reader_push(r, b, n, timeout_us, err);
+        if (st != E_NO_READER) return reader_unpin(r), st;
+        if (!has_moved(rt, r, source_id)) return no_reader(err);
+    }
 }
 
 enum status runtime_push_watermark(struct runtime *rt, uint64_t source_id, int64_t us, struct err *err)
 {
-    struct reader *r = pin_reader(rt, source_id);
-    if (!r) return no_reader(err);
-    enum status st = reader_push_watermark(r, us, err);
-    reader_unpin(r);
-    return st;
+    for (;;) {
+        struct reader *r = pin_reader(rt, source_id);
+        if (!r) return no_reader(err);
+        enum status st = reader_push_watermark(r, us, err);
+        if (st != E_NO_READER) return reader_unpin(r), st;
+        if (!has_moved(rt, r, source_id)) return no_reader(err);
+    }
 }
 
 enum status runtime_push_end(struct runtime *rt, uint64_t source_id, struct err *err)
@@ -835,6 +890,7 @@ bool runtime_source_stats(struct runtime *rt, uint64_t source_id, struct source_
 
 static void add_node_stats(struct node *n, struct stream_stats *out, int depth)
 {
+    if (n->is_stream) n = n->in[0].from;
     for (int i = 0; i < n->ninst && n->class; i++) {
         struct op_ctx *c = &n->inst[i]->op->ctx;
         if (!depth) out->rows_out += atomic_load(&n->inst[i]->counts.rows_out);
@@ -885,6 +941,9 @@ bool runtime_stream_stats(struct runtime *rt, uint64_t stream_id, struct stream_
         out->watermark = s.watermark;
         out->ended = (!out->running || out->ended) && node_ended(n);
         out->running = found = true;
+        struct component *c = component_of(n->component);
+        out->paused = atomic_load(&c->paused);
+        out->failed = atomic_load(&c->failed) ? (int)c->err.code : atomic_load(&c->starved) ? (int)E_NOMEM : 0;
     }
     lock_give(&rt->lock);
     return found;
@@ -894,6 +953,7 @@ void runtime_forget(struct runtime *rt, uint64_t id)
 {
     lock_take(&rt->lock);
     past_drop(rt, id);
+    budget_drop(rt, id);
     lock_give(&rt->lock);
 }
 

@@ -21,6 +21,8 @@ struct run_config {
     bool eof_hold;
     bool replay;          /* every source is pushed */
     enum on_error on_error;
+    const char *spill_path; /* NULL: none */
+    int64_t spill_bytes;    /* of one log */
     struct account *account;
     void (*log)(void *ctx, int level, const char *message);
     void *log_ctx;
@@ -41,6 +43,12 @@ struct change;
 struct change *change_new(struct runtime *rt);
 void change_free(struct change *ch); /* not applied: undone */
 void change_sink(struct change *ch, const struct object *sink);
+/* A sink ends where the change begins: after what it was given is out, or at once when it discards, is BLOCKED, or does not come
+ * to the end in time. New sinks are opened when it has ended. */
+void change_drop_sink(struct change *ch, uint64_t sink_id, bool discard);
+/* A source or stream is replaced where it runs: at the barrier its readers hear the new one in its place. The columns, and what
+ * they are in time, are the same. */
+void change_replace(struct change *ch, uint64_t old_id, const struct object *object);
 /* A subscription to a plan's rows: whole batches for the caller of sub_recv. *out is set by change_apply. own: the plan's
  * arena, freed when nothing runs from it any more (NULL: the plan outlives the runtime's use). on_error is for rows
  * that the plan's own operators cannot evaluate. */
@@ -55,18 +63,21 @@ struct sub_config {
 /* cfg NULL: it blocks. */
 void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, const struct sub_config *cfg,
                 struct sub **out);
-/* Frees ch in any case. On an error nothing of it runs. */
-enum status change_apply(struct change *ch, int64_t timeout_us, struct err *err);
+/* Frees ch in any case. On an error nothing of it runs, unless *stands (NULL is allowed): something was dropped or replaced, which
+ * cannot be taken back, and takes effect when what holds it up goes on. */
+enum status change_apply(struct change *ch, int64_t timeout_us, bool *stands, struct err *err);
 
-/* Ends a sink's delivery and lets go of what only it used: after what it was given is out, or at once when it discards, is
- * BLOCKED, or does not come to the end in time. */
-enum status runtime_drop_sink(struct runtime *rt, uint64_t object_id, bool discard, int64_t timeout_us, struct err *err);
 /* ALTER SINK. The command reaches the sink whatever else it does; E_TIMEOUT: it is in a call and will obey later. */
 enum sink_command { SINK_RETRY, SINK_PAUSE, SINK_RESUME, SINK_SKIP, SINK_SET };
 enum status runtime_alter_sink(struct runtime *rt, uint64_t object_id, enum sink_command what, const struct options *set,
                                int64_t timeout_us, struct err *err);
-/* Is the stream or source part of the running graph? */
-bool runtime_uses(struct runtime *rt, uint64_t object_id);
+/* Does a subscription or query read the stream or source, at whatever remove? */
+bool runtime_subscribed(struct runtime *rt, uint64_t object_id);
+/* Stops the readers of all that shares one with the stream between two batches, or lets them go on: E_MISUSE when it does not
+ * run. Going on offers again what was refused for want of memory. */
+enum status runtime_hold_stream(struct runtime *rt, uint64_t stream_id, bool hold, struct err *err);
+/* Bounds a stream's state, or (id 0) all memory; 0: no limit. What waits for memory tries again. */
+void runtime_limit(struct runtime *rt, uint64_t stream_id, int64_t bytes);
 /* May something that has not been freed yet still look at the object? */
 bool runtime_holds(struct runtime *rt, uint64_t object_id);
 /* Frees what has ended. */
@@ -79,6 +90,8 @@ void runtime_sweep_now(struct runtime *rt, int64_t timeout_us); /* the same, don
 enum status runtime_wait_done(struct runtime *rt, int64_t timeout_us, _Atomic bool *cancel, struct err *err);
 /* A DRAIN barrier through everything: what was accepted before is out. */
 enum status runtime_drain(struct runtime *rt, int64_t timeout_us, struct err *err);
+/* One barrier of the same number through everything. */
+enum status runtime_checkpoint(struct runtime *rt, int64_t timeout_us, uint64_t *epoch, struct err *err);
 /* Test of declared state: FREEZE everywhere behind paused readers, drop every operator, load the images, seek the
  * readers, go on. */
 enum status runtime_restart(struct runtime *rt, int64_t timeout_us, struct err *err);
@@ -130,7 +143,9 @@ void sub_close(struct sub *s); /* lets go; what fed it stops or goes on without 
 /* ---- display -------------------------------------------------------------------------------------------------------- */
 
 struct source_stats {
+    uint64_t accepted, dropped, waits; /* of pushes: accepted = rows + dropped + what waits; waits: of callers, each once */
     uint64_t rows, bytes, bad, nulled, null_time, late_dropped;
+    uint64_t dead_lettered; /* of `bad` */
     uint64_t batches, blocks; /* blocks: how often it had to wait for room */
     int64_t busy_us, blocked_us, watermark_at; /* when the watermark last rose, on the env's clock; 0: never */
     int64_t size, position; /* of all splits together, in the connector's unit; size -1: unknown */
@@ -152,8 +167,7 @@ struct sink_stats {
     uint64_t bytes, writes, write_errors, retries, timeouts, flushes, backpressure_events;
     uint64_t write_p50_us, write_p99_us, write_max_us; /* of whole writes */
     uint64_t epoch;            /* all before its mark is flushed */
-    uint64_t blocks; /* how often rows had to wait for the system outside */
-    int64_t busy_us, blocked_us;
+    int64_t busy_us, blocked_us; /* blocked: rows waited for the system outside */
     uint64_t late, row_errors; /* of a query that is the sink's own */
     const char *state; /* its name */
     int64_t since_us, last_error_us; /* wall clock; last_error_us 0: none yet */
@@ -162,7 +176,8 @@ struct sink_stats {
 struct stream_stats {
     uint64_t rows_in, rows_out, late, errors;
     int64_t watermark, state_bytes;
-    bool running, ended;
+    bool running, ended, paused;
+    int failed; /* the error's code; E_NOMEM: it waits for memory */
     char late_example[200], last_error[200];
 };
 /* Of all readers and instances of the object since it was created, those that have ended too. false: nothing has run. */

@@ -309,7 +309,6 @@ bool sub_changelog(struct sub *s) { return s->changelog; }
 struct edge *sub_edge(struct sub *s, int i) { return s->edges[i]; }
 struct node *sub_node(struct sub *s) { return s->from; }
 bool sub_closed(struct sub *s) { return atomic_load(&s->closed); }
-bool sub_ended(struct sub *s) { return all_ended(s); }
 struct runtime *sub_runtime(struct sub *s) { return s->rt; }
 
 void sub_cancel(struct sub *s)

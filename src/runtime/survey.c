@@ -111,8 +111,9 @@ static struct survey_node *add_node(struct survey *v, const struct node *n)
     s->gone = n->gone;
     s->ended = node_ended(n);
     s->failed = atomic_load(&c->failed);
+    s->paused = atomic_load(&c->paused);
+    s->starved = atomic_load(&c->starved);
     if (s->failed) s->error = arena_strdup(v->arena, c->err.text);
-    s->users = n->users;
     s->at_end = gives_at_end(n->plan);
     s->window_end = s->window_needs = TS_MAX;
     s->watermark = watermark_of(n);
@@ -152,6 +153,7 @@ static void add_sink(struct survey *v, const struct run_sink *r, struct survey_n
     s->on = on;
     deliver_stats(r->deliver, &s->stats);
     log_stats(outlet_log(r->outlet), &s->log);
+    histogram_copy(&s->latency, deliver_latency(r->deliver));
     for (int i = 0; i < ninst; i++) add_queue(outlet_edge(r->outlet, i), &s->queued, &s->queue_size);
     s->next = v->sinks;
     v->sinks = s;
@@ -182,6 +184,19 @@ static struct survey_node *shown(const struct pair *pairs, int n, const struct n
     return NULL;
 }
 
+/* A stream's own node passes on what another gives: that one is shown, as the stream's. */
+static const struct node *giver(const struct node *n)
+{
+    while (n->is_stream) n = n->in[0].from;
+    return n;
+}
+
+static void name_stream(const struct node *n, struct survey_node *s)
+{
+    s->stream_id = n->stream_id;
+    s->gone = n->gone;
+}
+
 static void take(struct survey *v, struct runtime *rt)
 {
     struct survey_node **tail = &v->nodes;
@@ -191,18 +206,23 @@ static void take(struct survey *v, struct runtime *rt)
     n = 0;
     note_chains(rt);
     for (struct node *x = rt->nodes; x; x = x->next) {
+        if (x->is_stream) continue;
         struct survey_node *s = *tail = add_node(v, x);
         tail = &s->next;
         pairs[n++] = (struct pair){x, s};
-        for (int p = 0; p < x->nin; p++) s->in[s->nin++] = shown(pairs, n, x->in[p].from);
     }
+    for (int i = 0; i < n; i++)
+        for (int p = 0; p < pairs[i].node->nin; p++)
+            pairs[i].shown->in[pairs[i].shown->nin++] = shown(pairs, n, giver(pairs[i].node->in[p].from));
+    for (struct node *x = rt->nodes; x; x = x->next)
+        if (x->is_stream) name_stream(x, shown(pairs, n, giver(x)));
     for (struct run_reader *r = rt->readers; r; r = r->next) add_source(v, r, shown(pairs, n, r->scan));
     for (struct run_sink *s = rt->sinks; s; s = s->next) {
         struct node *on = outlet_node(s->outlet);
-        if (!s->detached) add_sink(v, s, shown(pairs, n, on), on->ninst);
+        if (!s->detached) add_sink(v, s, shown(pairs, n, giver(on)), on->ninst);
     }
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (!s->detached && !sub_closed(s->sub)) add_sub(v, s, shown(pairs, n, sub_node(s->sub)), sub_node(s->sub)->ninst);
+        if (!s->detached && !sub_closed(s->sub)) add_sub(v, s, shown(pairs, n, giver(sub_node(s->sub))), sub_node(s->sub)->ninst);
 }
 
 struct survey *survey_take(struct runtime *rt)
@@ -251,6 +271,22 @@ const struct survey_sink *survey_sink_then(const struct survey *then, const stru
     const struct survey_sink *x = then ? then->sinks : NULL;
     while (x && (x->deliver != s->deliver || x->id != s->id)) x = x->next;
     return x;
+}
+
+static bool holds_back(const struct survey_source *a, const struct survey_source *b)
+{
+    bool a_out = a->stats.idle || a->stats.ended, b_out = b->stats.idle || b->stats.ended;
+    return a_out != b_out ? !a_out : a->stats.watermark < b->stats.watermark;
+}
+
+const struct survey_source *survey_holder(const struct survey_node *n)
+{
+    const struct survey_source *least = n->source;
+    for (int i = 0; i < n->nin; i++) {
+        const struct survey_source *s = survey_holder(n->in[i]);
+        if (s && (!least || holds_back(s, least))) least = s;
+    }
+    return least;
 }
 
 bool runtime_wait_us(struct runtime *rt, bool (*fact)(void *ctx), void *ctx, int64_t timeout_us)

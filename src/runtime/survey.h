@@ -4,6 +4,7 @@
 #ifndef RUNTIME_SURVEY_H
 #define RUNTIME_SURVEY_H
 
+#include "base/histogram.h"
 #include "base/mem.h"
 #include "log/log.h"
 #include "operator/op.h"
@@ -33,6 +34,7 @@ struct survey_sink {
     struct survey_node *on;
     struct sink_stats stats;
     struct log_stats log;
+    struct histogram latency; /* of whole writes, us */
     uint32_t queued, queue_size; /* messages between its stream and its outlet */
 };
 
@@ -58,11 +60,11 @@ struct survey_node {
     uint64_t owner;     /* the stream or sink whose plan it belongs to; 0: a query's or a reader's */
     bool narrows;       /* only picks columns of a reader's rows */
     bool ended, gone, failed;
+    bool paused, starved; /* with all of its component: by ALTER, or because state found no memory */
     const char *error;  /* of its component, when that failed */
     struct survey_source *source; /* whose rows it hands on; NULL: none */
     int nin;
     struct survey_node *in[OP_PORTS];
-    int users;
     int ninst;
     struct survey_inst *inst;
     uint64_t rows_in, batches_in, bytes_in, rows_out, batches_out, late, errors, blocks;
@@ -90,6 +92,8 @@ void survey_free(struct survey *s); /* NULL is allowed */
 AUTO_DEFINE(survey_free, struct survey *)
 /* The running node of a stream, or its last; NULL: nothing reads the stream. */
 struct survey_node *survey_stream(const struct survey *s, uint64_t stream_id);
+/* Of the sources that n reads, the one whose watermark is the least; those that are idle or have ended are asked last. */
+const struct survey_source *survey_holder(const struct survey_node *n);
 /* Rows that came and that the subscriber has still to take. */
 static inline uint64_t sub_waiting(const struct sub_stats *s)
 {

@@ -46,6 +46,17 @@ static int64_t step_head(struct worker *w, struct inst *i, int slot, int64_t fro
     return now;
 }
 
+/* Sets the bits of those whose batch may be offered again, or is to be let go. */
+static void wake_refused(struct worker *w)
+{
+    for (struct inst *i = w->refused; i; i = i->next_refused) {
+        struct component *c = component_of(i->node->component);
+        if (atomic_load(&c->starved) && !atomic_load(&c->cancel)) continue;
+        int slot = i->head->slot;
+        atomic_fetch_or_explicit(&w->ready[slot / 64], 1ull << (slot & 63), memory_order_relaxed);
+    }
+}
+
 static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
 {
     (void)now_us, (void)wake_us;
@@ -56,10 +67,12 @@ static enum step step(struct task *t, int64_t now_us, int64_t *wake_us)
         bell_ring(&w->rt->control);
         return STEP_WAIT;
     }
+    if (w->refused) wake_refused(w);
     int64_t begin = 0, now = 0;
     for (int slot; (slot = next_ready(w)) >= 0;) {
         w->mine[slot / 64] &= ~(1ull << (slot & 63));
         struct inst *i = atomic_load_explicit(&w->heads[slot], memory_order_acquire);
+        while (i && i->driver) i = i->driver;
         if (!begin) begin = now = env_now_us(w->rt->env);
         if (i) now = step_head(w, i, slot, now);
         if (!w->mine[w->chunk]) w->chunk++; /* the next word's turn */

@@ -187,7 +187,27 @@ def live_table():
     assert re.search(r"\d+ rows in \d", out), out
 
 
-for test in (statements, scripts_and_tables, history_and_cancel, cancel_of_a_running_statement, progress, live_table):
+def silence():
+    with open("s.sql", "w") as f:
+        f.write(ENDLESS + "CREATE STREAM none AS SELECT k, v FROM t WHERE v < 0 AND v > 0;\n")
+    t = Terminal("run", "s.sql", "--print", "none")
+    t.expect(r"note: nothing has come out of none for 3 s: WHERE took none of [\d,]+ rows \(Filter: ")
+    t.process.send_signal(signal.SIGINT)
+    out = t.end(130)
+    assert "note:" not in out, out
+    t = Terminal()
+    t.prompt()
+    t.type(".read s.sql\n")
+    t.prompt()
+    t.type("SUBSCRIBE none;\n")
+    t.expect(r"note: nothing has come out of none for 3 s: WHERE took none of ")
+    t.type("\x03")
+    t.prompt("canceled.*")
+    t.type("\x04")
+    t.end()
+
+
+for test in (statements, scripts_and_tables, history_and_cancel, cancel_of_a_running_statement, progress, live_table, silence):
     check(test)
 print(f"terminal: {passed} passed, {failed} failed")
 sys.exit(failed > 0)

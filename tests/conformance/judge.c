@@ -22,7 +22,8 @@ static void put_row(const char *line, const char *end, struct text *out)
         text_printf(out, "%ld|", strtol(line + 5, NULL, 10));
         if (!t || t > end) return;
         t += 4;
-        if (*t == 'n') text_puts(out, "\\N");
+        if (*t == 'n')
+            text_puts(out, "\\N");
         else
             text_put(out, t + 1, (size_t)(end - t) - 3);
     } else if (memchr(line, '|', (size_t)(end - line))) {
@@ -32,7 +33,8 @@ static void put_row(const char *line, const char *end, struct text *out)
         if (!t) return;
         text_put(out, line, (size_t)(t - line));
         text_putc(out, '|');
-        if (t[1] == 'N') text_puts(out, "\\N");
+        if (t[1] == 'N')
+            text_puts(out, "\\N");
         else
             put_hex(t + 2, end, out);
     }
@@ -70,12 +72,16 @@ const char *judge(const char *raw, int64_t first, int n, size_t wide, bool again
         char *t;
         int64_t k = strtoll(line, &t, 10);
         want_text(want, k, wide);
-        if (*t != '|' || strcmp(t + 1, want)) snprintf(why, sizeof why, "row %ld is \"%.80s\", not \"%.80s\"", (long)k, line, want);
-        else if (k > next) snprintf(why, sizeof why, "row %ld comes where %ld must", (long)k, (long)next);
-        else if (k < next && !again) snprintf(why, sizeof why, "row %ld comes again", (long)k);
+        if (*t != '|' || strcmp(t + 1, want))
+            snprintf(why, sizeof why, "row %ld is \"%.80s\", not \"%.80s\"", (long)k, line, want);
+        else if (k > next)
+            snprintf(why, sizeof why, "row %ld comes where %ld must", (long)k, (long)next);
+        else if (k < next && !again)
+            snprintf(why, sizeof why, "row %ld comes again", (long)k);
         next += k == next;
     }
-    if (!*why && !part && next != first + n) snprintf(why, sizeof why, "%ld of %d rows have come", (long)(next - first), n);
+    if (!*why && !part && next != first + n)
+        snprintf(why, sizeof why, "%ld of %d rows have come", (long)(next - first), n);
     if (!*why && next > first + n) snprintf(why, sizeof why, "more rows than there were");
     free(rows), free(want);
     return *why ? why : NULL;
@@ -146,14 +152,20 @@ bool direct_init(struct direct *d, const char *options, const struct option_spec
     d->schema->fields[1] = (struct field){.name = "t", .type = TYPE(T_VARCHAR)};
     int n = split_options(d->arena, options, in);
     if (options_read(d->arena, "it", tables, 2, in, n, &o, &d->err)) return false;
-    d->ctx = (struct connector_ctx){
-        .env = env_real(), .account = &d->account, .options = o, .schema = d->schema, .name = "t", .declared = d->schema, .epochs = epochs};
+    d->ctx = (struct connector_ctx){.env = env_real(),
+                                    .account = &d->account,
+                                    .options = o,
+                                    .schema = d->schema,
+                                    .name = "t",
+                                    .declared = d->schema,
+                                    .epochs = epochs};
     return true;
 }
 
 void direct_done(struct direct *d)
 {
-    if (d->account.used) suite_fail(__FILE__, __LINE__, "account.used == 0", "%lld bytes are still charged", (long long)d->account.used);
+    if (d->account.used)
+        suite_fail(__FILE__, __LINE__, "account.used == 0", "%lld bytes are still charged", (long long)d->account.used);
     arena_free(d->arena);
 }
 
@@ -162,7 +174,8 @@ struct batch *direct_batch(struct direct *d, struct pool *p, int64_t first, int 
     struct batch *b = batch_for(p, d->schema, (uint32_t)n);
     char text[64];
     for (int i = 0; i < n; i++) {
-        struct value k = {.type = TYPE(T_INT64), .i = first + i}, t = {.type = TYPE(T_VARCHAR), .is_null = (first + i) % 5 == 3};
+        struct value k = {.type = TYPE(T_INT64), .i = first + i},
+                     t = {.type = TYPE(T_VARCHAR), .is_null = (first + i) % 5 == 3};
         size_t len = want_text(text, first + i, 0);
         if (!t.is_null) t.s = str_view(text, (uint32_t)len);
         batch_put(b, d->schema, 0, (uint32_t)i, (uint32_t)n, &k);

@@ -1,4 +1,5 @@
-/* What arrived, against what was sent; and instances of classes, without a database. SPDX-License-Identifier: Apache-2.0 */
+/* What arrived, against what was sent; and instances of classes, without a database. SPDX-License-Identifier:
+ * Apache-2.0 */
 #ifndef CONFORMANCE_JUDGE_H
 #define CONFORMANCE_JUDGE_H
 
@@ -6,8 +7,8 @@
 
 /* Lines of JSON, of a mock or of a ledger, as rows k|t with NULL as \N; malloc. */
 char *judge_rows(const char *raw);
-/* NULL: right. The rows first..first+n-1 of run_push, in order; again: some may be there twice or more, none before its turn; part: the
- * last ones may lack. */
+/* NULL: right. The rows first..first+n-1 of run_push, in order; again: some may be there twice or more, none before its
+ * turn; part: the last ones may lack. */
 const char *judge(const char *raw, int64_t first, int n, size_t wide, bool again, bool part);
 int64_t judge_count(const char *raw); /* different rows */
 /* n lines of JSON with the rows of run_push; malloc. */

@@ -62,8 +62,11 @@ static int run_cases(const struct subject *s, const struct test_case *cases, con
         world_end();
         mock_reset();
         bad += failed;
-        fprintf(stderr, "%s%s%s (%lld ms)\n", failed ? "FAILED " : *outcome ? "states: " : "ok", outcome, "",
-                (long long)(suite_now() - began) / 1000);
+        fprintf(stderr, "%s%s%s (%lld ms)\n",
+                failed     ? "FAILED "
+                : *outcome ? "states: "
+                           : "ok",
+                outcome, "", (long long)(suite_now() - began) / 1000);
     }
     return bad;
 }

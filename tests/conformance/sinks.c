@@ -92,8 +92,9 @@ static void takes_wide_rows(const struct subject *s)
 }
 
 #define ALL_TYPES                                                                                                      \
-    "SELECT k, t, k > 2 AS b, CAST(k AS SMALLINT) AS i2, CAST(k AS INTEGER) AS i4, CAST(k AS REAL) / 3 AS f4, "    \
-    "CAST(k AS DOUBLE) / 7 AS f8, CAST(k AS DECIMAL(10, 2)) / 4 AS n, DATE '2024-01-02' AS da, TIME '01:02:03' AS ti, " \
+    "SELECT k, t, k > 2 AS b, CAST(k AS SMALLINT) AS i2, CAST(k AS INTEGER) AS i4, CAST(k AS REAL) / 3 AS f4, "        \
+    "CAST(k AS DOUBLE) / 7 AS f8, CAST(k AS DECIMAL(10, 2)) / 4 AS n, DATE '2024-01-02' AS da, TIME '01:02:03' AS "    \
+    "ti, "                                                                                                             \
     "TIMESTAMP '2024-01-02 03:04:05.123456' AS ts, INTERVAL '3 days 2 hours' AS iv, NULLIF(k, 1) AS nu FROM s"
 
 static void takes_all_types(const struct subject *s)
@@ -102,8 +103,10 @@ static void takes_all_types(const struct subject *s)
     struct run r = run_open(1);
     bool columns = !strncmp(s->name, "mock", 4);
     lam_set_var(r.s, "FILE", world_path("want.json"));
-    int code = run_sql(&r, "CREATE SOURCE s (k BIGINT, t VARCHAR); CREATE STREAM a AS " ALL_TYPES "; CREATE SINK w FROM a INTO %s; "
-                           "CREATE SINK o FROM a INTO \"%s\" (%s)",
+    int code = run_sql(&r,
+                       "CREATE SOURCE s (k BIGINT, t VARCHAR); CREATE STREAM a AS " ALL_TYPES
+                       "; CREATE SINK w FROM a INTO %s; "
+                       "CREATE SINK o FROM a INTO \"%s\" (%s)",
                        columns ? "MOCK (name = 'want')" : "FILE (path = '${FILE}')", s->name, subject_options(s, NULL));
     WANT(!code, "%s", lam_errmsg(r.s));
     WANT(!run_push(&r, "s", 0, 10, 0), "%s", lam_errmsg(NULL));
@@ -141,7 +144,8 @@ static void waits_for_a_slow_peer(const struct subject *s)
     if (!strncmp(s->name, "mock", 4)) s->hold(true); /* by script: what it holds it holds for good */
     bool by_script = !strncmp(s->name, "mock", 4);
     struct run r;
-    WANT(!start(&r, s, by_script ? "name = 't', script = 'wait 5 ms; short write 3-9'" : s->held, ""), "%s", lam_errmsg(r.s));
+    WANT(!start(&r, s, by_script ? "name = 't', script = 'wait 5 ms; short write 3-9'" : s->held, ""), "%s",
+         lam_errmsg(r.s));
     s->hold(true);
     for (int i = 0; i < 20; i++) WANT(!run_push(&r, "s", i * 1000, 1000, 100), "%s", lam_errmsg(NULL));
     usleep(150000);
@@ -203,7 +207,8 @@ static void stops_in_the_middle(const struct subject *s)
     WANT(!why, "%s", why);
 }
 
-/* ---- epochs, class by class ---------------------------------------------------------------------------------------- */
+/* ---- epochs, class by class ----------------------------------------------------------------------------------------
+ */
 
 static enum status again_while_waiting(struct sink *k, enum status st)
 {
@@ -258,7 +263,8 @@ static struct sink *open_direct(struct direct *d, const struct sink_class *c, ui
     struct sink *k = sink_new(c, &d->ctx);
     bool fresh;
     enum status st = ST_RETRY;
-    for (int i = 0; i < 1000 && (st == ST_RETRY || st == ST_WAIT); i++) st = c->open(k, incarnation, marker, &fresh, &d->err);
+    for (int i = 0; i < 1000 && (st == ST_RETRY || st == ST_WAIT); i++)
+        st = c->open(k, incarnation, marker, &fresh, &d->err);
     if (!st) return k;
     c->close(k, false, NULL);
     sink_free(k);
@@ -293,7 +299,8 @@ static void commit_and_drive_again(const struct subject *s, const struct sink_cl
     WANT(!write_some(d, k, 10, 10), "%s", d->err.text);
     close_direct(k); /* a crash: the epoch was not committed */
     k = open_direct(d, c, 2, &marker);
-    WANT(k && marker == first + 5, "the marker is %llu, not %llu", (unsigned long long)marker, (unsigned long long)first + 5);
+    WANT(k && marker == first + 5, "the marker is %llu, not %llu", (unsigned long long)marker,
+         (unsigned long long)first + 5);
     WANT(!visible(s, 10), "%s", visible(s, 10));
     WANT(!write_some(d, k, 10, 10) && !commit(d, k, first + 6), "%s", d->err.text);
     WANT(!commit(d, k, first + 6), "%s", d->err.text);
@@ -331,7 +338,15 @@ static void commits_epochs(const struct subject *s)
 }
 
 const struct test_case sink_cases[] = {
-    {"refuse", refuses},          {"rows", takes_rows},         {"wide", takes_wide_rows},   {"types", takes_all_types},
-    {"deadline", keeps_the_deadline}, {"slow", waits_for_a_slow_peer}, {"outage", bridges_an_outage}, {"cancel", is_canceled},
-    {"stop", stops_in_the_middle}, {"epochs", commits_epochs},  {0},
+    {"refuse", refuses},
+    {"rows", takes_rows},
+    {"wide", takes_wide_rows},
+    {"types", takes_all_types},
+    {"deadline", keeps_the_deadline},
+    {"slow", waits_for_a_slow_peer},
+    {"outage", bridges_an_outage},
+    {"cancel", is_canceled},
+    {"stop", stops_in_the_middle},
+    {"epochs", commits_epochs},
+    {0},
 };

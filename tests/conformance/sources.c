@@ -1,4 +1,5 @@
-/* What every source passes. What it reads is taken by a mock sink, "got", or by a subscription. SPDX-License-Identifier: Apache-2.0 */
+/* What every source passes. What it reads is taken by a mock sink, "got", or by a subscription.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "judge.h"
 
 #include "connector/mock.h"
@@ -12,8 +13,8 @@
 static int define(struct run *r, const struct subject *s, const char *options, const char *more)
 {
     *r = run_open(1);
-    return run_sql(r, "CREATE SOURCE s (k BIGINT, t VARCHAR) FROM \"%s\" (%s%s%s)", s->name, subject_options(s, options),
-                   *more ? ", " : "", more);
+    return run_sql(r, "CREATE SOURCE s (k BIGINT, t VARCHAR) FROM \"%s\" (%s%s%s)", s->name,
+                   subject_options(s, options), *more ? ", " : "", more);
 }
 
 static int start(struct run *r, const struct subject *s, const char *options)
@@ -38,10 +39,16 @@ static const char *got(int n, size_t wide, bool again)
     return why;
 }
 
-static bool has_got(void *n) { return mock_count("got") >= *(uint64_t *)n; }
+static bool has_got(void *n)
+{
+    return mock_count("got") >= *(uint64_t *)n;
+}
 
 /* How many rows there are in all, when it makes them itself. */
-static int own_rows(const struct subject *s) { return !strcmp(s->name, "generator") ? 1000 : 5; }
+static int own_rows(const struct subject *s)
+{
+    return !strcmp(s->name, "generator") ? 1000 : 5;
+}
 
 static void refuses(const struct subject *s)
 {
@@ -73,7 +80,10 @@ static void reads(const struct subject *s, int n, size_t wide)
     }
 }
 
-static void reads_rows(const struct subject *s) { reads(s, 1000, 0); }
+static void reads_rows(const struct subject *s)
+{
+    reads(s, 1000, 0);
+}
 
 static void reads_wide_rows(const struct subject *s)
 {
@@ -81,9 +91,12 @@ static void reads_wide_rows(const struct subject *s)
     reads(s, 40, 300000);
 }
 
-#define COLUMNS "k BIGINT, b BOOLEAN, i SMALLINT, f REAL, n DECIMAL(10, 2), da DATE, ti TIME, ts TIMESTAMP, iv INTERVAL, nu BIGINT"
+#define COLUMNS                                                                                                        \
+    "k BIGINT, b BOOLEAN, i SMALLINT, f REAL, n DECIMAL(10, 2), da DATE, ti TIME, ts TIMESTAMP, iv INTERVAL, nu "      \
+    "BIGINT"
 #define LINE                                                                                                           \
-    "{\"k\":%d,\"b\":true,\"i\":-5,\"f\":1.5,\"n\":12.25,\"da\":\"2024-01-02\",\"ti\":\"01:02:03\",\"ts\":\"2024-01-02 03:04:05.5\",\"iv\":\"3 days\",\"nu\":null}\n"
+    "{\"k\":%d,\"b\":true,\"i\":-5,\"f\":1.5,\"n\":12.25,\"da\":\"2024-01-02\",\"ti\":\"01:02:03\",\"ts\":\"2024-01-"  \
+    "02 03:04:05.5\",\"iv\":\"3 days\",\"nu\":null}\n"
 
 static void reads_all_types(const struct subject *s)
 {
@@ -96,8 +109,10 @@ static void reads_all_types(const struct subject *s)
     world_write("want.json", lines.p, lines.n);
     text_done(&lines);
     lam_set_var(r.s, "FILE", world_path("want.json"));
-    int code = run_sql(&r, "CREATE SOURCE s (" COLUMNS ") FROM \"%s\" (%s); CREATE SINK o FROM s INTO MOCK (name = 'got');"
-                           "CREATE SOURCE w (" COLUMNS ") FROM FILE (path = '${FILE}'); CREATE SINK p FROM w INTO MOCK (name = 'want')",
+    int code = run_sql(&r,
+                       "CREATE SOURCE s (" COLUMNS ") FROM \"%s\" (%s); CREATE SINK o FROM s INTO MOCK (name = 'got');"
+                       "CREATE SOURCE w (" COLUMNS
+                       ") FROM FILE (path = '${FILE}'); CREATE SINK p FROM w INTO MOCK (name = 'want')",
                        s->name, subject_options(s, NULL));
     WANT(!code, "%s", lam_errmsg(r.s));
     WANT(!lam_wait(r.db, r.s, 20000000), "%s", lam_errmsg(r.s));
@@ -227,7 +242,8 @@ static void stops_in_the_middle(const struct subject *s)
     }
 }
 
-/* ---- positions, class by class -------------------------------------------------------------------------------------- */
+/* ---- positions, class by class --------------------------------------------------------------------------------------
+ */
 
 static struct source *open_direct(struct direct *d, const struct source_class *c)
 {
@@ -250,7 +266,8 @@ static void put_batch(const struct batch *b, struct direct *d, struct text *out)
     for (uint32_t i = 0; i < b->rows; i++) {
         struct value k = batch_value(b, d->schema, 0, i), t = batch_value(b, d->schema, 1, i);
         text_printf(out, "%lld|", (long long)k.i);
-        if (t.is_null) text_puts(out, "\\N");
+        if (t.is_null)
+            text_puts(out, "\\N");
         else
             text_put(out, str_ptr(&t.s), t.s.n);
         text_putc(out, '\n');
@@ -354,6 +371,9 @@ static void replays(const struct subject *s)
 }
 
 const struct test_case source_cases[] = {
-    {"refuse", refuses}, {"rows", reads_rows}, {"wide", reads_wide_rows},   {"types", reads_all_types}, {"follow", follows},
-    {"pause", pauses},   {"outage", bridges_an_outage}, {"stop", stops_in_the_middle}, {"replay", replays},       {0},
+    {"refuse", refuses},           {"rows", reads_rows},
+    {"wide", reads_wide_rows},     {"types", reads_all_types},
+    {"follow", follows},           {"pause", pauses},
+    {"outage", bridges_an_outage}, {"stop", stops_in_the_middle},
+    {"replay", replays},           {0},
 };

@@ -30,10 +30,19 @@ const char *subject_options(const struct subject *s, const char *options)
 
 /* ---- file, stdout, mock ------------------------------------------------------------------------------------- */
 
-static char *out_file(void) { return world_read("out.json"); }
+static char *out_file(void)
+{
+    return world_read("out.json");
+}
 
-static void stdout_up(void) { tap_start(); }
-static void stdout_down(void) { free(tap_stop()); }
+static void stdout_up(void)
+{
+    tap_start();
+}
+static void stdout_down(void)
+{
+    free(tap_stop());
+}
 
 static char *mock_arrived(void)
 {
@@ -43,9 +52,15 @@ static char *mock_arrived(void)
 }
 
 /* Mocks play their part by script. */
-static void by_script(bool flag) { (void)flag; }
+static void by_script(bool flag)
+{
+    (void)flag;
+}
 
-static void touch_in(void) { world_write("in.json", "", 0); }
+static void touch_in(void)
+{
+    world_write("in.json", "", 0);
+}
 static void give_file(const char *text, size_t n, bool last)
 {
     (void)last;
@@ -84,11 +99,17 @@ static void give_stdin(const char *text, size_t n, bool last)
 
 /* ---- spool --------------------------------------------------------------------------------------------------- */
 
-static void spool_up(void) { mkdir(world_path("spool"), 0777); }
+static void spool_up(void)
+{
+    mkdir(world_path("spool"), 0777);
+}
 
 static char *spool_text, *spool_gone; /* gone: of files that the other side has taken away */
 
-static int is_record(const struct dirent *e) { return strstr(e->d_name, ".rec") != NULL; }
+static int is_record(const struct dirent *e)
+{
+    return strstr(e->d_name, ".rec") != NULL;
+}
 
 static void spool_read(bool take)
 {
@@ -154,11 +175,17 @@ static void give_spool(const char *text, size_t n, bool last)
 
 /* ---- letters --------------------------------------------------------------------------------------------------- */
 
-static void letters_up(void) { mkdir(world_path("letters"), 0777); }
+static void letters_up(void)
+{
+    mkdir(world_path("letters"), 0777);
+}
 
 static int letters_number, letters_taken;
 static char *letters_gone; /* of files that the other side has taken away */
-static int is_letter(const struct dirent *e) { return strstr(e->d_name, ".letter") != NULL; }
+static int is_letter(const struct dirent *e)
+{
+    return strstr(e->d_name, ".letter") != NULL;
+}
 
 static char *letters_read(bool take)
 {
@@ -169,7 +196,8 @@ static char *letters_read(bool take)
     if (letters_gone) text_puts(&all, letters_gone);
     for (int i = 0; i < n; i++) {
         char path[600];
-        bool gap = atoi(names[i]->d_name) != letters_taken + i + 1; /* a folder that is read while it changes may hide one */
+        bool gap =
+            atoi(names[i]->d_name) != letters_taken + i + 1; /* a folder that is read while it changes may hide one */
         snprintf(path, sizeof path, "%s/letters/%s", world, names[i]->d_name);
         free(names[i]);
         if (gap) continue;
@@ -185,7 +213,10 @@ static char *letters_read(bool take)
     return text;
 }
 
-static char *letters_arrived(void) { return letters_read(false); }
+static char *letters_arrived(void)
+{
+    return letters_read(false);
+}
 
 static void letters_end(void)
 {
@@ -226,7 +257,10 @@ static void give_letters(const char *text, size_t n, bool last)
 
 /* ---- wire ------------------------------------------------------------------------------------------------------ */
 
-static void wire_up(void) { peer_start(world_path("wire")); }
+static void wire_up(void)
+{
+    peer_start(world_path("wire"));
+}
 
 /* ---- ledger ---------------------------------------------------------------------------------------------------- */
 
@@ -241,9 +275,15 @@ static void ledger_end(void)
     if (ledger_fd >= 0) close(ledger_fd);
     ledger_fd = -1;
 }
-static char *ledger_arrived(void) { return world_read("ledger"); }
+static char *ledger_arrived(void)
+{
+    return world_read("ledger");
+}
 
-static void ledger_up(void) { world_write("ledger", "", 0); }
+static void ledger_up(void)
+{
+    world_write("ledger", "", 0);
+}
 
 /* JSON lines, each with k and t, as a ledger. */
 static void give_ledger(const char *text, size_t n, bool last)
@@ -254,7 +294,8 @@ static void give_ledger(const char *text, size_t n, bool last)
     for (const char *p = text; p < text + n; p = strchr(p, '\n') + 1) {
         const char *t = strstr(p, "\"t\":") + 4;
         text_printf(&out, "%ld,", strtol(p + strlen("{\"k\":"), NULL, 10));
-        if (*t == 'n') text_puts(&out, "NULL");
+        if (*t == 'n')
+            text_puts(&out, "NULL");
         else
             for (text_putc(&out, ':'), t++; *t != '"'; t++) {
                 text_putc(&out, "0123456789abcdef"[(unsigned char)*t >> 4]);
@@ -270,48 +311,144 @@ static void give_ledger(const char *text, size_t n, bool last)
 #define DISK "its errors are the disk's, and final"
 
 const struct subject sinks[] = {
-    {.name = "file", .options = "path = '@/out.json', mode = 'append'", .nowhere = "path = '/nowhere/at/all.json'",
-     .arrived = out_file, .no_outage = DISK, .no_hold = "a disk takes all in"},
-    {.name = "stdout", .options = "format = 'json'", .set_up = stdout_up, .tear_down = stdout_down, .arrived = tap_seen,
-     .no_outage = "who reads may go, and that ends it well", .hold = tap_hold},
-    {.name = "blackhole", .options = "batch.rows = 100", .no_outage = "there is nothing to fail", .no_hold = "there is nothing to wait for"},
-    {.name = "mock", .options = "name = 't', script = 'fail write 2-4 retry; fail flush 1 retry'", .nowhere = "script = 'fail open 1-'",
-     .arrived = mock_arrived, .down = by_script, .hold = by_script, .held = "name = 't', script = 'hang write 2-'"},
-    {.name = "mock.blocking", .options = "name = 't', script = 'fail write 2-4 retry; fail flush 1 retry'",
-     .nowhere = "script = 'fail open 1-'", .arrived = mock_arrived, .down = by_script, .hold = by_script,
+    {.name = "file",
+     .options = "path = '@/out.json', mode = 'append'",
+     .nowhere = "path = '/nowhere/at/all.json'",
+     .arrived = out_file,
+     .no_outage = DISK,
+     .no_hold = "a disk takes all in"},
+    {.name = "stdout",
+     .options = "format = 'json'",
+     .set_up = stdout_up,
+     .tear_down = stdout_down,
+     .arrived = tap_seen,
+     .no_outage = "who reads may go, and that ends it well",
+     .hold = tap_hold},
+    {.name = "blackhole",
+     .options = "batch.rows = 100",
+     .no_outage = "there is nothing to fail",
+     .no_hold = "there is nothing to wait for"},
+    {.name = "mock",
+     .options = "name = 't', script = 'fail write 2-4 retry; fail flush 1 retry'",
+     .nowhere = "script = 'fail open 1-'",
+     .arrived = mock_arrived,
+     .down = by_script,
+     .hold = by_script,
      .held = "name = 't', script = 'hang write 2-'"},
-    {.name = "spool", .module = "spool", .options = "path = '@/spool'", .nowhere = "path = '/nowhere/at/all'", .set_up = spool_up,
-     .tear_down = spool_end, .arrived = spool_arrived, .down = spool_away, .hold = spool_hold,
+    {.name = "mock.blocking",
+     .options = "name = 't', script = 'fail write 2-4 retry; fail flush 1 retry'",
+     .nowhere = "script = 'fail open 1-'",
+     .arrived = mock_arrived,
+     .down = by_script,
+     .hold = by_script,
+     .held = "name = 't', script = 'hang write 2-'"},
+    {.name = "spool",
+     .module = "spool",
+     .options = "path = '@/spool'",
+     .nowhere = "path = '/nowhere/at/all'",
+     .set_up = spool_up,
+     .tear_down = spool_end,
+     .arrived = spool_arrived,
+     .down = spool_away,
+     .hold = spool_hold,
      .held = "path = '@/spool', max.files = 2, flush.interval = '10 ms', batch.rows = 2000"},
-    {.name = "letters", .module = "letters", .options = "path = '@/letters'", .nowhere = "path = '/nowhere/at/all'", .set_up = letters_up,
-     .tear_down = letters_end, .arrived = letters_arrived, .down = letters_away, .hold = letters_hold,
+    {.name = "letters",
+     .module = "letters",
+     .options = "path = '@/letters'",
+     .nowhere = "path = '/nowhere/at/all'",
+     .set_up = letters_up,
+     .tear_down = letters_end,
+     .arrived = letters_arrived,
+     .down = letters_away,
+     .hold = letters_hold,
      .held = "path = '@/letters', max.files = 4000, flush.interval = '10 ms'"},
-    {.name = "wire", .module = "wire", .options = "path = '@/wire'", .nowhere = "path = '/nowhere/at/all'", .set_up = wire_up,
-     .tear_down = peer_stop, .arrived = peer_lines, .down = peer_down, .hold = peer_hold},
-    {.name = "ledger", .module = "ledger", .options = "path = '@/ledger'", .nowhere = "path = '/nowhere/at/all'", .pair = "k, t",
-     .tear_down = ledger_end, .arrived = ledger_arrived, .no_outage = DISK, .hold = ledger_hold},
+    {.name = "wire",
+     .module = "wire",
+     .options = "path = '@/wire'",
+     .nowhere = "path = '/nowhere/at/all'",
+     .set_up = wire_up,
+     .tear_down = peer_stop,
+     .arrived = peer_lines,
+     .down = peer_down,
+     .hold = peer_hold},
+    {.name = "ledger",
+     .module = "ledger",
+     .options = "path = '@/ledger'",
+     .nowhere = "path = '/nowhere/at/all'",
+     .pair = "k, t",
+     .tear_down = ledger_end,
+     .arrived = ledger_arrived,
+     .no_outage = DISK,
+     .hold = ledger_hold},
     {0},
 };
 
 const struct subject sources[] = {
-    {.name = "file", .options = "path = '@/in.json'", .nowhere = "path = '/nowhere/at/all.json'", .set_up = touch_in,
-     .give = give_file, .follow = "path = '@/in.json', follow = true", .no_outage = DISK},
-    {.name = "generator", .options = "rows = 1000", .is_own = true, .follow = "rows = 0", .no_outage = "there is nothing to fail"},
-    {.name = "stdin", .options = "format = 'json'", .set_up = stdin_up, .tear_down = stdin_down, .give = give_stdin,
+    {.name = "file",
+     .options = "path = '@/in.json'",
+     .nowhere = "path = '/nowhere/at/all.json'",
+     .set_up = touch_in,
+     .give = give_file,
+     .follow = "path = '@/in.json', follow = true",
+     .no_outage = DISK},
+    {.name = "generator",
+     .options = "rows = 1000",
+     .is_own = true,
+     .follow = "rows = 0",
+     .no_outage = "there is nothing to fail"},
+    {.name = "stdin",
+     .options = "format = 'json'",
+     .set_up = stdin_up,
+     .tear_down = stdin_down,
+     .give = give_stdin,
      .no_outage = "its end is its end"},
-    {.name = "mock", .options = "rows = '0,row 0;1,row 1;2,row 2;3,\\N;4,'", .nowhere = "script = 'fail open 1-'", .is_own = true,
+    {.name = "mock",
+     .options = "rows = '0,row 0;1,row 1;2,row 2;3,\\N;4,'",
+     .nowhere = "script = 'fail open 1-'",
+     .is_own = true,
      .follow = "endless = true, rows = '0,row 0;1,row 1;2,row 2;3,\\N;4,', script = 'wait 1 ms'",
      .no_outage = "a poll that fails is the end, as its script says"},
-    {.name = "mock.blocking", .options = "rows = '0,row 0;1,row 1;2,row 2;3,\\N;4,'", .nowhere = "script = 'fail open 1-'", .is_own = true,
+    {.name = "mock.blocking",
+     .options = "rows = '0,row 0;1,row 1;2,row 2;3,\\N;4,'",
+     .nowhere = "script = 'fail open 1-'",
+     .is_own = true,
      .follow = "endless = true, rows = '0,row 0;1,row 1;2,row 2;3,\\N;4,', script = 'hang poll 3'",
      .no_outage = "a poll that fails is the end, as its script says"},
-    {.name = "spool", .module = "spool", .options = "path = '@/spool'", .nowhere = "path = '/nowhere/at/all'", .set_up = spool_up,
-     .tear_down = spool_end, .give = give_spool, .follow = "path = '@/spool', follow = true", .down = spool_away},
-    {.name = "letters", .module = "letters", .options = "path = '@/letters'", .nowhere = "path = '/nowhere/at/all'", .set_up = letters_up,
-     .tear_down = letters_end, .give = give_letters, .follow = "path = '@/letters', follow = true", .down = letters_away},
-    {.name = "wire", .module = "wire", .options = "path = '@/wire'", .nowhere = "path = '/nowhere/at/all'", .set_up = wire_up,
-     .tear_down = peer_stop, .give = peer_give, .follow = "path = '@/wire', follow = true", .down = peer_down},
-    {.name = "ledger", .module = "ledger", .options = "path = '@/ledger'", .nowhere = "path = '/nowhere/at/all'", .pair = "k, t",
-     .set_up = ledger_up, .give = give_ledger, .follow = "path = '@/ledger', follow = true", .no_outage = DISK},
+    {.name = "spool",
+     .module = "spool",
+     .options = "path = '@/spool'",
+     .nowhere = "path = '/nowhere/at/all'",
+     .set_up = spool_up,
+     .tear_down = spool_end,
+     .give = give_spool,
+     .follow = "path = '@/spool', follow = true",
+     .down = spool_away},
+    {.name = "letters",
+     .module = "letters",
+     .options = "path = '@/letters'",
+     .nowhere = "path = '/nowhere/at/all'",
+     .set_up = letters_up,
+     .tear_down = letters_end,
+     .give = give_letters,
+     .follow = "path = '@/letters', follow = true",
+     .down = letters_away},
+    {.name = "wire",
+     .module = "wire",
+     .options = "path = '@/wire'",
+     .nowhere = "path = '/nowhere/at/all'",
+     .set_up = wire_up,
+     .tear_down = peer_stop,
+     .give = peer_give,
+     .follow = "path = '@/wire', follow = true",
+     .down = peer_down},
+    {.name = "ledger",
+     .module = "ledger",
+     .options = "path = '@/ledger'",
+     .nowhere = "path = '/nowhere/at/all'",
+     .pair = "k, t",
+     .set_up = ledger_up,
+     .give = give_ledger,
+     .follow = "path = '@/ledger', follow = true",
+     .no_outage = DISK},
     {0},
 };

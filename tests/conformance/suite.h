@@ -1,7 +1,7 @@
-/* The conformance suite: what every source and every sink passes, whatever it connects to. A connector is one line of a table
- * (subjects.c) that says how its world is set up, looked at and broken; the cases (sinks.c, sources.c) are the same for all. What a
- * class cannot do it says itself, by its guarantee or by being not replayable, and then the suite holds it to that.
- * SPDX-License-Identifier: Apache-2.0 */
+/* The conformance suite: what every source and every sink passes, whatever it connects to. A connector is one line of a
+ * table (subjects.c) that says how its world is set up, looked at and broken; the cases (sinks.c, sources.c) are the
+ * same for all. What a class cannot do it says itself, by its guarantee or by being not replayable, and then the suite
+ * holds it to that. SPDX-License-Identifier: Apache-2.0 */
 #ifndef CONFORMANCE_SUITE_H
 #define CONFORMANCE_SUITE_H
 
@@ -24,7 +24,8 @@
         suite_states(__VA_ARGS__);                                                                                     \
         return;                                                                                                        \
     } while (0)
-void suite_fail(const char *file, int line, const char *cond, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void suite_fail(const char *file, int line, const char *cond, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 void suite_states(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int64_t suite_now(void); /* microseconds */
 /* Asks until true, for ten seconds at most. */
@@ -40,8 +41,8 @@ char *world_read(const char *name); /* "" when there is none; malloc */
 void world_make(void);
 void world_end(void);
 
-/* A process at the other end of a Unix socket: keeps the lines it gets and answers ENQ n by ACK n; to whoever only listens it gives
- * `give`, and closes after it when `hang_up`. */
+/* A process at the other end of a Unix socket: keeps the lines it gets and answers ENQ n by ACK n; to whoever only
+ * listens it gives `give`, and closes after it when `hang_up`. */
 void peer_start(const char *path);
 void peer_stop(void);
 void peer_down(bool down); /* not there at all */
@@ -74,11 +75,11 @@ char *run_text(struct run *r, const char *show, const char *name, const char *co
 
 struct subject {
     const char *name;
-    const char *module;      /* NULL: built in */
-    const char *options;     /* that open it, @ stands for the world's folder */
-    const char *nowhere;     /* options that lead to nothing; NULL: there is always something */
-    const char *pair;        /* its only columns, when it does not take any: "k, t" */
-    void (*set_up)(void);    /* NULL: nothing to do */
+    const char *module;   /* NULL: built in */
+    const char *options;  /* that open it, @ stands for the world's folder */
+    const char *nowhere;  /* options that lead to nothing; NULL: there is always something */
+    const char *pair;     /* its only columns, when it does not take any: "k, t" */
+    void (*set_up)(void); /* NULL: nothing to do */
     void (*tear_down)(void);
     /* sinks: lines of JSON, or k|t for columns; malloc. NULL: nobody can look */
     char *(*arrived)(void);
@@ -89,11 +90,11 @@ struct subject {
     const char *no_hold;
     /* sources */
     void (*give)(const char *text, size_t n, bool last); /* more input */
-    const char *follow;      /* options that make it go on; NULL: it cannot, or always does */
-    bool is_own;             /* it makes its rows itself */
-    const char *format;      /* of what is given; NULL: json */
+    const char *follow; /* options that make it go on; NULL: it cannot, or always does */
+    bool is_own;        /* it makes its rows itself */
+    const char *format; /* of what is given; NULL: json */
 };
-extern const struct subject sinks[], sources[]; /* ended by one without a name */
+extern const struct subject sinks[], sources[];                            /* ended by one without a name */
 const char *subject_options(const struct subject *s, const char *options); /* with the folder put in */
 
 /* ---- cases */

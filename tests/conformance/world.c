@@ -43,8 +43,14 @@ static void put(const char *name, const char *text, size_t n, const char *mode)
     FILE *f = fopen(world_path(name), mode);
     if (!f || fwrite(text, 1, n, f) != n || fclose(f)) abort();
 }
-void world_write(const char *name, const char *text, size_t n) { put(name, text, n, "w"); }
-void world_append(const char *name, const char *text, size_t n) { put(name, text, n, "a"); }
+void world_write(const char *name, const char *text, size_t n)
+{
+    put(name, text, n, "w");
+}
+void world_append(const char *name, const char *text, size_t n)
+{
+    put(name, text, n, "a");
+}
 
 char *world_read(const char *name)
 {
@@ -67,7 +73,7 @@ static struct {
     char path[200];
     int listener, fd; /* or -1 */
     bool stop, down, hold, hang_up;
-    struct text in;   /* from the connection: a line that is not whole yet */
+    struct text in; /* from the connection: a line that is not whole yet */
     struct text kept;
     char *give;
     size_t ngive, given;
@@ -127,7 +133,8 @@ static void take_in(void)
 
 static void give_out(void)
 {
-    ssize_t k = peer.ngive > peer.given ? send(peer.fd, peer.give + peer.given, peer.ngive - peer.given, MSG_NOSIGNAL) : 0;
+    ssize_t k =
+        peer.ngive > peer.given ? send(peer.fd, peer.give + peer.given, peer.ngive - peer.given, MSG_NOSIGNAL) : 0;
     if (k > 0) peer.given += (size_t)k;
     if (peer.hang_up && peer.given == peer.ngive) leave(&peer.fd);
 }
@@ -178,8 +185,14 @@ static void set(bool *flag, bool to)
     pthread_mutex_unlock(&peer.lock);
     usleep(20000);
 }
-void peer_down(bool down) { set(&peer.down, down); }
-void peer_hold(bool hold) { set(&peer.hold, hold); }
+void peer_down(bool down)
+{
+    set(&peer.down, down);
+}
+void peer_hold(bool hold)
+{
+    set(&peer.hold, hold);
+}
 
 void peer_give(const char *text, size_t n, bool hang_up)
 {
@@ -221,7 +234,8 @@ static void drink(void)
 {
     char bytes[65536];
     ssize_t n;
-    while ((!tap.hold || tap.stop) && (n = read(tap.pipes[0], bytes, sizeof bytes)) > 0) text_put(&tap.seen, bytes, (size_t)n);
+    while ((!tap.hold || tap.stop) && (n = read(tap.pipes[0], bytes, sizeof bytes)) > 0)
+        text_put(&tap.seen, bytes, (size_t)n);
 }
 
 static void *tap_run(void *p)
@@ -315,7 +329,10 @@ struct pushed {
     struct ArrowArray children[2], *list[2];
 };
 
-static void release_child(struct ArrowArray *a) { a->release = NULL; }
+static void release_child(struct ArrowArray *a)
+{
+    a->release = NULL;
+}
 static void release_rows(struct ArrowArray *a)
 {
     struct pushed *x = a->private_data;
@@ -347,15 +364,25 @@ int run_push(struct run *r, const char *source, int64_t first, int n, size_t wid
     x->buffers[1][0] = x->valid, x->buffers[1][1] = x->offsets, x->buffers[1][2] = x->text;
     for (int i = 0; i < 2; i++) {
         x->list[i] = &x->children[i];
-        x->children[i] = (struct ArrowArray){
-            .length = n, .null_count = i ? -1 : 0, .n_buffers = 2 + i, .buffers = x->buffers[i], .release = release_child};
+        x->children[i] = (struct ArrowArray){.length = n,
+                                             .null_count = i ? -1 : 0,
+                                             .n_buffers = 2 + i,
+                                             .buffers = x->buffers[i],
+                                             .release = release_child};
     }
-    struct ArrowArray a = {.length = n, .n_buffers = 1, .n_children = 2, .buffers = x->buffers[2], .children = x->list,
-                           .release = release_rows, .private_data = x};
-    struct ArrowSchema columns[] = {{.format = "l", .name = "k", .release = (void (*)(struct ArrowSchema *))1},
-                                    {.format = "u", .name = "t", .flags = 2, .release = (void (*)(struct ArrowSchema *))1}};
+    struct ArrowArray a = {.length = n,
+                           .n_buffers = 1,
+                           .n_children = 2,
+                           .buffers = x->buffers[2],
+                           .children = x->list,
+                           .release = release_rows,
+                           .private_data = x};
+    struct ArrowSchema columns[] = {
+        {.format = "l", .name = "k", .release = (void (*)(struct ArrowSchema *))1},
+        {.format = "u", .name = "t", .flags = 2, .release = (void (*)(struct ArrowSchema *))1}};
     struct ArrowSchema *list[] = {&columns[0], &columns[1]};
-    struct ArrowSchema schema = {.format = "+s", .n_children = 2, .children = list, .release = (void (*)(struct ArrowSchema *))1};
+    struct ArrowSchema schema = {
+        .format = "+s", .n_children = 2, .children = list, .release = (void (*)(struct ArrowSchema *))1};
     int code = lam_push(r->db, source, &a, &schema, 10000000);
     if (code) a.release(&a);
     return code;

@@ -1,6 +1,6 @@
-/* Values that come one by one: what becomes of each does not depend on the others, and what was read can be written and read again. The
- * first four bytes choose format, dialect, policy and how many go together; then values, each ended by the byte 0x1e; one that is
- * the byte 0x1f is a tombstone. SPDX-License-Identifier: Apache-2.0 */
+/* Values that come one by one: what becomes of each does not depend on the others, and what was read can be written and
+ * read again. The first four bytes choose format, dialect, policy and how many go together; then values, each ended by
+ * the byte 0x1e; one that is the byte 0x1f is a tombstone. SPDX-License-Identifier: Apache-2.0 */
 #include "../unit/format_try.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -63,7 +63,8 @@ static void write_again(const struct trial *t, const struct try_value *v, uint32
     }
     memset(text_room(&text, FORMAT_PADDING), 0, FORMAT_PADDING);
     const struct options *o = c->options == t->class->options ? t->options : try_options(a, c->options, NULL);
-    INVARIANT(!decoder_new_records(t->class, t->schema, t->schema, t->options, t->on_error, t->record_max, "it", &d, NULL));
+    INVARIANT(
+        !decoder_new_records(t->class, t->schema, t->schema, t->options, t->on_error, t->record_max, "it", &d, NULL));
     INVARIANT(!encoder_new_values(c, t->schema, CHANGELOG_NONE, o, &e, NULL));
     INVARIANT(!decoder_records(d, pool, text.p, r, n, of, &used, &b, NULL) && used == n);
     values_clear(out, 0, b->rows);
@@ -85,7 +86,8 @@ static void read_again(struct trial *t, const struct try_value *v, uint32_t n, c
     struct text before = {0}, after = {0};
     write_again(t, v, n, &written);
     for (uint32_t i = 0; i < written.n; i++) {
-        again[i] = (struct try_value){written.text.p + written.offsets[i], (size_t)(written.offsets[i + 1] - written.offsets[i])};
+        again[i] = (struct try_value){written.text.p + written.offsets[i],
+                                      (size_t)(written.offsets[i + 1] - written.offsets[i])};
         if (!again[i].p) again[i].p = "";
         if (written.has_none && written.none[i]) again[i].p = NULL;
     }
@@ -106,7 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n < 4) return 0;
     struct arena *a = arena_new();
     size_t k = data[2] % countof(subjects);
-    struct trial t = {.class = decoder_find(subjects[k].format), .on_error = data[0] % 3, .record_max = data[1] % 2 ? 64 : 1 << 20};
+    struct trial t = {
+        .class = decoder_find(subjects[k].format), .on_error = data[0] % 3, .record_max = data[1] % 2 ? 64 : 1 << 20};
     t.options = try_options(a, t.class->options, subjects[k].options);
     t.schema = try_schema(a, subjects[k].schema);
     struct try_value values[VALUES];
@@ -121,7 +124,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     t.max_rows = 0;
     bool lines = false; /* cells of several lines are not told apart by put_cells */
-    for (uint32_t i = 0; i < count; i++) lines |= values[i].p && (memchr(values[i].p, '\n', values[i].n) || memmem(values[i].p, values[i].n, "\\", 1));
+    for (uint32_t i = 0; i < count; i++)
+        lines |= values[i].p && (memchr(values[i].p, '\n', values[i].n) || memmem(values[i].p, values[i].n, "\\", 1));
     if (!whole.status && !lines && count) read_again(&t, values, count, &whole);
     text_done(&whole.rows);
     arena_free(a);

@@ -1,7 +1,7 @@
-/* ledger: columns in a file, by calls that wait. The sink keeps the rows of an epoch and writes them and the epoch's number in one
- * piece; the source has a thread of its own that looks at the file and wakes the reader. A line is "number,NULL or :text" with the
- * text's bytes in hexadecimal; "= epoch" ends an epoch, and what follows the last such line is not there.
- * SPDX-License-Identifier: Apache-2.0 */
+/* ledger: columns in a file, by calls that wait. The sink keeps the rows of an epoch and writes them and the epoch's
+ * number in one piece; the source has a thread of its own that looks at the file and wakes the reader. A line is
+ * "number,NULL or :text" with the text's bytes in hexadecimal; "= epoch" ends an epoch, and what follows the last such
+ * line is not there. SPDX-License-Identifier: Apache-2.0 */
 #include <laminar_connector.h>
 
 #include <errno.h>
@@ -21,7 +21,8 @@
 static int check_columns(struct lam_io *io, struct lam_error *err)
 {
     const struct ArrowSchema *s = io->schema;
-    if (s->n_children == 2 && !strcmp(s->children[0]->format, "l") && !strcmp(s->children[1]->format, "u")) return LAM_IO_OK;
+    if (s->n_children == 2 && !strcmp(s->children[0]->format, "l") && !strcmp(s->children[1]->format, "u"))
+        return LAM_IO_OK;
     io->host->fail(err, LAM_IO_OPTION, "a ledger has one BIGINT and one VARCHAR column, and %s does not", io->name);
     io->host->hint(err, "select these two, cast as they must be");
     return LAM_IO_OPTION;
@@ -33,12 +34,12 @@ struct reading {
     const char *path;
     bool follow;
     FILE *file;
-    int64_t at;              /* the row that comes next */
+    int64_t at; /* the row that comes next */
     pthread_t watch;
     bool is_watched;
     _Atomic bool stop;
-    _Atomic int64_t whole;   /* bytes of the file that are whole epochs */
-    int64_t read;            /* bytes that were read */
+    _Atomic int64_t whole; /* bytes of the file that are whole epochs */
+    int64_t read;          /* bytes that were read */
     struct lam_io *io;
 };
 
@@ -101,7 +102,10 @@ struct growing {
     const struct lam_host *host;
 };
 
-static void release_child(struct ArrowArray *a) { a->release = NULL; }
+static void release_child(struct ArrowArray *a)
+{
+    a->release = NULL;
+}
 
 static void release_rows(struct ArrowArray *a)
 {
@@ -113,7 +117,10 @@ static void release_rows(struct ArrowArray *a)
     a->release = NULL;
 }
 
-static int hex(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
+static int hex(char c)
+{
+    return c <= '9' ? c - '0' : c - 'a' + 10;
+}
 
 static void put_line(struct growing *g, int64_t i, const char *line, size_t n)
 {
@@ -142,8 +149,11 @@ static void give(struct growing *g, int64_t rows, struct ArrowArray *out)
     g->buffers[1][2] = g->text ? g->text : none;
     for (int i = 0; i < 2; i++) {
         g->list[i] = &g->children[i];
-        g->children[i] = (struct ArrowArray){
-            .length = rows, .null_count = i ? -1 : 0, .n_buffers = 2 + i, .buffers = g->buffers[i], .release = release_child};
+        g->children[i] = (struct ArrowArray){.length = rows,
+                                             .null_count = i ? -1 : 0,
+                                             .n_buffers = 2 + i,
+                                             .buffers = g->buffers[i],
+                                             .release = release_child};
     }
     *out = (struct ArrowArray){.length = rows,
                                .n_buffers = 1,
@@ -203,11 +213,17 @@ static void read_close(struct lam_io *io)
     if (r->file) fclose(r->file);
 }
 
-static bool read_bounded(const struct lam_host *host, const struct lam_options *o) { return !host->option_int(o, "follow"); }
+static bool read_bounded(const struct lam_host *host, const struct lam_options *o)
+{
+    return !host->option_int(o, "follow");
+}
 
 static const struct lam_option read_options[] = {
     {.name = "path", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .sentence = "File of the ledger."},
-    {.name = "follow", .type = LAM_OPTION_BOOL, .dflt = "false", .sentence = "Wait for more epochs in place of ending."},
+    {.name = "follow",
+     .type = LAM_OPTION_BOOL,
+     .dflt = "false",
+     .sentence = "Wait for more epochs in place of ending."},
 };
 
 static const struct lam_source_class source = {
@@ -234,7 +250,7 @@ struct writing {
     const char *path;
     int fd;
     uint64_t marker;
-    char *text;           /* of rows that wait for their epoch */
+    char *text; /* of rows that wait for their epoch */
     size_t n;
     FILE *out;
     _Atomic bool canceled;
@@ -305,7 +321,8 @@ static int write_columns(struct lam_io *io, const struct lam_rows *rows, int64_t
         fprintf(w->out, "%ld,", (long)((const int64_t *)k->buffers[1])[i]);
         bool is_null = no_t && !(no_t[i / 8] >> i % 8 & 1);
         fputs(is_null ? "NULL" : ":", w->out);
-        for (int32_t j = at[i]; !is_null && j < at[i + 1]; j++) fprintf(w->out, "%02x", ((const uint8_t *)t->buffers[2])[j]);
+        for (int32_t j = at[i]; !is_null && j < at[i + 1]; j++)
+            fprintf(w->out, "%02x", ((const uint8_t *)t->buffers[2])[j]);
         fputc('\n', w->out);
     }
     *accepted = rows->array->length - rows->from;
@@ -345,9 +362,15 @@ static int write_flush(struct lam_io *io, struct lam_error *err)
     return io->epochs || !w->out ? LAM_IO_OK : write_commit(io, w->marker + 1, err);
 }
 
-static int write_abort(struct lam_io *io, struct lam_error *err) { return (void)err, drop(io->self), LAM_IO_OK; }
+static int write_abort(struct lam_io *io, struct lam_error *err)
+{
+    return (void)err, drop(io->self), LAM_IO_OK;
+}
 
-static void write_cancel(struct lam_io *io) { atomic_store(&((struct writing *)io->self)->canceled, true); }
+static void write_cancel(struct lam_io *io)
+{
+    atomic_store(&((struct writing *)io->self)->canceled, true);
+}
 
 static int write_close(struct lam_io *io, bool complete, struct lam_error *err)
 {
@@ -360,7 +383,10 @@ static int write_close(struct lam_io *io, bool complete, struct lam_error *err)
 
 static const struct lam_option write_options[] = {
     {.name = "path", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .sentence = "File of the ledger."},
-    {.name = "note.key", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_SECRET, .sentence = "A secret, which the ledger does not use."},
+    {.name = "note.key",
+     .type = LAM_OPTION_TEXT,
+     .flags = LAM_OPTION_SECRET,
+     .sentence = "A secret, which the ledger does not use."},
 };
 
 static const struct lam_sink_class sink = {

@@ -1,6 +1,6 @@
-/* letters: a folder in which every file is one record. A file's name has the record's number and, in hexadecimal, its key:
- * 000000000007-6b6579.letter; one that ends in .gone has no value at all. Who writes puts a whole file into it, by renaming; who reads
- * takes the files in the order of their numbers. SPDX-License-Identifier: Apache-2.0 */
+/* letters: a folder in which every file is one record. A file's name has the record's number and, in hexadecimal, its
+ * key: 000000000007-6b6579.letter; one that ends in .gone has no value at all. Who writes puts a whole file into it, by
+ * renaming; who reads takes the files in the order of their numbers. SPDX-License-Identifier: Apache-2.0 */
 #include <laminar_connector.h>
 
 #include <dirent.h>
@@ -14,7 +14,7 @@
 
 #define LOOK_US 50000 /* between two looks into the folder */
 #define KEY_MAX 100
-#define AT_ONCE 200   /* letters written by one call, for others share the thread */
+#define AT_ONCE 200 /* letters written by one call, for others share the thread */
 
 enum { KEY, NUMBER, TIME, N_COLUMNS };
 static const struct lam_metadata columns[] = {
@@ -30,7 +30,10 @@ struct letter {
     unsigned char key[KEY_MAX];
 };
 
-static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+static int hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 /* False: it is no letter. */
 static bool parse_name(const char *name, struct letter *l)
@@ -40,7 +43,8 @@ static bool parse_name(const char *name, struct letter *l)
     if (p - name != 12 || l->number <= 0) return false;
     l->nkey = *p == '-' ? 0 : -1;
     if (*p == '-')
-        for (p++; hex(p[0]) >= 0 && hex(p[1]) >= 0 && l->nkey < KEY_MAX; p += 2) l->key[l->nkey++] = (unsigned char)(hex(p[0]) << 4 | hex(p[1]));
+        for (p++; hex(p[0]) >= 0 && hex(p[1]) >= 0 && l->nkey < KEY_MAX; p += 2)
+            l->key[l->nkey++] = (unsigned char)(hex(p[0]) << 4 | hex(p[1]));
     l->gone = !strcmp(p, ".gone");
     return l->gone || !strcmp(p, ".letter");
 }
@@ -57,14 +61,14 @@ static void path_of(char *out, size_t size, const char *folder, const struct let
 struct reading {
     const char *folder;
     bool follow;
-    int64_t last;            /* the number that was given last */
-    int64_t look;            /* the time of the next look into the folder */
-    struct letter *found;    /* in order; from `next` on not given yet */
+    int64_t last;         /* the number that was given last */
+    int64_t look;         /* the time of the next look into the folder */
+    struct letter *found; /* in order; from `next` on not given yet */
     size_t nfound, next, cap;
     /* metadata of one poll: these buffers are used again, for the host has copied them by then */
     int64_t max;
-    uint8_t *valid;          /* of keys */
-    int32_t *ends;           /* of keys, n + 1 */
+    uint8_t *valid; /* of keys */
+    int32_t *ends;  /* of keys, n + 1 */
     char *keys;
     int64_t *numbers, *times;
     const void *buffers[N_COLUMNS][3], *none[1];
@@ -143,20 +147,27 @@ static void note_metadata(struct reading *r, int64_t i, const struct letter *l, 
     r->times[i] = st->st_mtim.tv_sec * 1000000ll + st->st_mtim.tv_nsec / 1000;
 }
 
-static void stays(struct ArrowArray *a) { a->release = NULL; }
+static void stays(struct ArrowArray *a)
+{
+    a->release = NULL;
+}
 
 /* Only the columns that are asked for, in that order. */
 static void give_metadata(struct lam_io *io, struct lam_records *out)
 {
     struct reading *r = io->self;
-    const void *const buffers[N_COLUMNS][3] = {[KEY] = {r->valid, r->ends, r->keys}, [NUMBER] = {NULL, r->numbers}, [TIME] = {NULL, r->times}};
+    const void *const buffers[N_COLUMNS][3] = {
+        [KEY] = {r->valid, r->ends, r->keys}, [NUMBER] = {NULL, r->numbers}, [TIME] = {NULL, r->times}};
     int64_t n = io->metadata->n_children;
     for (int64_t i = 0; i < n; i++) {
         int c = 0;
         while (strcmp(columns[c].name, io->metadata->children[i]->name)) c++;
         memcpy(r->buffers[i], buffers[c], sizeof buffers[c]);
-        r->children[i] = (struct ArrowArray){
-            .length = out->n, .null_count = c == KEY ? -1 : 0, .n_buffers = c == KEY ? 3 : 2, .buffers = r->buffers[i], .release = stays};
+        r->children[i] = (struct ArrowArray){.length = out->n,
+                                             .null_count = c == KEY ? -1 : 0,
+                                             .n_buffers = c == KEY ? 3 : 2,
+                                             .buffers = r->buffers[i],
+                                             .release = stays};
         r->list[i] = &r->children[i];
     }
     out->metadata = (struct ArrowArray){
@@ -164,7 +175,8 @@ static void give_metadata(struct lam_io *io, struct lam_records *out)
 }
 
 /* Gives one letter. *more: there is room for another. */
-static int give_letter(struct lam_io *io, const struct letter *l, struct lam_records *out, bool *more, struct lam_error *err)
+static int give_letter(struct lam_io *io, const struct letter *l, struct lam_records *out, bool *more,
+                       struct lam_error *err)
 {
     struct reading *r = io->self;
     struct lam_position after = {.offset = l->number};
@@ -178,7 +190,8 @@ static int give_letter(struct lam_io *io, const struct letter *l, struct lam_rec
     char *room = io->host->record_room(out, (size_t)st.st_size);
     ssize_t k = read(fd, room, (size_t)st.st_size);
     close(fd);
-    if (k < st.st_size) return io->host->fail(err, LAM_IO_READ, "%s: %s", path, k < 0 ? strerror(errno) : "it has become shorter");
+    if (k < st.st_size)
+        return io->host->fail(err, LAM_IO_READ, "%s: %s", path, k < 0 ? strerror(errno) : "it has become shorter");
     *more = io->host->record(out, l->gone ? NULL : room, (size_t)k, &after);
     r->last = l->number;
     return LAM_IO_OK;
@@ -222,11 +235,17 @@ static void read_close(struct lam_io *io)
     h->free(r->found), h->free(r->valid), h->free(r->ends), h->free(r->keys), h->free(r->numbers), h->free(r->times);
 }
 
-static bool read_bounded(const struct lam_host *host, const struct lam_options *o) { return !host->option_int(o, "follow"); }
+static bool read_bounded(const struct lam_host *host, const struct lam_options *o)
+{
+    return !host->option_int(o, "follow");
+}
 
 static const struct lam_option read_options[] = {
     {.name = "path", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .sentence = "Folder of the letters."},
-    {.name = "follow", .type = LAM_OPTION_BOOL, .dflt = "false", .sentence = "Wait for more letters in place of ending."},
+    {.name = "follow",
+     .type = LAM_OPTION_BOOL,
+     .dflt = "false",
+     .sentence = "Wait for more letters in place of ending."},
 };
 
 static const struct lam_source_class source = {
@@ -255,10 +274,10 @@ static const struct lam_source_class source = {
 
 struct writing {
     const char *folder;
-    int64_t most;   /* files in the folder, before we wait */
-    int64_t last;   /* the highest number */
+    int64_t most; /* files in the folder, before we wait */
+    int64_t last; /* the highest number */
     int64_t look;
-    int64_t key;    /* the column, or -1 */
+    int64_t key; /* the column, or -1 */
     char tmp[4200];
 };
 
@@ -331,8 +350,8 @@ static int put_letter(struct lam_io *io, const struct letter *l, const char *p, 
 }
 
 /* A row taken back is a letter without a value. */
-static int write_records(struct lam_io *io, const struct lam_values *values, const struct lam_rows *rows, int64_t *accepted,
-                         struct lam_error *err)
+static int write_records(struct lam_io *io, const struct lam_values *values, const struct lam_rows *rows,
+                         int64_t *accepted, struct lam_error *err)
 {
     struct writing *w = io->self;
     w->look = io->host->now(io) + LOOK_US;
@@ -346,7 +365,8 @@ static int write_records(struct lam_io *io, const struct lam_values *values, con
             return LAM_IO_WAIT;
         }
         if (!read_key(w, rows, row, &l))
-            return io->host->fail(err, LAM_IO_POISON, "the key is longer than %d bytes, and goes into no file name", KEY_MAX);
+            return io->host->fail(err, LAM_IO_POISON, "the key is longer than %d bytes, and goes into no file name",
+                                  KEY_MAX);
         l.gone = (values->none && values->none[i]) || (rows->weight && rows->weight[row] < 0);
         size_t n = l.gone ? 0 : (size_t)(values->offsets[i + 1] - values->offsets[i]);
         int result = put_letter(io, &l, values->bytes + values->offsets[i], n, err);
@@ -371,11 +391,17 @@ static int write_close(struct lam_io *io, bool complete, struct lam_error *err)
     return LAM_IO_OK;
 }
 
-static bool write_unmarked(const struct lam_host *host, const struct lam_options *o) { return (void)host, (void)o, true; }
+static bool write_unmarked(const struct lam_host *host, const struct lam_options *o)
+{
+    return (void)host, (void)o, true;
+}
 
 static const struct lam_option write_options[] = {
     {.name = "path", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .sentence = "Folder of the letters."},
-    {.name = "max.files", .type = LAM_OPTION_INT, .dflt = "0", .max = 1000000,
+    {.name = "max.files",
+     .type = LAM_OPTION_INT,
+     .dflt = "0",
+     .max = 1000000,
      .sentence = "Wait while so many letters lie in the folder; 0: never."},
 };
 

@@ -1,5 +1,5 @@
-/* spool: a folder that records pass through. Who writes puts a whole file into it, by renaming; who reads takes the files in the
- * order of their numbers. SPDX-License-Identifier: Apache-2.0 */
+/* spool: a folder that records pass through. Who writes puts a whole file into it, by renaming; who reads takes the
+ * files in the order of their numbers. SPDX-License-Identifier: Apache-2.0 */
 #include <laminar_connector.h>
 
 #include <dirent.h>
@@ -9,10 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHUNK 65536
+#define CHUNK   65536
 #define LOOK_US 50000 /* between two looks into the folder */
 
-/* The least number of a file above `after`, and how many files there are; 0: none. A folder that is not there is empty. */
+/* The least number of a file above `after`, and how many files there are; 0: none. A folder that is not there is empty.
+ */
 static uint64_t next_file(const char *folder, uint64_t after, uint64_t *last, int *count)
 {
     uint64_t next = 0, n;
@@ -29,18 +30,21 @@ static uint64_t next_file(const char *folder, uint64_t after, uint64_t *last, in
     return next;
 }
 
-static void path_of(char *out, size_t size, const char *folder, uint64_t n) { snprintf(out, size, "%s/%012lu.rec", folder, n); }
+static void path_of(char *out, size_t size, const char *folder, uint64_t n)
+{
+    snprintf(out, size, "%s/%012lu.rec", folder, n);
+}
 
 /* ---- the source ------------------------------------------------------------------------------------------- */
 
 struct reading {
     const char *folder;
     bool follow;
-    int fd;         /* of file n, or -1 */
+    int fd; /* of file n, or -1 */
     uint64_t n;
-    int64_t begin;  /* where file n begins, in bytes from the beginning of all */
-    int64_t at;     /* the next byte, likewise */
-    int64_t look;   /* the time of the next look into the folder */
+    int64_t begin; /* where file n begins, in bytes from the beginning of all */
+    int64_t at;    /* the next byte, likewise */
+    int64_t look;  /* the time of the next look into the folder */
 };
 
 struct place { /* in a position: the file, and where it begins */
@@ -146,9 +150,15 @@ static void read_mark(struct lam_io *io, int split, struct lam_position *p)
     memcpy(p->extra, &here, sizeof here);
 }
 
-static void read_close(struct lam_io *io) { leave_file(io->self); }
+static void read_close(struct lam_io *io)
+{
+    leave_file(io->self);
+}
 
-static bool read_bounded(const struct lam_host *host, const struct lam_options *o) { return !host->option_int(o, "follow"); }
+static bool read_bounded(const struct lam_host *host, const struct lam_options *o)
+{
+    return !host->option_int(o, "follow");
+}
 
 static const struct lam_option read_options[] = {
     {.name = "path", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .sentence = "Folder of the spool."},
@@ -180,10 +190,10 @@ static const struct lam_source_class source = {
 
 struct writing {
     const char *folder;
-    int64_t most;       /* files in the spool, before we wait */
+    int64_t most; /* files in the spool, before we wait */
     char tmp[4200];
-    int fd;             /* of tmp, or -1: nothing accepted */
-    uint64_t last;      /* the highest number */
+    int fd;        /* of tmp, or -1: nothing accepted */
+    uint64_t last; /* the highest number */
     int64_t look;
 };
 
@@ -246,7 +256,8 @@ static int publish(struct lam_io *io, uint64_t n, struct lam_error *err)
     char path[4200];
     if (n <= w->last) return drop(w);
     path_of(path, sizeof path, w->folder, n);
-    if (w->fd < 0 && (w->fd = open(w->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0) return broken(io, err, w->tmp);
+    if (w->fd < 0 && (w->fd = open(w->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0)
+        return broken(io, err, w->tmp);
     if (fsync(w->fd) || rename(w->tmp, path)) return broken(io, err, path);
     close(w->fd);
     w->fd = -1;
@@ -260,9 +271,15 @@ static int write_flush(struct lam_io *io, struct lam_error *err)
     return io->epochs || w->fd < 0 ? LAM_IO_OK : publish(io, w->last + 1, err);
 }
 
-static int write_commit(struct lam_io *io, uint64_t epoch, struct lam_error *err) { return publish(io, epoch, err); }
+static int write_commit(struct lam_io *io, uint64_t epoch, struct lam_error *err)
+{
+    return publish(io, epoch, err);
+}
 
-static int write_abort(struct lam_io *io, struct lam_error *err) { return (void)err, drop(io->self); }
+static int write_abort(struct lam_io *io, struct lam_error *err)
+{
+    return (void)err, drop(io->self);
+}
 
 static int write_wait(struct lam_io *io, struct pollfd *fds, int max, int64_t *at)
 {
@@ -278,7 +295,10 @@ static int write_close(struct lam_io *io, bool complete, struct lam_error *err)
 
 static const struct lam_option write_options[] = {
     {.name = "path", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .sentence = "Folder of the spool."},
-    {.name = "max.files", .type = LAM_OPTION_INT, .dflt = "0", .max = 1000000,
+    {.name = "max.files",
+     .type = LAM_OPTION_INT,
+     .dflt = "0",
+     .max = 1000000,
      .sentence = "Wait while so many files lie in the spool; 0: never."},
 };
 

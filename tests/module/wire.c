@@ -1,6 +1,6 @@
-/* wire: lines over a Unix socket, without ever waiting in a call. A sink's lines are kept until the other side has said that it has
- * them: the line ENQ n asks, ACK n answers, and what was not answered for is sent again after an outage. A source's lines are not
- * kept by anybody. SPDX-License-Identifier: Apache-2.0 */
+/* wire: lines over a Unix socket, without ever waiting in a call. A sink's lines are kept until the other side has said
+ * that it has them: the line ENQ n asks, ACK n answers, and what was not answered for is sent again after an outage. A
+ * source's lines are not kept by anybody. SPDX-License-Identifier: Apache-2.0 */
 #include <laminar_connector.h>
 
 #include <errno.h>
@@ -26,15 +26,18 @@ static int dial(const char *path)
     return errno = e, -1;
 }
 
-static bool is_busy(void) { return errno == EAGAIN || errno == EINTR; }
+static bool is_busy(void)
+{
+    return errno == EAGAIN || errno == EINTR;
+}
 
 /* ---- the source ------------------------------------------------------------------------------------------- */
 
 struct reading {
     int fd;
-    bool torn;      /* the last byte was no newline */
+    bool torn; /* the last byte was no newline */
     bool ended;
-    int64_t again;  /* when to dial */
+    int64_t again; /* when to dial */
 };
 
 static int read_open(struct lam_io *io, struct lam_error *err)
@@ -86,11 +89,17 @@ static void read_close(struct lam_io *io)
     if (r->fd >= 0) close(r->fd);
 }
 
-static bool read_bounded(const struct lam_host *host, const struct lam_options *o) { return !host->option_int(o, "follow"); }
+static bool read_bounded(const struct lam_host *host, const struct lam_options *o)
+{
+    return !host->option_int(o, "follow");
+}
 
 static const struct lam_option read_options[] = {
     {.name = "path", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .sentence = "Socket to read from."},
-    {.name = "follow", .type = LAM_OPTION_BOOL, .dflt = "false", .sentence = "Connect again when the other side has gone."},
+    {.name = "follow",
+     .type = LAM_OPTION_BOOL,
+     .dflt = "false",
+     .sentence = "Connect again when the other side has gone."},
 };
 
 static const struct lam_source_class source = {
@@ -114,10 +123,10 @@ static const struct lam_source_class source = {
 
 struct writing {
     const char *path;
-    int fd;           /* or -1 */
-    char *kept;       /* what no answer covers, a flush's worth */
+    int fd;     /* or -1 */
+    char *kept; /* what no answer covers, a flush's worth */
     size_t n, sent, cap;
-    size_t covered;   /* what the question covers, and itself; more may be written before its answer */
+    size_t covered; /* what the question covers, and itself; more may be written before its answer */
     uint64_t asked, answered;
     bool is_asked;    /* the flush at hand has put its question */
     int64_t deadline; /* of the answer */
@@ -245,7 +254,11 @@ static int write_close(struct lam_io *io, bool complete, struct lam_error *err)
 
 static const struct lam_option write_options[] = {
     {.name = "path", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .sentence = "Socket to write to."},
-    {.name = "ack.timeout", .type = LAM_OPTION_DURATION, .dflt = "10 s", .min = 1, .max = 3600000000,
+    {.name = "ack.timeout",
+     .type = LAM_OPTION_DURATION,
+     .dflt = "10 s",
+     .min = 1,
+     .max = 3600000000,
      .sentence = "Connect anew when no answer comes for so long."},
 };
 

@@ -207,6 +207,79 @@ static void test_close_meets_close(void **state)
     }
 }
 
+/* Subscriptions of all kinds come and go, and the database closes, while rows are pushed and counters read. */
+struct crowd {
+    struct lam_db *db;
+    struct lam_sub *_Atomic watched;
+    _Atomic bool stop;
+    _Atomic int64_t called;
+};
+
+static void count_rows(void *ctx, struct lam_sub *sub, int code, struct ArrowArray *rows)
+{
+    struct crowd *c = ctx;
+    int64_t n = code == LAM_OK ? rows->length : 0;
+    if ((c->called += n) % 97 == 96) lam_sub_cancel(sub);
+}
+
+static void *push_to_crowd(void *arg)
+{
+    struct crowd *c = arg;
+    for (int64_t v = 0; !atomic_load(&c->stop); v++) {
+        int r = push(c->db, "t", "v:l", &v, 1, 10000);
+        assert_true(r == LAM_OK || r == LAM_TIMEOUT || r == 5060);
+    }
+    return NULL;
+}
+
+static void *read_counters(void *arg)
+{
+    struct crowd *c = arg;
+    while (!atomic_load(&c->stop)) {
+        struct lam_sub_stats st = {.size = sizeof st};
+        ok(lam_sub_stats(c->watched, &st));
+        assert_true(st.delivered_batches <= st.sequence + 1);
+    }
+    return NULL;
+}
+
+static void test_crowd(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"block", "drop_oldest", "drop_newest", "sample"};
+    struct crowd c = {.db = open_db(2)};
+    struct lam_session *s = open_session(c.db);
+    run(s, "CREATE SOURCE t (v BIGINT); CREATE STREAM x AS SELECT v FROM t WHERE v >= 0;");
+    struct lam_sub_config watched = {.size = sizeof watched, .where = "v % 2 = 0", .policy = "drop_oldest"};
+    struct lam_sub *sub;
+    ok(lam_subscribe(s, "x", &watched, &sub));
+    c.watched = sub;
+    pthread_t t[] = {start(push_to_crowd, &c), start(read_counters, &c)};
+    for (int i = 0; i < 60; i++) {
+        struct lam_sub_config cfg = {.size = sizeof cfg, .policy = policies[i % 4], .sample_every = i % 4 == 3 ? 2 : 0,
+                                     .buffer_bytes = i % 3 ? 3000 : 0, .callback = i % 5 < 2 ? count_rows : NULL, .ctx = &c};
+        struct ArrowArray a;
+        ok(lam_subscribe(s, "x", &cfg, &sub));
+        if (!cfg.callback && i % 2) lam_sub_fd(sub);
+        for (int k = 0, r; k < 5; k++) {
+            if (!cfg.callback && (r = lam_recv(sub, &a, 1000)) == LAM_OK) a.release(&a);
+            for (int n = 0; n < 20 && (r = lam_poll(c.watched, &a)) == LAM_OK; n++) a.release(&a);
+        }
+        if (cfg.callback) usleep(1000); /* most likely called meanwhile */
+        lam_sub_close(sub);
+    }
+    assert_true(c.called > 0);
+    atomic_store(&c.stop, true);
+    struct lam_sub_config last = {.size = sizeof last, .callback = count_rows, .ctx = &c};
+    struct lam_sub *called;
+    ok(lam_subscribe(s, "x", &last, &called));
+    finish(t[1]);
+    finish(t[0]);
+    close_both(c.db, s);
+    lam_sub_close(called);
+    lam_sub_close(c.watched);
+}
+
 /* ---- waiting ----------------------------------------------------------------------------------------------------------- */
 
 struct waiter {
@@ -375,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_cancel_receive),
         cmocka_unit_test(test_close_wakes_receivers),
         cmocka_unit_test(test_close_meets_close),
+        cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_cancel_wait),
         cmocka_unit_test(test_cancel_result),
         cmocka_unit_test(test_waiting_is_free),

@@ -32,9 +32,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    lam_session_close(u.s);
+    if (u.s) lam_session_close(u.s);
     int r = u.db ? lam_close(u.db, 20000000) : 0;
-    env_sim_free(sim);
+    if (sim) env_sim_free(sim);
     return r;
 }
 
@@ -219,6 +219,33 @@ static void closing_fails(void **state)
     assert_rows("z", "0\n1\n2\n");
 }
 
+/* A disk that is full: when there is room again the file goes on where it stopped. */
+static void a_full_disk(void **state)
+{
+    (void)state;
+    env_sim_capacity(sim, 3000);
+    ut_sql(&u, SOURCE "CREATE SINK z FROM s INTO FILE (path = 'z.csv', format = 'csv', flush.interval = '0 s')");
+    for (int i = 0; i < 10; i++) push(i * 100, 100);
+    run(1000);
+    assert_state("z", "BLOCKED");
+    env_sim_capacity(sim, 0);
+    ut_sql(&u, "ALTER SINK z RETRY");
+    lam_push_end(u.db, "s");
+    assert_int_equal(lam_wait(u.db, u.s, 10000000), LAM_OK);
+    struct text want = {0};
+    text_puts(&want, "v\n");
+    for (int i = 0; i < 1000; i++) text_printf(&want, "%d\n", i);
+    char got[5000];
+    size_t n = 0;
+    struct file *f;
+    assert_int_equal(env_open(env_sim_env(sim), "z.csv", FILE_READ, &f, NULL), 0);
+    assert_int_equal(file_pread(f, got, sizeof got, 0, &n, NULL), 0);
+    file_close(f, NULL);
+    assert_int_equal(n, want.n);
+    assert_memory_equal(got, want.p, n);
+    text_done(&want);
+}
+
 /* ---- deadlines -------------------------------------------------------------------------------------------------------- */
 
 static void calls_have_deadlines(void **state)
@@ -384,6 +411,161 @@ static void commands_come_first(void **state)
     assert_int_equal(stats("z").rows, 5000);
 }
 
+/* ---- falling behind ------------------------------------------------------------------------------------------------------- */
+
+/* Pushes until the stream takes no more, or n times. */
+static int push_until_full(int n)
+{
+    static const char *const names[] = {"v"};
+    int64_t from = 0;
+    int i = 0;
+    while (i < n && ut_push(&u, "s", names, 1, 8000, cell, &from, 100000) == LAM_OK) i++;
+    return i;
+}
+
+static void r13_oldest_rows_are_dropped(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE "CREATE SINK z FROM s INTO MOCK (overflow = 'drop_oldest'); ALTER SINK z PAUSE");
+    assert_int_equal(push_until_full(1000), 1000);
+    push(77, 1);
+    run(1000);
+    uint64_t dropped = stats("z").dropped;
+    assert_true(dropped > 1000000);
+    assert_int_equal(stats("z").accepted, 8000001);
+    ut_sql(&u, "ALTER SINK z RESUME");
+    run(1000000);
+    assert_int_equal(mock_count("z"), 8000001 - dropped);
+    char *rows = mock_rows("z");
+    assert_string_equal(rows + strlen(rows) - 4, "\n77\n"); /* the latest is there */
+    mem_free(rows);
+}
+
+static void overflow_can_block_the_sink(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE "CREATE SINK z FROM s INTO MOCK (overflow = 'error'); CREATE SINK ok FROM s INTO BLACKHOLE; ALTER SINK z PAUSE");
+    assert_int_equal(push_until_full(1000), 1000);
+    ut_sql(&u, "ALTER SINK z RESUME");
+    run(1000);
+    assert_state("z", "BLOCKED");
+    assert_int_equal(stats("ok").rows, 8000000);
+    ut_sql(&u, "DROP SINK z");
+}
+
+static void overflow_changes_while_it_runs(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE "CREATE SINK z FROM s INTO MOCK; CREATE SINK ok FROM s INTO BLACKHOLE; ALTER SINK z PAUSE");
+    assert_true(push_until_full(1000) < 1000);
+    ut_sql(&u, "ALTER SINK z SET (overflow = 'drop_oldest')");
+    assert_int_equal(push_until_full(1000), 1000);
+    refused("ALTER SINK z SET (overflow = 'spill')", "needs a folder");
+    refused("CREATE SINK y FROM s INTO MOCK (overflow = 'spill')", "lam_config.spill_path");
+}
+
+static void rows_that_wait_spill(void **state)
+{
+    teardown(state);
+    mock_reset();
+    sim = env_sim_new(11);
+    struct lam_config cfg = {.size = sizeof cfg, .seed = 42, .log = hear, .spill_path = "spill"};
+    struct db_setup s = {.env = env_sim_env(sim), .workers = 2, .shuffle = 5, .ring_slots = 8};
+    assert_int_equal(db_open(&cfg, &s, &u.db), 0);
+    assert_int_equal(lam_session_open(u.db, &u.s), 0);
+    ut_sql(&u, SOURCE "CREATE SINK z FROM s INTO MOCK; ALTER SINK z PAUSE");
+    assert_int_equal(push_until_full(800), 800);
+    push(77, 1);
+    ut_sql(&u, "ALTER SINK z RESUME");
+    for (int i = 0; i < 1000 && mock_count("z") < 6400001; i++) run(1000);
+    assert_int_equal(mock_count("z"), 6400001);
+    assert_int_equal(stats("z").dropped, 0);
+}
+
+/* ---- dead letters ---------------------------------------------------------------------------------------------------------- */
+
+#define LETTERS "CREATE STREAM bad (v BIGINT, sink VARCHAR, error VARCHAR, more INTEGER);"
+
+static void poison_goes_to_the_dead_letters(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (script = 'fail write 1 poison 3', dead_letter = 'bad');"
+                              "CREATE SINK letters FROM bad WHERE v > 0 INTO MOCK; CREATE SINK again FROM bad INTO BLACKHOLE");
+    push(0, 6);
+    run(1000);
+    assert_rows("z", "0\n1\n3\n4\n5\n");
+    assert_rows("letters", "2|z|the script lets write number 1 fail|\\N\n");
+    assert_int_equal(stats("z").dead_lettered, 1);
+    assert_int_equal(stats("z").dropped, 0);
+    lam_push_end(u.db, "s");
+    assert_int_equal(lam_wait(u.db, u.s, 10000000), LAM_OK); /* the dead letters end when their feeders have */
+    assert_state("letters", "CLOSED");
+    refused("DROP STREAM bad", "depends on it");
+    refused("CREATE OR REPLACE STREAM bad (v BIGINT, error VARCHAR)", "uses it");
+}
+
+/* Letters of letters; each stream ends after the one that feeds it. */
+static void letters_of_letters(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE STREAM worse (v BIGINT, error VARCHAR);"
+                              "CREATE SINK z FROM s INTO MOCK (script = 'fail write 1- poison 1', dead_letter = 'bad');"
+                              "CREATE SINK y FROM bad INTO MOCK (script = 'fail write 2- poison 1', dead_letter = 'worse');"
+                              "CREATE SINK x FROM worse INTO MOCK");
+    push(0, 5);
+    lam_push_end(u.db, "s");
+    assert_int_equal(lam_wait(u.db, u.s, 10000000), LAM_OK);
+    assert_int_equal(stats("z").dead_lettered, 5);
+    assert_int_equal(mock_count("y") + mock_count("x"), 5);
+    assert_true(mock_count("x") > 0);
+}
+
+static void letters_that_nobody_reads(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (script = 'fail write 1 poison', dead_letter = 'bad')");
+    push(0, 3);
+    run(1000);
+    assert_int_equal(stats("z").dropped, 1);
+}
+
+/* A dead-letter stream without room holds up its sink, which tries on; commands reach it, and nothing is lost. */
+static void letters_without_room(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (script = 'fail write 1- poison 1', dead_letter = 'bad')");
+    struct lam_sub *sub;
+    assert_int_equal(lam_subscribe(u.s, "bad", NULL, &sub), LAM_OK);
+    push(0, 2000);
+    run(100000);
+    assert_state("z", "RETRYING");
+    uint64_t stuck = stats("z").dead_lettered;
+    assert_true(stuck < 2000);
+    ut_sql(&u, "ALTER SINK z SKIP"); /* the row at hand */
+    int64_t n = 0;
+    struct ArrowArray a;
+    for (int i = 0; i < 3000 && n < 1999; i++) {
+        run(2000);
+        while (lam_poll(sub, &a) == LAM_OK) n += a.length, a.release(&a);
+    }
+    assert_int_equal(n, 1999);
+    assert_int_equal(stats("z").dead_lettered, 1999);
+    assert_int_equal(stats("z").dropped, 1);
+    lam_sub_close(sub);
+}
+
+static void letters_that_cannot_be(void **state)
+{
+    (void)state;
+    refused(SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (dead_letter = 'bed')", "there is no stream 'bed'");
+    refused(SOURCE "CREATE SINK z FROM s INTO MOCK (dead_letter = 's')", "no declared stream");
+    refused(LETTERS "CREATE SINK z FROM bad INTO MOCK (dead_letter = 'bad')", "would come back");
+    refused(LETTERS "CREATE STREAM worse (v BIGINT); CREATE SINK z FROM bad INTO MOCK (dead_letter = 'worse');"
+            "CREATE STREAM again AS SELECT v + 1 AS v FROM worse; CREATE SINK y FROM again INTO MOCK (dead_letter = 'bad')", "would come back");
+    refused(SOURCE "CREATE STREAM bad (v VARCHAR); CREATE SINK z FROM s INTO MOCK (dead_letter = 'bad')", "is VARCHAR");
+    refused(SOURCE "CREATE STREAM bad (v BIGINT NOT NULL); CREATE SINK z FROM s INTO MOCK (dead_letter = 'bad')", "NOT NULL");
+}
+
 /* ---- ends ----------------------------------------------------------------------------------------------------------------- */
 
 static void drop_drains(void **state)
@@ -452,16 +634,63 @@ static void close_is_bounded(void **state)
     assert_true(mock_count("paused") > 0);
 }
 
+/* ---- threads ----------------------------------------------------------------------------------------------------------------- */
+
+static void open_threads(void **state)
+{
+    teardown(state);
+    mock_reset();
+    struct way w = {2, true, 0, 8, 0};
+    sim = NULL;
+    ut_open(&u, &w, NULL);
+}
+
+/* A call that blocks its thread is canceled from outside, in open, write, flush and close. */
+static void blocking_calls_have_deadlines(void **state)
+{
+    open_threads(state);
+    ut_sql(&u, SOURCE "CREATE SINK z FROM s INTO \"mock.blocking\" (buffered = 'true', open.timeout = '20 ms', write.timeout = '30 ms',"
+                      " retry.first = '1 ms', script = 'hang open 1; hang write 2; hang flush 1; hang close 4')");
+    push(0, 3);
+    push(3, 3);
+    lam_push_end(u.db, "s");
+    int r = lam_wait(u.db, u.s, 2000000);
+    assert_int_equal(r, 5004); /* closing */
+    assert_rows("z", "0\n1\n2\n3\n4\n5\n");
+    assert_int_equal(stats("z").timeouts, 4);
+    assert_state("z", "CLOSED");
+}
+
+static void a_hanging_neighbour(void **state)
+{
+    open_threads(state);
+    ut_sql(&u, SOURCE "CREATE SINK hangs FROM s INTO \"mock.blocking\" (script = 'hang write 1');"
+                      "CREATE SINK ok FROM s INTO \"mock.blocking\"");
+    for (int i = 0; i < 20; i++) push(i, 100);
+    assert_int_equal(lam_drain(u.db, 5000000), LAM_OK);
+    ut_sql(&u, "ALTER SINK ok PAUSE; ALTER SINK ok RESUME");
+    refused("ALTER SINK nothing RETRY", "no sink");
+    lam_push_end(u.db, "s");
+    assert_int_equal(lam_wait(u.db, u.s, 100000), LAM_TIMEOUT);
+    lam_session_close(u.s);
+    u.s = NULL;
+    assert_int_equal(lam_close(u.db, 1000000), LAM_OK); /* it is canceled */
+    u.db = NULL;
+    assert_int_equal(mock_count("ok"), 2000);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         T(a_system_that_is_away), T(a_refusal_is_for_an_operator), T(wait_tells_of_the_blocked), T(writes_are_retried),
-        T(retries_have_a_limit), T(poison_is_counted), T(a_target_that_wants_no_more), T(flushes_fail), T(closing_fails),
+        T(retries_have_a_limit), T(poison_is_counted), T(a_target_that_wants_no_more), T(flushes_fail), T(closing_fails), T(a_full_disk),
         T(calls_have_deadlines), T(some_cannot_be_canceled), T(r4_flush_by_a_deadline), T(r18_batches), T(pause_and_resume),
         T(skip_lets_go_of_a_batch), T(skip_what_cannot_be_flushed), T(set_changes_a_running_sink), T(commands_come_first),
-        T(drop_drains), T(drop_discards), T(drop_of_a_blocked_sink), T(close_is_bounded),
+        T(r13_oldest_rows_are_dropped), T(overflow_can_block_the_sink), T(overflow_changes_while_it_runs), T(rows_that_wait_spill),
+        T(poison_goes_to_the_dead_letters), T(letters_of_letters), T(letters_that_nobody_reads), T(letters_without_room),
+        T(letters_that_cannot_be), T(drop_drains), T(drop_discards), T(drop_of_a_blocked_sink), T(close_is_bounded), T(blocking_calls_have_deadlines), T(a_hanging_neighbour),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,6 +207,20 @@ static void test_subscription_that_is_not_read(void **state)
     close_sim(&u);
 }
 
+static void test_paused(void **state)
+{
+    (void)state;
+    struct under_test u;
+    open_sim(&u, 2);
+    ut_sql(&u, SOURCE("s") WINDOWS("x", "s") "CREATE SINK o FROM x INTO BLACKHOLE;");
+    ut_sql(&u, "ALTER STREAM x PAUSE;");
+    assert_says(&u, "EXPLAIN STREAM x", "is paused: 0 rows out");
+    assert_says(&u, "EXPLAIN STREAM x", WHY "it is paused; ALTER STREAM ... RESUME lets it go on\n");
+    ut_sql(&u, "ALTER STREAM x RESUME;");
+    assert_says(&u, "EXPLAIN STREAM x", WHY "source s has given no row");
+    close_sim(&u);
+}
+
 static void test_failed(void **state)
 {
     (void)state;
@@ -317,6 +331,9 @@ static void test_reasons_of_operators(void **state)
     m.aggregate.errors = 5;
     strcpy(m.aggregate.row_error, "division by zero");
     assert_reason(&m, "all 5 rows failed, such as with: division by zero");
+    m.aggregate.starved = true;
+    assert_reason(&m, "its state has found no memory: raise memory.limit (ALTER STREAM ... SET), then RESUME");
+    m.aggregate.starved = false;
     m.aggregate.errors = 0;
     m.aggregate.at_end = true;
     assert_reason(&m, "aggregate gives its rows at the end of its input, and source trades has not ended");
@@ -453,6 +470,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_watermark_held_back),
         cmocka_unit_test(test_sink_that_retries),
         cmocka_unit_test(test_subscription_that_is_not_read),
+        cmocka_unit_test(test_paused),
         cmocka_unit_test(test_failed),
         cmocka_unit_test(test_bottlenecks),
         cmocka_unit_test(test_reasons_of_sources),

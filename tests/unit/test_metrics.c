@@ -263,6 +263,11 @@ static void test_values(void **state)
     assert_float_equal(value_of(x, "events_emitted_total", ""), 95, 0);
     assert_float_equal(value_of(x, "sink_retries_total", "sink=\"o\""), 1, 0);
     assert_float_equal(value_of(x, "sink_lag_rows", "sink=\"o\""), 0, 0);
+    assert_float_equal(value_of(x, "sink_accepted_rows_total", "sink=\"o\""), 45, 0);
+    assert_true(value_of(x, "sink_write_latency_us_count", "sink=\"o\"") >= 1);
+    assert_true(value_of(x, "sink_write_latency_us_bucket", "sink=\"o\",le=\"30000000\"") >= 1);
+    assert_true(value_of(x, "sink_write_latency_us_sum", "sink=\"o\"") >= 0);
+    assert_true(value_of(x, "sink_committed_epoch", "sink=\"o\"") >= 0);
     assert_float_equal(value_of(x, "sink_state_info", "sink=\"o\",state=\"RUNNING\""), 1, 0);
     assert_float_equal(value_of(x, "sinks", ""), 2, 0);
     assert_true(value_of(x, "operator_state_bytes", "object=\"w\",operator=\"1 aggregate\"") > 0);

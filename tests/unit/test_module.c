@@ -1,10 +1,11 @@
-/* Classes from outside: what is refused, what is made of their results, positions between two batches of one array, waking.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Classes from outside: what is refused, what is made of their results, positions between two batches of one array,
+ * waking. SPDX-License-Identifier: Apache-2.0 */
 #include "connector_harness.h"
 
 #include "connector/module.h"
 
-/* ---- a toy: a source of bytes and one of columns, and a sink that gives back what it is told ---------------------- */
+/* ---- a toy: a source of bytes and one of columns, and a sink that gives back what it is told ----------------------
+ */
 
 static int next_result, opened, closed;
 static size_t next_accepted;
@@ -35,7 +36,10 @@ struct toy_array {
     const void *buffers[2], *none[1];
     struct ArrowArray child, *list[1];
 };
-static void child_release(struct ArrowArray *a) { a->release = NULL; }
+static void child_release(struct ArrowArray *a)
+{
+    a->release = NULL;
+}
 static void toy_release(struct ArrowArray *a)
 {
     free(a->private_data);
@@ -51,13 +55,21 @@ static int toy_columns(struct lam_io *io, int split, int64_t now, struct lam_col
     x->buffers[1] = x->numbers;
     x->list[0] = &x->child;
     x->child = (struct ArrowArray){.length = n, .n_buffers = 2, .buffers = x->buffers, .release = child_release};
-    out->array = (struct ArrowArray){
-        .length = n, .n_buffers = 1, .buffers = x->none, .n_children = 1, .children = x->list, .release = toy_release, .private_data = x};
+    out->array = (struct ArrowArray){.length = n,
+                                     .n_buffers = 1,
+                                     .buffers = x->none,
+                                     .n_children = 1,
+                                     .children = x->list,
+                                     .release = toy_release,
+                                     .private_data = x};
     *at += n;
     out->after.offset = *at;
     return LAM_IO_OK;
 }
-static void toy_close(struct lam_io *io) { (void)io, closed++; }
+static void toy_close(struct lam_io *io)
+{
+    (void)io, closed++;
+}
 
 static int sink_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker, bool *fresh, struct lam_error *err)
 {
@@ -91,12 +103,19 @@ static const struct lam_option options[] = {
     {                                                                                                                  \
         .size = sizeof(struct lam_module), .abi = LAM_CONNECTOR_ABI, .name = "toys", .version = "7", __VA_ARGS__       \
     }
-static const struct lam_source_class bytes_class = SOURCE(.name = "toy.bytes", .aliases = (const char *const[]){"toy-alias", NULL},
-                                                          .payload = LAM_BYTES, .poll_bytes = toy_bytes);
-static const struct lam_source_class columns_class = SOURCE(.name = "toy.columns", .payload = LAM_COLUMNS, .replayable = true,
-                                                            .seek = toy_seek, .poll_columns = toy_columns);
-static const struct lam_sink_class sink_class = {.size = sizeof sink_class, .name = "toy", .sentence = "A toy.", .payload = LAM_BYTES,
-                                                 .guarantee = LAM_AT_LEAST_ONCE, .open = sink_open, .write_bytes = sink_write,
+static const struct lam_source_class bytes_class =
+    SOURCE(.name = "toy.bytes", .aliases = (const char *const[]){"toy-alias", NULL}, .payload = LAM_BYTES,
+           .poll_bytes = toy_bytes);
+static const struct lam_source_class columns_class =
+    SOURCE(.name = "toy.columns", .payload = LAM_COLUMNS, .replayable = true, .seek = toy_seek,
+           .poll_columns = toy_columns);
+static const struct lam_sink_class sink_class = {.size = sizeof sink_class,
+                                                 .name = "toy",
+                                                 .sentence = "A toy.",
+                                                 .payload = LAM_BYTES,
+                                                 .guarantee = LAM_AT_LEAST_ONCE,
+                                                 .open = sink_open,
+                                                 .write_bytes = sink_write,
                                                  .close = toy_sink_close};
 static const struct lam_source_class *const sources[] = {&bytes_class, &columns_class, NULL};
 static const struct lam_sink_class *const sinks[] = {&sink_class, NULL};
@@ -118,7 +137,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- registering -------------------------------------------------------------------------------------------------- */
+/* ---- registering --------------------------------------------------------------------------------------------------
+ */
 
 static void classes_are_found(void **state)
 {
@@ -148,7 +168,8 @@ static void refused(const struct lam_module *m, const char *why)
 
 static void refused_class(struct lam_source_class c, const char *why)
 {
-    static const struct lam_source_class good = SOURCE(.name = "toy.good", .payload = LAM_BYTES, .poll_bytes = toy_bytes);
+    static const struct lam_source_class good =
+        SOURCE(.name = "toy.good", .payload = LAM_BYTES, .poll_bytes = toy_bytes);
     const struct lam_source_class *list[] = {&good, &c, NULL};
     struct lam_module m = MODULE(.sources = list);
     refused(&m, why);
@@ -183,13 +204,17 @@ static void what_is_not_whole_is_refused(void **state)
     refused_class((struct lam_source_class)SOURCE(.name = "toy.bad", BYTES, .blocking = true), "lacks cancel");
     refused_class((struct lam_source_class)SOURCE(.name = "file", BYTES), "which the program has already");
     refused_class((struct lam_source_class)SOURCE(.name = "toy.bytes", BYTES), "which toys has already");
-    refused_class((struct lam_source_class)SOURCE(.name = "toy.bad", .aliases = (const char *const[]){"datagen", NULL}, BYTES), "already");
+    refused_class(
+        (struct lam_source_class)SOURCE(.name = "toy.bad", .aliases = (const char *const[]){"datagen", NULL}, BYTES),
+        "already");
     struct lam_source_class c = SOURCE(.name = "toy.bad", BYTES);
     c.sentence = "no full stop";
     refused_class(c, "one sentence");
-    refused_option((struct lam_option){.name = "n", .type = LAM_OPTION_INT, .dflt = "x", .sentence = "A."}, "a default that does not fit");
+    refused_option((struct lam_option){.name = "n", .type = LAM_OPTION_INT, .dflt = "x", .sentence = "A."},
+                   "a default that does not fit");
     refused_option((struct lam_option){.name = "n", .type = 77, .sentence = "A."}, "a type that does not exist");
-    refused_option((struct lam_option){.name = "n", .type = LAM_OPTION_ENUM, .values = "a||b", .sentence = "A."}, "no choices");
+    refused_option((struct lam_option){.name = "n", .type = LAM_OPTION_ENUM, .values = "a||b", .sentence = "A."},
+                   "no choices");
     refused_option((struct lam_option){.name = "a b", .type = LAM_OPTION_INT, .sentence = "A."}, "lower case");
     refused_option((struct lam_option){.name = "n", .type = LAM_OPTION_INT}, "what it is for");
 }
@@ -207,14 +232,16 @@ static void an_older_class_is_shorter(void **state)
     assert_non_null(sink_find("toy.old"));
 }
 
-/* ---- results ------------------------------------------------------------------------------------------------------ */
+/* ---- results ------------------------------------------------------------------------------------------------------
+ */
 
 static void results_are_checked(void **state)
 {
     (void)state;
     struct payload p = {0};
     struct source *s = harness_source(&h, "toy.bytes", NULL);
-    const int flows[][2] = {{LAM_IO_OK, ST_OK}, {LAM_IO_DONE, ST_DONE}, {LAM_IO_WAIT, ST_WAIT}, {LAM_IO_RETRY, E_EXEC}, {-77, E_EXEC}, {123456, E_EXEC}};
+    const int flows[][2] = {{LAM_IO_OK, ST_OK},     {LAM_IO_DONE, ST_DONE}, {LAM_IO_WAIT, ST_WAIT},
+                            {LAM_IO_RETRY, E_EXEC}, {-77, E_EXEC},          {123456, E_EXEC}};
     for (size_t i = 0; i < countof(flows); i++) {
         p = (struct payload){0};
         next_result = flows[i][0];
@@ -281,7 +308,8 @@ static void positions_lie_between_batches(void **state)
     harness_source_end(s);
 }
 
-/* ---- what a class is given ---------------------------------------------------------------------------------------- */
+/* ---- what a class is given ----------------------------------------------------------------------------------------
+ */
 
 static char logged[200];
 static void take_log(void *ctx, int level, const char *message)
@@ -319,9 +347,16 @@ static int asking_open(struct lam_io *io, struct lam_error *err)
 static void classes_can_ask_the_host(void **state)
 {
     (void)state;
-    static const struct lam_source_class asking = {.size = sizeof asking, .name = "toy.asking", .sentence = "A toy.",
-        .payload = LAM_BYTES, .options = options, .n_options = 2, .option_size = sizeof options[0], .open = asking_open,
-        .poll_bytes = toy_bytes, .close = toy_close};
+    static const struct lam_source_class asking = {.size = sizeof asking,
+                                                   .name = "toy.asking",
+                                                   .sentence = "A toy.",
+                                                   .payload = LAM_BYTES,
+                                                   .options = options,
+                                                   .n_options = 2,
+                                                   .option_size = sizeof options[0],
+                                                   .open = asking_open,
+                                                   .poll_bytes = toy_bytes,
+                                                   .close = toy_close};
     static const struct lam_source_class *const list[] = {&asking, NULL};
     static const struct lam_module m = MODULE(.sources = list);
     assert_int_equal(lam_register_connector(&m), LAM_OK);
@@ -330,8 +365,13 @@ static void classes_can_ask_the_host(void **state)
     struct lam_session *s;
     assert_int_equal(lam_open(NULL, &cfg, &db), LAM_OK);
     assert_int_equal(lam_session_open(db, &s), LAM_OK);
-    assert_int_equal(lam_execute(s, "CREATE SOURCE a (k BIGINT) FROM TOY_ASKING (host_name = 'there', wait = '250 ms', format = 'json');"
-                                    "CREATE SINK b FROM a INTO BLACKHOLE", NULL), LAM_IO_CONNECT);
+    assert_int_equal(
+        lam_execute(
+            s,
+            "CREATE SOURCE a (k BIGINT) FROM TOY_ASKING (host_name = 'there', wait = '250 ms', format = 'json');"
+            "CREATE SINK b FROM a INTO BLACKHOLE",
+            NULL),
+        LAM_IO_CONNECT);
     assert_string_equal(lam_errmsg(s), "[LAM-5001] source \"a\": this");
     assert_string_equal(lam_errhint(s), "do that");
     assert_string_equal(logged, "3 toy.asking \"a\": a says 7");
@@ -355,8 +395,12 @@ static void modules_come_from_their_folder(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(classes_are_found), T(what_is_not_whole_is_refused), T(an_older_class_is_shorter),
-                                       T(results_are_checked), T(positions_lie_between_batches),
-                                       T(classes_can_ask_the_host), T(modules_come_from_their_folder)};
+    const struct CMUnitTest tests[] = {T(classes_are_found),
+                                       T(what_is_not_whole_is_refused),
+                                       T(an_older_class_is_shorter),
+                                       T(results_are_checked),
+                                       T(positions_lie_between_batches),
+                                       T(classes_can_ask_the_host),
+                                       T(modules_come_from_their_folder)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

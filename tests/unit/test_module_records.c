@@ -1,5 +1,6 @@
-/* Outside classes whose payload is records: whatever is bad, and however records are cut into batches, metadata stays beside its
- * record; what a class must not do is refused; a sink gets each row's value. SPDX-License-Identifier: Apache-2.0 */
+/* Outside classes whose payload is records: whatever is bad, and however records are cut into batches, metadata stays
+ * beside its record; what a class must not do is refused; a sink gets each row's value. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "api_harness.h"
 
 #include "arrow/batch.h"
@@ -8,7 +9,8 @@
 
 #include <laminar_connector.h>
 
-/* ---- a toy source: records 0..n-1 in two splits, with bad values, tombstones and keys that are no text ------------- */
+/* ---- a toy source: records 0..n-1 in two splits, with bad values, tombstones and keys that are no text -------------
+ */
 
 enum { N = 10000, SPLITS = 2 };
 static enum { GOOD, TOO_MANY, SHORT_METADATA, LONG_PLACE, NO_METADATA, FAILS, WITHOUT_A_WORD } mode;
@@ -25,32 +27,61 @@ struct toy {
     struct ArrowArray children[2], *list[2];
 };
 
-static bool is_bad(int64_t i) { return i % 7 == 2; }
-static bool is_gone(int64_t i) { return i % 5 == 4; }
-static bool key_is_bad(int64_t i) { return i % 11 == 6; }
-static bool has_key(int64_t i) { return i % 3 != 1; }
+static bool is_bad(int64_t i)
+{
+    return i % 7 == 2;
+}
+static bool is_gone(int64_t i)
+{
+    return i % 5 == 4;
+}
+static bool key_is_bad(int64_t i)
+{
+    return i % 11 == 6;
+}
+static bool has_key(int64_t i)
+{
+    return i % 3 != 1;
+}
 
-static int toy_open(struct lam_io *io, struct lam_error *err) { return (void)io, (void)err, LAM_IO_OK; }
-static int toy_splits(struct lam_io *io) { return (void)io, SPLITS; }
-static const char *toy_split_name(struct lam_io *io, int split) { return (void)io, split ? "odd" : "even"; }
+static int toy_open(struct lam_io *io, struct lam_error *err)
+{
+    return (void)io, (void)err, LAM_IO_OK;
+}
+static int toy_splits(struct lam_io *io)
+{
+    return (void)io, SPLITS;
+}
+static const char *toy_split_name(struct lam_io *io, int split)
+{
+    return (void)io, split ? "odd" : "even";
+}
 static int toy_seek(struct lam_io *io, int split, const struct lam_position *at, struct lam_error *err)
 {
     (void)err;
     ((struct toy *)io->self)->at[split] = at ? at->offset + SPLITS : split;
     return LAM_IO_OK;
 }
-static void stays(struct ArrowArray *a) { a->release = NULL; }
+static void stays(struct ArrowArray *a)
+{
+    a->release = NULL;
+}
 
 static void give_metadata(struct lam_io *io, struct lam_records *out)
 {
     struct toy *t = io->self;
-    t->key_buffers[0] = t->valid, t->key_buffers[1] = t->ends, t->key_buffers[2] = t->keys, t->number_buffers[1] = t->numbers;
+    t->key_buffers[0] = t->valid, t->key_buffers[1] = t->ends, t->key_buffers[2] = t->keys,
+    t->number_buffers[1] = t->numbers;
     int64_t length = out->n - (mode == SHORT_METADATA), n = io->metadata->n_children;
     for (int64_t i = 0; i < n; i++) {
         bool key = !strcmp(io->metadata->children[i]->name, "_key");
-        assert_string_equal(io->metadata->children[i]->format, key ? "z" : "l"); /* the class's types, whatever the user's */
-        t->children[i] = (struct ArrowArray){.length = length, .null_count = -1, .n_buffers = key ? 3 : 2,
-                                             .buffers = key ? t->key_buffers : t->number_buffers, .release = stays};
+        assert_string_equal(io->metadata->children[i]->format,
+                            key ? "z" : "l"); /* the class's types, whatever the user's */
+        t->children[i] = (struct ArrowArray){.length = length,
+                                             .null_count = -1,
+                                             .n_buffers = key ? 3 : 2,
+                                             .buffers = key ? t->key_buffers : t->number_buffers,
+                                             .release = stays};
         t->list[i] = &t->children[i];
     }
     out->metadata = (struct ArrowArray){
@@ -80,7 +111,8 @@ static int toy_poll(struct lam_io *io, int split, int64_t now, struct lam_record
         int64_t i = t->at[split];
         char text[200], *room = io->host->record_room(out, 10);
         memcpy(room, "{\"v\":\"\",\"k", 10);
-        int n = snprintf(text, sizeof text, is_bad(i) ? "{\"v\":\"\",\"k\":%ld" : "{\"v\":\"\",\"k\":%ld%*s}", (long)i, (int)(i % 100), "");
+        int n = snprintf(text, sizeof text, is_bad(i) ? "{\"v\":\"\",\"k\":%ld" : "{\"v\":\"\",\"k\":%ld%*s}", (long)i,
+                         (int)(i % 100), "");
         struct lam_position after = {.offset = i, .n = mode == LONG_PLACE ? 1000 : 0};
         if (out->n < 8192) note(t, out->n, i);
         if (is_gone(i)) {
@@ -107,15 +139,34 @@ static int toy_wait(struct lam_io *io, int split, struct pollfd *fds, int max, i
     *at = io->host->now(io);
     return 0;
 }
-static void toy_close(struct lam_io *io) { (void)io; }
-static bool toy_bounded(const struct lam_host *host, const struct lam_options *o) { return (void)host, (void)o, true; }
+static void toy_close(struct lam_io *io)
+{
+    (void)io;
+}
+static bool toy_bounded(const struct lam_host *host, const struct lam_options *o)
+{
+    return (void)host, (void)o, true;
+}
 
 static const struct lam_metadata metadata[] = {{"_key", "BLOB", "The key."}, {"_n", "BIGINT", "The number."}};
-static const struct lam_source_class source_class = {
-    .size = sizeof source_class, .name = "toy.messages", .sentence = "A toy.", .payload = LAM_RECORDS, .replayable = true,
-    .instance_size = sizeof(struct toy), .default_format = "json", .bounded = toy_bounded, .open = toy_open, .splits = toy_splits,
-    .split_name = toy_split_name, .seek = toy_seek, .poll_records = toy_poll, .wait = toy_wait, .close = toy_close,
-    .metadata = metadata, .n_metadata = 2, .metadata_size = sizeof metadata[0]};
+static const struct lam_source_class source_class = {.size = sizeof source_class,
+                                                     .name = "toy.messages",
+                                                     .sentence = "A toy.",
+                                                     .payload = LAM_RECORDS,
+                                                     .replayable = true,
+                                                     .instance_size = sizeof(struct toy),
+                                                     .default_format = "json",
+                                                     .bounded = toy_bounded,
+                                                     .open = toy_open,
+                                                     .splits = toy_splits,
+                                                     .split_name = toy_split_name,
+                                                     .seek = toy_seek,
+                                                     .poll_records = toy_poll,
+                                                     .wait = toy_wait,
+                                                     .close = toy_close,
+                                                     .metadata = metadata,
+                                                     .n_metadata = 2,
+                                                     .metadata_size = sizeof metadata[0]};
 
 /* ---- a toy sink --------------------------------------------------------------------------------------------- */
 
@@ -127,11 +178,14 @@ static bool plain_values;
 static int sink_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker, bool *fresh, struct lam_error *err)
 {
     (void)incarnation, (void)marker, (void)fresh, (void)err;
-    if (!nwritten) nwritten = (size_t)sprintf(written, "%ld of %ld;", (long)io->metadata->n_children, (long)io->schema->n_children);
+    if (!nwritten)
+        nwritten =
+            (size_t)sprintf(written, "%ld of %ld;", (long)io->metadata->n_children, (long)io->schema->n_children);
     return LAM_IO_OK;
 }
 /* As many as at_once; what holds "poison" is refused. */
-static int sink_write(struct lam_io *io, const struct lam_values *v, const struct lam_rows *rows, int64_t *accepted, struct lam_error *err)
+static int sink_write(struct lam_io *io, const struct lam_values *v, const struct lam_rows *rows, int64_t *accepted,
+                      struct lam_error *err)
 {
     assert_true(v->n > 0 && rows->from + v->n <= rows->array->length);
     for (int64_t i = 0; i < v->n && i < at_once; i++) {
@@ -139,18 +193,35 @@ static int sink_write(struct lam_io *io, const struct lam_values *v, const struc
         int n = (int)(v->offsets[i + 1] - v->offsets[i]);
         if (memmem(p, (size_t)n, "poison", 6)) return (io->host->fail)(err, LAM_IO_POISON, "I do not take that");
         int weight = rows->weight ? rows->weight[rows->from + i] : 1;
-        nwritten += (size_t)sprintf(written + nwritten, "%s%.*s%s;", weight < 0 ? "-" : "", n, p, v->none && v->none[i] ? "none" : "");
+        nwritten += (size_t)sprintf(written + nwritten, "%s%.*s%s;", weight < 0 ? "-" : "", n, p,
+                                    v->none && v->none[i] ? "none" : "");
         ++*accepted;
     }
     return LAM_IO_OK;
 }
-static int toy_sink_close(struct lam_io *io, bool complete, struct lam_error *err) { return (void)io, (void)complete, (void)err, LAM_IO_OK; }
-static bool unmarked(const struct lam_host *host, const struct lam_options *o) { return (void)host, (void)o, plain_values; }
+static int toy_sink_close(struct lam_io *io, bool complete, struct lam_error *err)
+{
+    return (void)io, (void)complete, (void)err, LAM_IO_OK;
+}
+static bool unmarked(const struct lam_host *host, const struct lam_options *o)
+{
+    return (void)host, (void)o, plain_values;
+}
 
-static const struct lam_sink_class sink_class = {
-    .size = sizeof sink_class, .name = "toy.messages", .sentence = "A toy.", .payload = LAM_RECORDS, .guarantee = LAM_AT_LEAST_ONCE,
-    .changelog = true, .default_format = "json", .open = sink_open, .write_records = sink_write, .close = toy_sink_close,
-    .metadata = metadata, .n_metadata = 2, .metadata_size = sizeof metadata[0], .unmarked = unmarked};
+static const struct lam_sink_class sink_class = {.size = sizeof sink_class,
+                                                 .name = "toy.messages",
+                                                 .sentence = "A toy.",
+                                                 .payload = LAM_RECORDS,
+                                                 .guarantee = LAM_AT_LEAST_ONCE,
+                                                 .changelog = true,
+                                                 .default_format = "json",
+                                                 .open = sink_open,
+                                                 .write_records = sink_write,
+                                                 .close = toy_sink_close,
+                                                 .metadata = metadata,
+                                                 .n_metadata = 2,
+                                                 .metadata_size = sizeof metadata[0],
+                                                 .unmarked = unmarked};
 
 static const struct lam_source_class *const sources[] = {&source_class, NULL};
 static const struct lam_sink_class *const sinks[] = {&sink_class, NULL};
@@ -212,11 +283,15 @@ static void metadata_stays_beside_its_record(void **state)
                         continue;
                     }
                     snprintf(sql, sizeof sql,
-                             "CREATE SOURCE m (v VARCHAR, _key %s, k BIGINT, _n BIGINT) FROM \"toy.messages\" (batch.rows = %d, on_error = '%s')",
+                             "CREATE SOURCE m (v VARCHAR, _key %s, k BIGINT, _n BIGINT) FROM \"toy.messages\" "
+                             "(batch.rows = %d, on_error = '%s')",
                              types[t], batches[b], policies[p]);
                     run(s, sql);
                     expect(policies[p], t == 1, want);
-                    query(s, "SELECT count(*), count(_key), CAST(sum(_n) AS BIGINT), count(*) FILTER (WHERE k <> _n), count(k) FROM m", got, 5);
+                    query(s,
+                          "SELECT count(*), count(_key), CAST(sum(_n) AS BIGINT), count(*) FILTER (WHERE k <> _n), "
+                          "count(k) FROM m",
+                          got, 5);
                     assert_int_equal(got[0], want[0]);
                     assert_int_equal(got[1], want[1]);
                     assert_int_equal(got[2], want[2]);
@@ -259,7 +334,8 @@ static void wrongs_are_named(void **state)
     fails(s, "k BIGINT, _key JSON", "", "column '_key' of toy.messages is BLOB, not JSON");
     fails(s, ALL, "format = 'raw'", "and there are 2");
     fails(s, ALL, "on_error = 'fail'", "record 2 of even: the object does not end: {\"v\":\"\",\"k\":2");
-    fails(s, "v VARCHAR, _key VARCHAR", "format = 'raw', on_error = 'fail'", "record 6 of even, column \"_key\": invalid UTF-8");
+    fails(s, "v VARCHAR, _key VARCHAR", "format = 'raw', on_error = 'fail'",
+          "record 6 of even, column \"_key\": invalid UTF-8");
     mode = TOO_MANY;
     fails(s, ALL, "", "gave more records than were asked for");
     mode = SHORT_METADATA;
@@ -278,6 +354,29 @@ static void wrongs_are_named(void **state)
     close_both(db, s);
 }
 
+static void the_bad_become_dead_letters(void **state)
+{
+    (void)state;
+    struct lam_db *db = open_db(1);
+    struct lam_session *s = open_session(db);
+    nwritten = 0;
+    at_once = 100;
+    run(s, "CREATE STREAM bad (position BIGINT);"
+           "CREATE SOURCE m (k BIGINT, _key VARCHAR) FROM \"toy.messages\" (dead_letter = 'bad', batch.rows = 700);"
+           "CREATE SINK a FROM m INTO BLACKHOLE; CREATE SINK b FROM bad INTO \"toy.messages\" (format = 'csv')");
+    assert_int_equal(lam_wait(db, s, LONG_TIME), LAM_OK);
+    close_both(db, s);
+    static bool bad[N];
+    memset(bad, 0, sizeof bad);
+    for (char *p = strchr(written, ';') + 1; *p; p = strchr(p, ';') + 1) {
+        int64_t i = strtoll(p, NULL, 10);
+        assert_false(bad[i]);
+        bad[i] = true;
+    }
+    for (int64_t i = 0; i < N; i++)
+        assert_int_equal(bad[i], (is_bad(i) && !is_gone(i)) || (has_key(i) && key_is_bad(i)));
+}
+
 static void nothing_is_allocated_once_warm(void **state)
 {
     (void)state;
@@ -287,7 +386,8 @@ static void nothing_is_allocated_once_warm(void **state)
     run(s, "CREATE SOURCE m (v VARCHAR, _key VARCHAR, k BIGINT, _n BIGINT) FROM \"toy.messages\" (batch.rows = 50)");
     query(s, "SELECT count(*) FROM m WHERE k < 0 AND _key < 'x'", got, 1);
     close_both(db, s);
-    for (int i = 0; i < SPLITS; i++) assert_in_range(allocations[i][1] - allocations[i][0], 0, 4); /* the odd growth of a pool */
+    for (int i = 0; i < SPLITS; i++)
+        assert_in_range(allocations[i][1] - allocations[i][0], 0, 4); /* the odd growth of a pool */
 }
 
 /* ---- sinks --------------------------------------------------------------------------------------------------- */
@@ -312,12 +412,17 @@ static void each_row_is_a_value(void **state)
 {
     (void)state;
     write_rows("CREATE SINK o FROM (SELECT v, 'key' AS _key, v * 2 AS w FROM s) INTO \"toy.messages\"", 5);
-    assert_string_equal(written, "1 of 3;{\"v\":1,\"w\":2};{\"v\":2,\"w\":4};{\"v\":3,\"w\":6};{\"v\":4,\"w\":8};{\"v\":5,\"w\":10};");
+    assert_string_equal(
+        written, "1 of 3;{\"v\":1,\"w\":2};{\"v\":2,\"w\":4};{\"v\":3,\"w\":6};{\"v\":4,\"w\":8};{\"v\":5,\"w\":10};");
     write_rows("CREATE SINK o FROM (SELECT v, 'a,b' AS t, v AS _n FROM s) INTO \"toy.messages\" (format = 'csv')", 2);
     assert_string_equal(written, "1 of 3;1,\"a,b\";2,\"a,b\";");
-    write_rows("CREATE SINK o FROM (SELECT CAST(NULLIF(v, 2) AS VARCHAR) AS t, v AS _n FROM s) INTO \"toy.messages\" (format = 'raw')", 4);
+    write_rows("CREATE SINK o FROM (SELECT CAST(NULLIF(v, 2) AS VARCHAR) AS t, v AS _n FROM s) INTO \"toy.messages\" "
+               "(format = 'raw')",
+               4);
     assert_string_equal(written, "1 of 2;1;none;3;4;");
-    write_rows("CREATE SINK o FROM (SELECT CASE WHEN v IN (1, 4, 5) THEN 'poison' ELSE 'x' END AS t, v FROM s) INTO \"toy.messages\"", 6);
+    write_rows("CREATE SINK o FROM (SELECT CASE WHEN v IN (1, 4, 5) THEN 'poison' ELSE 'x' END AS t, v FROM s) INTO "
+               "\"toy.messages\"",
+               6);
     assert_string_equal(written, "0 of 2;{\"t\":\"x\",\"v\":2};{\"t\":\"x\",\"v\":3};{\"t\":\"x\",\"v\":6};");
 }
 
@@ -344,7 +449,8 @@ static const char *write_changes(void)
     b->rows = 3;
     b->weight = weights;
     account_init(&account, NULL, 0);
-    struct connector_ctx ctx = {.env = env_real(), .account = &account, .options = o, .schema = s, .declared = s, .name = "o"};
+    struct connector_ctx ctx = {
+        .env = env_real(), .account = &account, .options = o, .schema = s, .declared = s, .name = "o"};
     struct record_writer *w;
     uint64_t marker;
     uint32_t took;
@@ -383,17 +489,22 @@ static void types_of_metadata_are_checked(void **state)
     struct lam_db *db = open_db(1);
     struct lam_session *s = open_session(db);
     run(s, "CREATE SOURCE s (v BIGINT)");
-    assert_int_not_equal(lam_execute(s, "CREATE SINK o FROM (SELECT v, CAST(v AS INTEGER) AS _n FROM s) INTO \"toy.messages\"", NULL), 0);
+    assert_int_not_equal(
+        lam_execute(s, "CREATE SINK o FROM (SELECT v, CAST(v AS INTEGER) AS _n FROM s) INTO \"toy.messages\"", NULL),
+        0);
     assert_non_null(strstr(lam_errmsg(s), "column '_n' of toy.messages is BIGINT, not INTEGER"));
     assert_int_not_equal(lam_execute(s, "CREATE SINK o FROM s INTO \"toy.messages\" (format = 'box')", NULL), 0);
-    assert_non_null(strstr(lam_errmsg(s), "the format 'box' does not go with the toy.messages sink, which has values one by one"));
+    assert_non_null(
+        strstr(lam_errmsg(s), "the format 'box' does not go with the toy.messages sink, which has values one by one"));
     close_both(db, s);
 }
 
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, setup)
-    const struct CMUnitTest tests[] = {T(metadata_stays_beside_its_record), T(wrongs_are_named),          T(nothing_is_allocated_once_warm),
-                                       T(each_row_is_a_value),              T(changes_are_marked_or_not), T(types_of_metadata_are_checked)};
+    const struct CMUnitTest tests[] = {
+        T(metadata_stays_beside_its_record), T(wrongs_are_named),    T(the_bad_become_dead_letters),
+        T(nothing_is_allocated_once_warm),   T(each_row_is_a_value), T(changes_are_marked_or_not),
+        T(types_of_metadata_are_checked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

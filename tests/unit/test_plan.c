@@ -87,7 +87,7 @@ static const char *cat_format_name(const void *ctx, int i)
     return i < (int)countof(formats) ? formats[i].name : NULL;
 }
 static const struct catalog catalog = {cat_find, cat_name, cat_source, cat_sink, cat_connector_name,
-                                       cat_in,   cat_out,  cat_format_name, NULL};
+                                       cat_in,   cat_out,  cat_format_name, NULL, false};
 
 static void forget_objects(void)
 {

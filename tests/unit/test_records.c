@@ -1,5 +1,5 @@
-/* Values that come and go one by one: which of them become rows, what is said of the others, that neither depends on how many
- * are decoded together, and that encoders cut where a row ends. SPDX-License-Identifier: Apache-2.0 */
+/* Values that come and go one by one: which of them become rows, what is said of the others, that neither depends on
+ * how many are decoded together, and that encoders cut where a row ends. SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -82,7 +82,9 @@ static void reads_and_refuses(void **state)
         struct arena *a = arena_new();
         struct try_value values[16];
         uint32_t n = 0;
-        for (; s->values[n]; n++) values[n] = (struct try_value){s->values[n] == NONE ? NULL : s->values[n], s->values[n] == NONE ? 0 : strlen(s->values[n])};
+        for (; s->values[n]; n++)
+            values[n] = (struct try_value){s->values[n] == NONE ? NULL : s->values[n],
+                                           s->values[n] == NONE ? 0 : strlen(s->values[n])};
         struct trial t = {.class = decoder_find(s->format), .on_error = s->on_error, .record_max = 40};
         t.schema = try_schema(a, s->schema);
         t.options = try_options(a, t.class->options, s->options);
@@ -93,7 +95,9 @@ static void reads_and_refuses(void **state)
             if (strcmp(text_cstr(&o.rows), s->rows) || o.report.bad != s->bad || o.report.nulled != s->nulled ||
                 (s->last && strcmp(o.report.last.text, s->last)) || !!o.status != (s->on_error == ON_ERROR_FAIL))
                 print_error("sample %zu, %u at a time: status %d, bad %llu, nulled %llu, '%s'\n%s", k, most, o.status,
-                         (unsigned long long)o.report.bad, (unsigned long long)o.report.nulled, o.report.last.text, text_cstr(&o.rows)), wrong = true;
+                            (unsigned long long)o.report.bad, (unsigned long long)o.report.nulled, o.report.last.text,
+                            text_cstr(&o.rows)),
+                    wrong = true;
             if (o.status) assert_string_equal(o.err.text, s->last);
             text_done(&o.rows);
         }
@@ -127,13 +131,16 @@ static void many(void **state)
                 values[i] = (struct try_value){0};
                 text_printf(&expected, "%u: ~|\n", i);
             } else if (i % 13 == 5) {
-                values[i] = f == 0 ? (struct try_value){"{\"a\":\"", 6} : f == 1 ? (struct try_value){"\"", 1} : (struct try_value){"\xff", 1};
+                values[i] = f == 0   ? (struct try_value){"{\"a\":\"", 6}
+                            : f == 1 ? (struct try_value){"\"", 1}
+                                     : (struct try_value){"\xff", 1};
                 bad++;
             } else {
                 text_printf(&expected, "%u: %s%u|\n", i, filling, i);
             }
         }
-        struct trial t = {.class = decoder_find(formats[f]), .record_max = 1 << 20, .schema = try_schema(a, "a VARCHAR")};
+        struct trial t = {
+            .class = decoder_find(formats[f]), .record_max = 1 << 20, .schema = try_schema(a, "a VARCHAR")};
         t.options = try_options(a, t.class->options, NULL);
         for (uint32_t most = 100; most <= 3000; most *= 3) {
             struct outcome o;
@@ -156,7 +163,8 @@ static void some_columns(void **state)
     struct arena *a = arena_new();
     struct pool *pool = pool_new(NULL);
     const struct decoder_class *csv = decoder_find("csv");
-    struct schema *all = try_schema(a, "a BIGINT, b VARCHAR, c BIGINT"), *some = try_schema(a, "c BIGINT, a BIGINT"), *none = schema_new(a, 0);
+    struct schema *all = try_schema(a, "a BIGINT, b VARCHAR, c BIGINT"), *some = try_schema(a, "c BIGINT, a BIGINT"),
+                  *none = schema_new(a, 0);
     const struct options *o = try_options(a, csv->options, NULL);
     char text[70] = "1,x,2\n3,y,4\n";
     struct record r[] = {{0, 5, 0}, {6, 5, 1}};
@@ -189,7 +197,8 @@ static void refused(void **state)
     struct encoder *e;
     const struct decoder_class *csv = decoder_find("csv"), *raw = decoder_find("raw");
     struct schema *two = try_schema(a, TWO), *number = try_schema(a, "a BIGINT");
-    const struct options *header = try_options(a, csv->options, LIST("header", "true")), *plain = try_options(a, raw->options, NULL);
+    const struct options *header = try_options(a, csv->options, LIST("header", "true")),
+                         *plain = try_options(a, raw->options, NULL);
     assert_int_equal(decoder_new_records(csv, two, two, header, 0, 0, "s", &d, &err), E_OPTION);
     assert_string_equal(err.text, "a record has no header line: its fields go by position");
     assert_int_equal(decoder_new_records(raw, two, two, plain, 0, 0, "s", &d, &err), E_FORMAT);
@@ -198,7 +207,9 @@ static void refused(void **state)
     assert_int_equal(decoder_new(raw, number, plain, 0, 0, 0, NULL, 0, &d, &err), E_FORMAT);
     assert_int_equal(encoder_new(encoder_find("raw"), number, CHANGELOG_NONE, plain, &e, &err), E_FORMAT);
     assert_int_equal(encoder_new_values(encoder_find("raw"), number, CHANGELOG_W, plain, &e, &err), E_FORMAT);
-    assert_int_equal(encoder_new_values(encoder_find("box"), two, CHANGELOG_NONE, try_options(a, encoder_find("box")->options, NULL), &e, &err), E_FORMAT);
+    assert_int_equal(encoder_new_values(encoder_find("box"), two, CHANGELOG_NONE,
+                                        try_options(a, encoder_find("box")->options, NULL), &e, &err),
+                     E_FORMAT);
     assert_int_equal(encoder_new_values(encoder_find("csv"), two, CHANGELOG_NONE, header, &e, &err), E_OPTION);
     arena_free(a);
 }
@@ -252,8 +263,10 @@ static void values_end_where_rows_do(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_and_refuses), cmocka_unit_test(many),
-        cmocka_unit_test(some_columns),      cmocka_unit_test(refused),
+        cmocka_unit_test(reads_and_refuses),
+        cmocka_unit_test(many),
+        cmocka_unit_test(some_columns),
+        cmocka_unit_test(refused),
         cmocka_unit_test(values_end_where_rows_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

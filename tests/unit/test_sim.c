@@ -100,7 +100,9 @@ struct model_stream {
     int sinks, subs;     /* that read it */
     bool running;
     bool may_end;        /* a sink on it closes, when the schedule has it */
+    bool unordered;      /* is or was BOTH */
     int64_t size;        /* of windows */
+    int64_t mod;         /* of FILTER and TUMBLE: WHERE v % mod = 0 */
     int64_t late, left;  /* left: of a LIMIT */
     struct group groups[2000], outer[500];
     int ngroups, nouter;
@@ -109,7 +111,7 @@ struct model_stream {
 enum fault { HEALTHY, RETRIES, POISONS, SHORT, FAILS, CLOSES, HANGS, FAULTS };
 
 struct model_sink {
-    char name[16];
+    char name[16], mock[24];
     struct model_stream *stream;
     enum fault fault;
     uint64_t id;
@@ -177,7 +179,7 @@ static void close_windows(struct model_stream *s, int64_t wm)
     }
     for (int i = 0; i < s->nouter;) {
         struct group g = s->outer[i];
-        if (wm < INT64_MAX && g.start + 5000 + INNER > wm) {
+        if (wm < INT64_MAX && g.start + 5000 + INNER - 1 > wm) { /* no later window begins before wm - 999 */
             i++;
             continue;
         }
@@ -204,7 +206,7 @@ static void stream_row(struct model_stream *s, bool from_r, int64_t k, int64_t v
     if (!s->running || (from_r && s->kind != BOTH)) return;
     switch (s->kind) {
     case FILTER:
-        if (v % 3 == 0) emit(s, "%lld|%lld", (long long)k, (long long)v);
+        if (v % s->mod == 0) emit(s, "%lld|%lld", (long long)k, (long long)v);
         break;
     case DIAMOND:
         if (v % 2 == 0) emit(s, "%lld|%lld", (long long)k, (long long)v);
@@ -214,7 +216,8 @@ static void stream_row(struct model_stream *s, bool from_r, int64_t k, int64_t v
         if (v % 2 == 1 && s->left > 0) s->left--, emit(s, "%lld|%lld", (long long)k, (long long)v);
         break;
     case BOTH: emit(s, "%lld|%lld", (long long)k, (long long)v); break;
-    default: window_row(s, k, v, ts);
+    default:
+        if (s->kind != TUMBLE || v % s->mod == 0) window_row(s, k, v, ts);
     }
 }
 
@@ -305,7 +308,7 @@ static void query_text(const struct model_stream *s, char *out, size_t n)
 {
     const char *from = draw(2) ? "s" : "x";
     switch (s->kind) {
-    case FILTER: snprintf(out, n, "SELECT k, v FROM %s WHERE v %% 3 = 0", from); break;
+    case FILTER: snprintf(out, n, "SELECT k, v FROM %s WHERE v %% %lld = 0", from, (long long)s->mod); break;
     case DIAMOND:
         snprintf(out, n, "SELECT k, v FROM %s WHERE v %% 2 = 0 UNION ALL SELECT k, -v FROM %s WHERE v %% 5 = 0", from, from);
         break;
@@ -320,8 +323,8 @@ static void query_text(const struct model_stream *s, char *out, size_t n)
                  from, (long long)s->size);
         break;
     default:
-        snprintf(out, n, "SELECT k, window_start, COUNT(*) AS c, SUM(v) AS t FROM %s GROUP BY k, TUMBLE(ts, INTERVAL '%lld' MILLISECOND)",
-                 from, (long long)s->size);
+        snprintf(out, n, "SELECT k, window_start, COUNT(*) AS c, SUM(v) AS t FROM %s WHERE v %% %lld = 0 GROUP BY k,"
+                 " TUMBLE(ts, INTERVAL '%lld' MILLISECOND)", from, (long long)s->mod, (long long)s->size);
     }
 }
 
@@ -356,6 +359,8 @@ static struct model_stream *new_stream(void)
     s->kind = w.nstreams == 1 ? FILTER : (enum kind)draw(KINDS);
     s->size = 100 * (1 + (int64_t)draw(30));
     s->left = 1 + (int64_t)draw(30);
+    s->mod = s->kind == FILTER ? 3 : 1;
+    s->unordered = s->kind == BOTH;
     s->sinks = s->subs = 0;
     snprintf(s->name, sizeof s->name, "y%d", w.nstreams);
     return s;
@@ -381,6 +386,7 @@ static void add_sink(enum fault fault)
     }
     struct model_sink *k = &w.sinks[w.nsinks++];
     snprintf(k->name, sizeof k->name, "z%d", w.nsinks);
+    snprintf(k->mock, sizeof k->mock, "z%d", w.nsinks);
     k->stream = s;
     k->fault = fault;
     if (fault == CLOSES) s->may_end = true;
@@ -388,7 +394,7 @@ static void add_sink(enum fault fault)
     k->below = s->kind == CASCADE || draw(2) ? 0 : 2 + (int64_t)draw(4);
     if (k->below) snprintf(where, sizeof where, "WHERE k < %lld", (long long)k->below);
     run_sql("%s CREATE SINK %s FROM %s %s INTO MOCK (name = '%s', buffered = 'true', script = '%s');", create, k->name, s->name,
-            where, k->name, script_of(fault));
+            where, k->mock, script_of(fault));
     k->alive = true;
     k->id = catalog_find(w.u.db, k->name)->id;
     s->id = catalog_find(w.u.db, s->name)->id;
@@ -424,8 +430,8 @@ static struct lines lines_of(const char *name)
 /* A sink that is done holds what it must: all of it, unless its faults say otherwise. */
 static void check_sink(struct model_sink *k, uint64_t errors)
 {
-    struct lines got = lines_of(k->name);
-    if (k->stream->kind != BOTH) check_order(k, &got);
+    struct lines got = lines_of(k->mock);
+    if (!k->stream->unordered) check_order(k, &got);
     for (int i = 0; i < got.n; i++) note(got.at[i], strlen(got.at[i]));
     sort_lines(&got);
     sort_lines(&k->expected);
@@ -487,7 +493,8 @@ static int command(struct model_sink *k, const char *what)
     return r;
 }
 
-static void drop_sink(struct model_sink *k)
+/* What must hold before a sink with its faults can be told from what it got. Returns its errors. */
+static uint64_t settle_sink(struct model_sink *k)
 {
     /* A subscription that is full may keep rows from a sink until DROP waits no longer. */
     if (w.sub || may_drop(k)) drain();
@@ -499,13 +506,66 @@ static void drop_sink(struct model_sink *k)
             for (int n = 0; n < 100; n++) lam_step(w.u.db, 1);
         }
     }
-    uint64_t errors = may_drop(k) ? dropped_by(k) : 0;
+    return may_drop(k) ? dropped_by(k) : 0;
+}
+
+static void drop_sink(struct model_sink *k)
+{
+    uint64_t errors = settle_sink(k);
     run_sql("DROP SINK %s%s;", k->name, k->fault == FAILS && draw(2) ? " DISCARD" : "");
     tell("now %lld\n", (long long)env_now_us(env_sim_env(w.sim)));
     check_sink(k, errors);
     k->alive = false;
     k->stream->sinks--;
     stop_stream_if_unread(k->stream);
+}
+
+/* The old one has what came before, the new one what follows. */
+static void replace_sink(struct model_sink *k)
+{
+    bool ends = k->fault == HANGS || k->fault == FAILS || k->fault == CLOSES || k->stream->kind == LIMIT;
+    if (ends || w.nsinks == SINKS) return;
+    uint64_t errors = settle_sink(k);
+    struct model_sink *now = &w.sinks[w.nsinks++];
+    *now = (struct model_sink){.stream = k->stream, .fault = HEALTHY};
+    memcpy(now->name, k->name, sizeof now->name);
+    snprintf(now->mock, sizeof now->mock, "z%d", w.nsinks);
+    char where[40] = "";
+    now->below = draw(2) ? k->below : 0;
+    if (now->below) snprintf(where, sizeof where, "WHERE k < %lld", (long long)now->below);
+    run_sql("CREATE OR REPLACE SINK %s FROM %s %s INTO MOCK (name = '%s', buffered = 'true');", now->name, now->stream->name, where, now->mock);
+    now->id = catalog_find(w.u.db, now->name)->id;
+    now->alive = true;
+    k->alive = false;
+    check_sink(k, errors);
+}
+
+/* Its consumers, if it has any, hear the new one from now on. */
+static void replace_stream(struct model_stream *s)
+{
+    char query[500];
+    if (s->kind == TUMBLE) {
+        s->mod = 1 + (int64_t)draw(3);
+    } else if (s->kind == FILTER || s->kind == DIAMOND || s->kind == BOTH) {
+        s->kind = draw(2) ? FILTER : draw(2) ? DIAMOND : BOTH;
+        s->mod = 2 + (int64_t)draw(4);
+        s->unordered |= s->kind == BOTH;
+    } else {
+        return;
+    }
+    query_text(s, query, sizeof query);
+    run_sql("CREATE OR REPLACE STREAM %s AS %s;", s->name, query);
+    s->id = catalog_find(w.u.db, s->name)->id;
+    if (s->running) begin_stream(s);
+}
+
+static void replace_source(void)
+{
+    if (draw(2))
+        run_sql("CREATE OR REPLACE SOURCE s (k BIGINT, v BIGINT, ts BIGINT, WATERMARK FOR ts AS ts - INTERVAL '%d' MILLISECOND) WITH ('idle.timeout' = '%d s');",
+                DELAY, 30 + (int)draw(60));
+    else
+        run_sql("CREATE OR REPLACE SOURCE r (k BIGINT, v BIGINT, ts BIGINT);");
 }
 
 static void command_one(void)
@@ -548,9 +608,30 @@ static void restart(void)
     tell("restart\n");
 }
 
+/* A paused stream's sources take nothing; what else happens meanwhile, happens. */
+static void pause_a_while(struct model_stream *s)
+{
+    char sql[60];
+    snprintf(sql, sizeof sql, "ALTER STREAM %s PAUSE;", s->name);
+    int r;
+    while ((r = lam_execute(w.u.s, sql, NULL)) == E_TIMEOUT) read_sub();
+    check(r == LAM_OK || r == E_MISUSE, "%s: %s", sql, lam_errmsg(w.u.s));
+    tell("%s %d\n", sql, r);
+    if (r) return; /* it does not run */
+    for (int i = (int)draw(4); i > 0; i--) switch (draw(4)) {
+        case 0: drain(); break;
+        case 1: env_sim_advance(w.sim, 1000 * (int64_t)draw(100000)); break;
+        case 2: add_sink(HEALTHY); break;
+        case 3: replace_stream(&w.streams[draw((uint64_t)w.nstreams)]); break;
+        }
+    while ((r = runtime_hold_stream(db_runtime(w.u.db), s->id, false, NULL)) && r != E_MISUSE) read_sub();
+    tell("%s resumes %d\n", s->name, r);
+    run_sql("ALTER STREAM x RESUME;");
+}
+
 static void one_step(void)
 {
-    switch (draw(16)) {
+    switch (draw(20)) {
     case 0: push_watermark(); break;
     case 1: drain(); break;
     case 2: restart(); break;
@@ -568,8 +649,19 @@ static void one_step(void)
         for (int i = (int)draw(40); i > 0; i--) lam_step(w.u.db, 1);
         break;
     case 9: read_sub(); break;
-    case 10:
-    case 11: command_one(); break;
+    case 10: replace_stream(&w.streams[draw((uint64_t)w.nstreams)]); break;
+    case 11:
+        if (w.nsinks > 2) {
+            struct model_sink *k = &w.sinks[2 + draw((uint64_t)w.nsinks - 2)];
+            if (k->alive) replace_sink(k);
+        }
+        break;
+    case 12:
+        if (draw(2)) replace_source();
+        break;
+    case 13:
+    case 14: command_one(); break;
+    case 15: pause_a_while(&w.streams[draw((uint64_t)w.nstreams)]); break;
     default: push_rows(false);
     }
 }

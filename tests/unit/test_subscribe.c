@@ -1,5 +1,7 @@
 /* Subscriptions: policies, gaps, counters, callbacks, descriptors. SPDX-License-Identifier: Apache-2.0 */
 #include "api_harness.h"
+#include "base/env_sim.h"
+#include "db/db.h"
 #include "db/db_int.h"
 
 #include <poll.h>
@@ -76,6 +78,24 @@ static struct taken take_all(struct lam_sub *sub)
         t.rows += a.length;
         a.release(&a);
     }
+}
+
+/* The same from several workers, whose rows come in any order. */
+static struct taken take_in_any_order(struct lam_sub *sub)
+{
+    struct taken t = {0};
+    struct ArrowArray a;
+    uint64_t rows, batches;
+    while ((t.end = lam_poll(sub, &a)) == LAM_OK || t.end == LAM_GAP) {
+        if (t.end == LAM_GAP) {
+            ok(lam_sub_gap(sub, &rows, &batches));
+            t.gap_rows += rows;
+            continue;
+        }
+        t.rows += a.length;
+        a.release(&a);
+    }
+    return t;
 }
 
 /* ---- what is refused --------------------------------------------------------------------------------------------------- */
@@ -399,6 +419,42 @@ static void test_epoch(void **state)
     }
 }
 
+/* CHECKPOINT says its number, and a subscription when it has got so far. */
+static int64_t checkpoint(void)
+{
+    struct ArrowArrayStream rows;
+    struct ArrowArray a;
+    ok(lam_execute(s, "CHECKPOINT", &rows));
+    ok(rows.get_next(&rows, &a));
+    int64_t epoch = cell(&a, 0, 0);
+    a.release(&a);
+    rows.release(&rows);
+    return epoch;
+}
+
+static void test_checkpoint(void **state)
+{
+    (void)state;
+    for (int threads = 0; threads <= 2; threads++) {
+        begin(threads, T);
+        int64_t last = checkpoint();
+        struct lam_sub *sub = subscribe(s, "x", NULL), *other = subscribe(s, "t", NULL);
+        for (int i = 0; i < 5; i++) {
+            ok(push_one(db, "t", i));
+            int64_t epoch = checkpoint();
+            assert_true(epoch > last);
+            assert_int_equal(receive(sub, 0, 1, NULL), 1);
+            assert_int_equal(receive(other, 0, 1, NULL), 1);
+            wait_for_epoch(sub, epoch);
+            wait_for_epoch(other, epoch);
+            last = epoch;
+        }
+        lam_sub_close(sub);
+        lam_sub_close(other);
+        close_both(db, s);
+    }
+}
+
 /* ---- the descriptor ------------------------------------------------------------------------------------------------------------ */
 
 static bool readable(int fd, int ms)
@@ -630,6 +686,71 @@ static void test_callback_ends_itself(void **state)
     }
 }
 
+/* On the simulated machine: subscriptions of every kind, steps in any order, closed in the middle. Each gets its rows in order, and
+ * what it did not get was counted. */
+static void on_simulated(void *ctx, struct lam_sub *sub, int code, struct ArrowArray *rows)
+{
+    struct called *c = ctx;
+    uint64_t n, batches;
+    if (code == LAM_OK) {
+        c->rows += rows->length;
+    } else if (code == LAM_GAP) {
+        ok(lam_sub_gap(sub, &n, &batches));
+        c->gap += (int64_t)n;
+    } else {
+        c->end = code;
+    }
+    c->calls++;
+    if (c->calls == c->close_at) lam_sub_close(sub);
+}
+
+static void simulate(uint64_t seed)
+{
+    AUTO(env_sim_free) struct env_sim *sim = env_sim_new(seed);
+    struct lam_config cfg = {.size = sizeof cfg, .threads = 0, .seed = 42, .batch_rows = seed % 3 ? 0 : 2};
+    struct db_setup setup = {.env = env_sim_env(sim), .workers = 1 + (int)(seed % 3), .shuffle = seed, .ring_slots = 4};
+    ok(db_open(&cfg, &setup, &db));
+    s = open_session(db);
+    run(s, T);
+    static const char *const policies[] = {"block", "drop_oldest", "drop_newest"};
+    const char *policy = policies[seed % 3];
+    int64_t bytes = 1 + (int64_t)(seed % 7) * 1000;
+    struct called c = {0}, closes = {.close_at = 1 + (int)(seed % 5)};
+    struct lam_sub *sub = subscribe_as("x", (struct lam_sub_config){.policy = policy, .buffer_bytes = bytes});
+    struct lam_sub *called = subscribe_as("x", (struct lam_sub_config){.policy = policy, .buffer_bytes = bytes, .callback = on_simulated, .ctx = &c});
+    struct lam_sub *other = subscribe_as("x", (struct lam_sub_config){.policy = policy, .buffer_bytes = bytes, .callback = on_simulated, .ctx = &closes});
+    struct taken all = {0}, t;
+    for (int64_t v = 0; v < 40; v++) {
+        if (push_one(db, "t", v)) fail_msg("%s", lam_errmsg(NULL));
+        if ((seed + (uint64_t)v) % 4) continue;
+        t = take_in_any_order(sub);
+        all.rows += t.rows, all.gap_rows += t.gap_rows;
+    }
+    ok(lam_push_end(db, "t"));
+    do {
+        t = take_in_any_order(sub);
+        all.rows += t.rows, all.gap_rows += t.gap_rows;
+    } while (t.end != LAM_END);
+    ok(lam_wait(db, s, LONG_TIME));
+    while (!c.end) lam_step(db, 1000);
+    assert_int_equal(c.end, LAM_END);
+    assert_int_equal(all.rows + (int64_t)all.gap_rows, 40);
+    assert_int_equal(c.rows + c.gap, 40);
+    check_counts(sub, 40, &all);
+    assert_true(closes.calls <= closes.close_at);
+    if (seed % 2) lam_sub_close(called);
+    lam_sub_close(sub);
+    close_both(db, s);
+    if (closes.calls < closes.close_at) lam_sub_close(other);
+    if (seed % 2 == 0) lam_sub_close(called);
+}
+
+static void test_simulated(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) simulate(seed);
+}
+
 static void *close_it(void *sub)
 {
     lam_sub_close(sub);
@@ -664,13 +785,13 @@ static void test_database_closes_under_callbacks(void **state)
     for (int i = 0; i < 20; i++) {
         begin(1, T);
         struct called c = {0}, own = {.close_at = 2};
-        struct lam_sub *sub = call("x", &c, NULL, 0);
-        call("x", &own, NULL, 0);
+        struct lam_sub *sub = call("x", &c, NULL, 0), *other = call("x", &own, NULL, 0);
         for (int64_t v = 0; v < i; v++) ok(push_one(db, "t", v));
         close_both(db, s);
         assert_false(c.in);
         int64_t calls = c.calls;
         lam_sub_close(sub);
+        if (own.calls < own.close_at) lam_sub_close(other);
         assert_int_equal(c.calls, calls);
     }
 }
@@ -741,6 +862,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_buffer_bytes_of_block),
         cmocka_unit_test(test_poll_many),
         cmocka_unit_test(test_epoch),
+        cmocka_unit_test(test_checkpoint),
         cmocka_unit_test(test_descriptor),
         cmocka_unit_test(test_descriptor_race),
         cmocka_unit_test(test_callback),
@@ -749,6 +871,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_close_waits),
         cmocka_unit_test(test_database_closes_under_callbacks),
         cmocka_unit_test(test_slow_callback),
+        cmocka_unit_test(test_simulated),
         cmocka_unit_test(test_fork),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
