@@ -37,7 +37,7 @@ NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency cha
 FLIGHTS ?= build/bench/flights.csv
 
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(shell pkg-config --exists $(PKG.$m) 2>/dev/null && echo yes),$m))
-.PHONY: all connectors check-connectors program lib docs units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
+.PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -115,6 +115,15 @@ $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
+# Connectors beside their libraries alone.
+define CONNECTOR_BENCH
+$O/bench/$1: bench/connectors/$1.c
+	@mkdir -p $$(@D)
+	$$(CC) -D_GNU_SOURCE -Iinclude -Ibench $$(shell pkg-config --cflags $(PKG.$1)) $$(CFLAGS) -o $$@ $$< $$(shell pkg-config --libs $(PKG.$1)) -ldl
+endef
+$(foreach m,$(CONNECTORS),$(eval $(call CONNECTOR_BENCH,$m)))
+bench-connectors: $(if $(NODEPS),,deps-connectors) $O/laminar $(CONNECTORS:%=$O/modules/%.so) $(CONNECTORS:%=$O/bench/%)
+	@for c in $(CONNECTORS); do bench/connectors/$$c.py $O || exit; done
 $O/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -UNDEBUG -c $< -o $@
