@@ -189,7 +189,7 @@ check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_
 
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
 ifdef NODEPS
-check-connectors: $O/laminar $O/conformance $(CONNECTORS:%=$O/modules/%.so)
+check-connectors: $O/laminar $O/options_doc $O/conformance $(CONNECTORS:%=$O/modules/%.so)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do [ ! -x $$t ] || $$t $O || failed=1; done; exit $$failed
 else
 check-connectors: deps-connectors

@@ -1,7 +1,6 @@
-/* Messages to and from Kafka by turns: with librdkafka alone, and by the classes of the module with a host that does nothing else.
- *     kafka MODULE BROKERS TOPIC WAY ROWS
- * WAY: produce.raw, produce.sink, consume.raw, consume.source. A line of JSON; CPU seconds are those of this process, all its threads.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Messages to and from Kafka by turns: with librdkafka alone, and by the classes of the module with a host that does
+ * nothing else. kafka MODULE BROKERS TOPIC WAY ROWS WAY: produce.raw, produce.sink, consume.raw, consume.source. A line
+ * of JSON; CPU seconds are those of this process, all its threads. SPDX-License-Identifier: Apache-2.0 */
 #include "round.h"
 
 #include <dlfcn.h>
@@ -43,7 +42,8 @@ static void make_rows(void)
     }
 }
 
-/* ---- librdkafka alone ------------------------------------------------------------------------------------------------ */
+/* ---- librdkafka alone
+ * ------------------------------------------------------------------------------------------------ */
 
 static int64_t reported;
 
@@ -59,7 +59,8 @@ static rd_kafka_t *client(rd_kafka_type_t type, const char *const (*settings)[2]
     char why[256];
     rd_kafka_conf_t *c = rd_kafka_conf_new();
     rd_kafka_conf_set(c, "bootstrap.servers", brokers, why, sizeof why);
-    for (; (*settings)[0]; settings++) need(!rd_kafka_conf_set(c, (*settings)[0], (*settings)[1], why, sizeof why), why);
+    for (; (*settings)[0]; settings++)
+        need(!rd_kafka_conf_set(c, (*settings)[0], (*settings)[1], why, sizeof why), why);
     if (type == RD_KAFKA_PRODUCER) rd_kafka_conf_set_dr_msg_cb(c, on_report);
     rd_kafka_t *rk = rd_kafka_new(type, c, why, sizeof why);
     need(rk, why);
@@ -68,11 +69,16 @@ static rd_kafka_t *client(rd_kafka_type_t type, const char *const (*settings)[2]
 
 static void produce_raw(void)
 {
-    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, (const char *const[][2]){{"enable.idempotence", "true"}, {"linger.ms", "5"}, {"partitioner", "murmur2_random"}, {0}});
+    rd_kafka_t *rk =
+        client(RD_KAFKA_PRODUCER,
+               (const char *const[][2]){
+                   {"enable.idempotence", "true"}, {"linger.ms", "5"}, {"partitioner", "murmur2_random"}, {0}});
     rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
     for (int64_t i = 0; i < rows; i++) {
         size_t k = (size_t)i % BATCH;
-        while (rd_kafka_produce(t, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, values + k * VALUE, VALUE, keys + k * 8, 8, NULL)) rd_kafka_poll(rk, 1);
+        while (rd_kafka_produce(t, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, values + k * VALUE, VALUE, keys + k * 8,
+                                8, NULL))
+            rd_kafka_poll(rk, 1);
         if (k == BATCH - 1) rd_kafka_poll(rk, 0);
     }
     while (reported < rows) rd_kafka_poll(rk, 100);
@@ -104,7 +110,8 @@ static int64_t consume_raw(void)
     return n;
 }
 
-/* ---- the least of a host --------------------------------------------------------------------------------------------- */
+/* ---- the least of a host
+ * --------------------------------------------------------------------------------------------- */
 
 struct lam_records_kept {
     struct lam_records out;
@@ -115,18 +122,39 @@ struct lam_records_kept {
 
 static int woken[2];
 
-static void *host_alloc(size_t n) { return calloc(1, n); }
-static void *host_resize(void *p, size_t old, size_t n) { return (void)old, realloc(p, n); }
-static void host_account(struct lam_io *io, int64_t bytes) { (void)io, (void)bytes; }
-static int64_t host_now(struct lam_io *io) { return (void)io, 0; }
-static void host_wake(struct lam_io *io) { (void)io, (void)!write(woken[1], "", 1); }
+static void *host_alloc(size_t n)
+{
+    return calloc(1, n);
+}
+static void *host_resize(void *p, size_t old, size_t n)
+{
+    return (void)old, realloc(p, n);
+}
+static void host_account(struct lam_io *io, int64_t bytes)
+{
+    (void)io, (void)bytes;
+}
+static int64_t host_now(struct lam_io *io)
+{
+    return (void)io, 0;
+}
+static void host_wake(struct lam_io *io)
+{
+    (void)io, (void)!write(woken[1], "", 1);
+}
 
-static void host_log(struct lam_io *io, int level, const char *fmt, ...) { (void)io, (void)level, (void)fmt; }
+static void host_log(struct lam_io *io, int level, const char *fmt, ...)
+{
+    (void)io, (void)level, (void)fmt;
+}
 
 static const char *option_text(const struct lam_options *o, const char *name)
 {
     (void)o;
-    return !strcmp(name, "bootstrap.servers") ? brokers : !strcmp(name, "topic") ? topic : !strcmp(name, "client.id") ? "bench" : NULL;
+    return !strcmp(name, "bootstrap.servers") ? brokers
+           : !strcmp(name, "topic")           ? topic
+           : !strcmp(name, "client.id")       ? "bench"
+                                              : NULL;
 }
 
 /* Defaults, from the table of the class. */
@@ -136,8 +164,11 @@ static int n_table;
 static int64_t option_int(const struct lam_options *o, const char *name)
 {
     (void)o;
-    static const struct { const char *text; int64_t v; } words[] = {{"5 ms", 5000}, {"2 min", 120000000}, {"64 MiB", 64 << 20}, {"16 MiB", 16 << 20},
-                                                                    {"500 ms", 500000}, {"1 MiB", 1 << 20}};
+    static const struct {
+        const char *text;
+        int64_t v;
+    } words[] = {{"5 ms", 5000},       {"2 min", 120000000}, {"64 MiB", 64 << 20},
+                 {"16 MiB", 16 << 20}, {"500 ms", 500000},   {"1 MiB", 1 << 20}};
     if (!strcmp(name, "bounded")) return 1;
     for (int i = 0; i < n_table; i++) {
         if (strcmp(table[i].name, name) || !table[i].dflt) continue;
@@ -148,7 +179,10 @@ static int64_t option_int(const struct lam_options *o, const char *name)
     return 0;
 }
 
-static bool option_set(const struct lam_options *o, const char *name) { return option_text(o, name) != NULL; }
+static bool option_set(const struct lam_options *o, const char *name)
+{
+    return option_text(o, name) != NULL;
+}
 
 static int host_fail(struct lam_error *err, int code, const char *fmt, ...)
 {
@@ -161,7 +195,10 @@ static int host_fail(struct lam_error *err, int code, const char *fmt, ...)
     return code;
 }
 
-static void host_hint(struct lam_error *err, const char *fmt, ...) { (void)err, (void)fmt; }
+static void host_hint(struct lam_error *err, const char *fmt, ...)
+{
+    (void)err, (void)fmt;
+}
 
 /* Values are copied, as the host that decodes them does. */
 static bool host_record(struct lam_records *out, const void *p, size_t n, const struct lam_position *after)
@@ -175,9 +212,21 @@ static bool host_record(struct lam_records *out, const void *p, size_t n, const 
     return ++out->n < out->max && k->n < 1 << 20;
 }
 
-static const struct lam_host host = {.size = sizeof host, .alloc = host_alloc, .resize = host_resize, .free = free, .account = host_account,
-                                     .now = host_now, .wall = host_now, .log = host_log, .wake = host_wake, .option_text = option_text,
-                                     .option_int = option_int, .option_set = option_set, .fail = host_fail, .hint = host_hint, .record = host_record};
+static const struct lam_host host = {.size = sizeof host,
+                                     .alloc = host_alloc,
+                                     .resize = host_resize,
+                                     .free = free,
+                                     .account = host_account,
+                                     .now = host_now,
+                                     .wall = host_now,
+                                     .log = host_log,
+                                     .wake = host_wake,
+                                     .option_text = option_text,
+                                     .option_int = option_int,
+                                     .option_set = option_set,
+                                     .fail = host_fail,
+                                     .hint = host_hint,
+                                     .record = host_record};
 
 static void doze(void)
 {
@@ -187,10 +236,18 @@ static void doze(void)
 
 static void produce_sink(const struct lam_sink_class *c)
 {
-    struct ArrowSchema key = {.format = "z", .name = "_key"}, *children[] = {&key}, schema = {.format = "+s", .n_children = 1, .children = children};
-    struct ArrowArray column = {.length = BATCH, .n_buffers = 3, .buffers = (const void *[]){NULL, key_ends, keys}}, *columns[] = {&column};
-    struct ArrowArray all = {.length = BATCH, .n_buffers = 1, .buffers = (const void *[]){NULL}, .n_children = 1, .children = columns};
-    struct lam_io io = {.size = sizeof io, .host = &host, .self = calloc(1, c->instance_size), .name = "s", .schema = &schema, .metadata = &schema};
+    struct ArrowSchema key = {.format = "z", .name = "_key"}, *children[] = {&key},
+                       schema = {.format = "+s", .n_children = 1, .children = children};
+    struct ArrowArray column = {.length = BATCH, .n_buffers = 3, .buffers = (const void *[]){NULL, key_ends, keys}},
+                      *columns[] = {&column};
+    struct ArrowArray all = {
+        .length = BATCH, .n_buffers = 1, .buffers = (const void *[]){NULL}, .n_children = 1, .children = columns};
+    struct lam_io io = {.size = sizeof io,
+                        .host = &host,
+                        .self = calloc(1, c->instance_size),
+                        .name = "s",
+                        .schema = &schema,
+                        .metadata = &schema};
     uint64_t marker;
     bool fresh;
     int result;
@@ -216,7 +273,12 @@ static void produce_sink(const struct lam_sink_class *c)
 static int64_t consume_source(const struct lam_source_class *c)
 {
     struct ArrowSchema none = {.format = "+s"};
-    struct lam_io io = {.size = sizeof io, .host = &host, .self = calloc(1, c->instance_size), .name = "r", .schema = &none, .metadata = &none};
+    struct lam_io io = {.size = sizeof io,
+                        .host = &host,
+                        .self = calloc(1, c->instance_size),
+                        .name = "r",
+                        .schema = &none,
+                        .metadata = &none};
     struct lam_records_kept k = {0};
     int result = 0;
     table = c->options, n_table = c->n_options;
@@ -249,6 +311,7 @@ int main(int argc, char **argv)
     if (!strcmp(way, "consume.source")) n = consume_source(m->sources[0]);
     round_end(&r);
     need(n == rows, "rows that were read");
-    printf("{\"way\":\"%s\",\"rows\":%ld,\"wall_s\":%.3f,\"cpu_s\":%.3f,\"rows_per_cpu_s\":%.0f}\n", way, (long)n, r.wall_s, r.cpu_s, (double)n / r.cpu_s);
+    printf("{\"way\":\"%s\",\"rows\":%ld,\"wall_s\":%.3f,\"cpu_s\":%.3f,\"rows_per_cpu_s\":%.0f}\n", way, (long)n,
+           r.wall_s, r.cpu_s, (double)n / r.cpu_s);
     return 0;
 }

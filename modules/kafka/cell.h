@@ -7,7 +7,8 @@
 /* Whether a column of this type can be a key: text, bytes, whole numbers and booleans. */
 bool cell_fits(const struct ArrowSchema *column);
 /* NULL with *n 0: NULL. Numbers are written to `room`, which has 24 bytes. */
-const char *cell_bytes(const struct ArrowSchema *column, const struct ArrowArray *a, int64_t row, char *room, size_t *n);
+const char *cell_bytes(const struct ArrowSchema *column, const struct ArrowArray *a, int64_t row, char *room,
+                       size_t *n);
 /* False with NULL. For columns of whole numbers. */
 bool cell_int(const struct ArrowSchema *column, const struct ArrowArray *a, int64_t row, int64_t *out);
 

@@ -46,11 +46,13 @@ static void refuse(struct client_conf *c, const char *what, const char *advice)
 /* Who names a certificate or a user means to be protected by it. */
 static void set_security(struct client_conf *c)
 {
-    static const char *const tls[] = {"ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.key.password"};
+    static const char *const tls[] = {"ssl.ca.location", "ssl.certificate.location", "ssl.key.location",
+                                      "ssl.key.password"};
     const struct lam_host *h = c->io->host;
     const struct lam_options *o = c->io->options;
     int64_t protocol = h->option_int(o, "security.protocol");
-    bool user = h->option_set(o, "sasl.username") || h->option_set(o, "sasl.password") || h->option_set(o, "sasl.mechanism");
+    bool user =
+        h->option_set(o, "sasl.username") || h->option_set(o, "sasl.password") || h->option_set(o, "sasl.mechanism");
     client_conf_set(c, "security.protocol", protocols[protocol]);
     for (size_t i = 0; i < sizeof tls / sizeof *tls; i++) {
         if (!h->option_set(o, tls[i])) continue;
@@ -64,7 +66,8 @@ static void set_security(struct client_conf *c)
         if (user) refuse(c, "options of sasl without SASL", "set security.protocol to sasl_ssl");
         return;
     }
-    if (!h->option_set(o, "sasl.mechanism") || !h->option_set(o, "sasl.username") || !h->option_set(o, "sasl.password")) {
+    if (!h->option_set(o, "sasl.mechanism") || !h->option_set(o, "sasl.username") ||
+        !h->option_set(o, "sasl.password")) {
         refuse(c, "SASL without mechanism, user or password", "set sasl.mechanism, sasl.username and sasl.password");
         return;
     }

@@ -9,7 +9,8 @@
 /* False: p is no object of strings, numbers, booleans and nulls. The caller destroys *out, which may be NULL: none. */
 bool headers_read(const char *p, size_t n, rd_kafka_headers_t **out);
 
-/* The other way: the length of that object, written to out if it has room for so much. Bytes that are no UTF-8 are written as the text
+/* The other way: the length of that object, written to out if it has room for so much. Bytes that are no UTF-8 are
+ * written as the text
  * \\x and hexadecimal digits. headers NULL: 0. */
 size_t headers_write(const rd_kafka_headers_t *headers, char *out, size_t room);
 

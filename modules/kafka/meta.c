@@ -9,12 +9,19 @@ const struct lam_metadata meta_columns[META_COLUMNS] = {
     [META_KEY] = {.name = "_key", .type = "BLOB", .sentence = "Key of the message."},
     [META_PARTITION] = {.name = "_partition", .type = "INTEGER", .sentence = "Partition it lies in."},
     [META_OFFSET] = {.name = "_offset", .type = "BIGINT", .sentence = "Its number in that partition."},
-    [META_TIMESTAMP] = {.name = "_timestamp", .type = "TIMESTAMPTZ", .sentence = "When it was made, or appended, as the topic is set."},
-    [META_HEADERS] = {.name = "_headers", .type = "JSON", .sentence = "Its headers, an object of texts; NULL: it has none."},
+    [META_TIMESTAMP] = {.name = "_timestamp",
+                        .type = "TIMESTAMPTZ",
+                        .sentence = "When it was made, or appended, as the topic is set."},
+    [META_HEADERS] = {.name = "_headers",
+                      .type = "JSON",
+                      .sentence = "Its headers, an object of texts; NULL: it has none."},
     [META_TOPIC] = {.name = "_topic", .type = "VARCHAR", .sentence = "Topic it comes from."},
 };
 
-static bool is_text(int what) { return what == META_KEY || what == META_HEADERS || what == META_TOPIC; }
+static bool is_text(int what)
+{
+    return what == META_KEY || what == META_HEADERS || what == META_TOPIC;
+}
 
 void meta_open(struct meta *m, struct lam_io *io)
 {
@@ -30,7 +37,10 @@ void meta_open(struct meta *m, struct lam_io *io)
         while (strcmp(meta_columns[m->columns[i].what].name, io->metadata->children[i]->name)) m->columns[i].what++;
 }
 
-static int64_t width(const struct meta *m, int64_t rows) { return m->n * (rows / 8 + 1 + rows * 8); }
+static int64_t width(const struct meta *m, int64_t rows)
+{
+    return m->n * (rows / 8 + 1 + rows * 8);
+}
 
 static void make_room(struct meta *m, int64_t max)
 {
@@ -104,7 +114,10 @@ void meta_add(struct meta *m, int64_t i, int64_t max, const rd_kafka_message_t *
     }
 }
 
-static void stays(struct ArrowArray *a) { a->release = NULL; }
+static void stays(struct ArrowArray *a)
+{
+    a->release = NULL;
+}
 
 void meta_give(struct meta *m, struct lam_records *out)
 {
@@ -115,12 +128,19 @@ void meta_give(struct meta *m, struct lam_records *out)
         m->buffers[i][0] = c->valid;
         m->buffers[i][1] = c->wide ? (const void *)c->wide : c->narrow;
         m->buffers[i][2] = c->text ? c->text : nothing;
-        m->children[i] = (struct ArrowArray){
-            .length = out->n, .null_count = -1, .n_buffers = is_text(c->what) ? 3 : 2, .buffers = m->buffers[i], .release = stays};
+        m->children[i] = (struct ArrowArray){.length = out->n,
+                                             .null_count = -1,
+                                             .n_buffers = is_text(c->what) ? 3 : 2,
+                                             .buffers = m->buffers[i],
+                                             .release = stays};
         m->list[i] = &m->children[i];
     }
-    out->metadata = (struct ArrowArray){
-        .length = out->n, .n_buffers = 1, .buffers = m->none, .n_children = m->n, .children = m->list, .release = stays};
+    out->metadata = (struct ArrowArray){.length = out->n,
+                                        .n_buffers = 1,
+                                        .buffers = m->none,
+                                        .n_children = m->n,
+                                        .children = m->list,
+                                        .release = stays};
 }
 
 void meta_close(struct meta *m)

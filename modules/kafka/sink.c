@@ -1,8 +1,8 @@
-/* Rows to the partitions of a topic, by an idempotent producer whose threads do the waiting: messages are handed over and counted, and
- * reports of their delivery counted again; a flush is done when none is missing.
+/* Rows to the partitions of a topic, by an idempotent producer whose threads do the waiting: messages are handed over
+ * and counted, and reports of their delivery counted again; a flush is done when none is missing.
  *
- * One failed report fails the instance at the next call: the rows since the last flush are then offered again to a new one, so nothing
- * is lost, and some may come twice. SPDX-License-Identifier: Apache-2.0 */
+ * One failed report fails the instance at the next call: the rows since the last flush are then offered again to a new
+ * one, so nothing is lost, and some may come twice. SPDX-License-Identifier: Apache-2.0 */
 #include "cell.h"
 #include "client.h"
 #include "headers.h"
@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ASK_MS 10000    /* for an answer of the cluster at open */
-#define OVERHEAD 512    /* of a message and its batch, in bytes */
+#define ASK_MS   10000 /* for an answer of the cluster at open */
+#define OVERHEAD 512   /* of a message and its batch, in bytes */
 
 enum partitioner { KEY_HASH, ROUND_ROBIN, STICKY };
 
@@ -21,18 +21,19 @@ struct writing {
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *main, *answers; /* answers: NULL when open is done */
     const char *name;
-    int64_t max_bytes;                /* of a message, topic and options considered */
-    bool needs_key;                   /* the topic is compacted */
+    int64_t max_bytes;                      /* of a message, topic and options considered */
+    bool needs_key;                         /* the topic is compacted */
     int key, headers, partition, timestamp; /* columns, or -1 */
-    bool tombstones;                  /* rows taken back are messages without value */
+    bool tombstones;                        /* rows taken back are messages without value */
     int64_t sent, reported;
-    int64_t bytes, accounted;         /* of messages that are on their way */
-    rd_kafka_resp_err_t failed;       /* the first report that was no success */
-    _Atomic uint32_t turn;            /* of a partitioner */
+    int64_t bytes, accounted;   /* of messages that are on their way */
+    rd_kafka_resp_err_t failed; /* the first report that was no success */
+    _Atomic uint32_t turn;      /* of a partitioner */
     int partitioner;
 };
 
-/* ---- called by the library's threads, or from rd_kafka_poll ---------------------------------------------------------- */
+/* ---- called by the library's threads, or from rd_kafka_poll
+ * ---------------------------------------------------------- */
 
 static void on_event(rd_kafka_t *rk, void *opaque)
 {
@@ -50,7 +51,8 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
     if (m->err && !w->failed) w->failed = m->err;
 }
 
-static int32_t next_partition(const rd_kafka_topic_t *t, const void *key, size_t n, int32_t count, void *opaque, void *message)
+static int32_t next_partition(const rd_kafka_topic_t *t, const void *key, size_t n, int32_t count, void *opaque,
+                              void *message)
 {
     (void)key, (void)n, (void)message;
     struct writing *w = ((struct lam_io *)opaque)->self;
@@ -62,7 +64,8 @@ static int32_t next_partition(const rd_kafka_topic_t *t, const void *key, size_t
     return (int32_t)(turn % (uint32_t)count);
 }
 
-/* ---- open ------------------------------------------------------------------------------------------------------------ */
+/* ---- open
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static int column_of(const struct lam_io *io, const char *name)
 {
@@ -86,7 +89,8 @@ static int find_columns(struct lam_io *io, struct lam_error *err)
         return LAM_IO_OPTION;
     }
     if (w->key >= 0 && !cell_fits(io->schema->children[w->key])) {
-        io->host->fail(err, LAM_IO_OPTION, "%s: the column '%s' cannot be a key", io->name, io->schema->children[w->key]->name);
+        io->host->fail(err, LAM_IO_OPTION, "%s: the column '%s' cannot be a key", io->name,
+                       io->schema->children[w->key]->name);
         io->host->hint(err, "text, bytes, whole numbers and booleans can; cast it to VARCHAR");
         return LAM_IO_OPTION;
     }
@@ -106,7 +110,8 @@ static int start(struct lam_io *io, int64_t max_bytes, struct lam_error *err)
     rd_kafka_conf_set_dr_msg_cb(c.conf, on_report);
     client_conf_set(&c, "enable.idempotence", "true");
     client_conf_int(&c, "message.max.bytes", max_bytes);
-    client_conf_int(&c, "batch.size", h->option_int(o, "batch.size") < max_bytes ? h->option_int(o, "batch.size") : max_bytes);
+    client_conf_int(&c, "batch.size",
+                    h->option_int(o, "batch.size") < max_bytes ? h->option_int(o, "batch.size") : max_bytes);
     client_conf_int(&c, "batch.num.messages", h->option_int(o, "batch.num.messages"));
     client_conf_int(&c, "queue.buffering.max.messages", h->option_int(o, "queue.messages"));
     client_conf_int(&c, "queue.buffering.max.kbytes", (h->option_int(o, "queue.bytes") + 1023) / 1024);
@@ -125,7 +130,8 @@ static int start(struct lam_io *io, int64_t max_bytes, struct lam_error *err)
     if (w->partitioner != KEY_HASH) rd_kafka_topic_conf_set_partitioner_cb(t, next_partition);
     w->topic = rd_kafka_topic_new(w->rk, w->name, t);
     if (w->topic) return LAM_IO_OK;
-    return h->fail(err, LAM_IO_OPTION, "%s: the topic '%s': %s", io->name, w->name, rd_kafka_err2str(rd_kafka_last_error()));
+    return h->fail(err, LAM_IO_OPTION, "%s: the topic '%s': %s", io->name, w->name,
+                   rd_kafka_err2str(rd_kafka_last_error()));
 }
 
 static void stop(struct writing *w)
@@ -179,7 +185,8 @@ static int take_answer(struct lam_io *io, rd_kafka_event_t *event, struct lam_er
         int class = client_class(e, LAM_IO_OK) == LAM_IO_OPTION ? LAM_IO_OPTION : LAM_IO_RETRY;
         io->host->fail(err, class, "%s: no answer from the brokers %s: %s", io->name,
                        io->host->option_text(io->options, "bootstrap.servers"), rd_kafka_event_error_string(event));
-        io->host->hint(err, "see that they run, that bootstrap.servers names them, and that security.protocol is theirs");
+        io->host->hint(err,
+                       "see that they run, that bootstrap.servers names them, and that security.protocol is theirs");
         return class;
     }
     const rd_kafka_ConfigResource_t **topics = answer ? rd_kafka_DescribeConfigs_result_resources(answer, &n) : NULL;
@@ -217,7 +224,8 @@ static int write_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker,
     return LAM_IO_OK;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------------------ */
+/* ---- rows
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* Takes in reports; the error of one that was no success, or of a producer that can do no more. */
 static int collect(struct lam_io *io, struct lam_error *err)
@@ -230,8 +238,10 @@ static int collect(struct lam_io *io, struct lam_error *err)
     rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(w->rk, why, sizeof why), e = fatal ? fatal : w->failed;
     if (!e) return LAM_IO_OK;
     int result = fatal ? client_class(RD_KAFKA_RESP_ERR__FATAL, LAM_IO_WRITE) : client_class(e, LAM_IO_WRITE);
-    io->host->fail(err, result, "%s: the topic '%s' took not all: %s", io->name, w->name, fatal ? why : rd_kafka_err2str(e));
-    if (result == LAM_IO_WRITE) io->host->hint(err, "nothing is lost: the rows are kept, and offered again when the sink is started again");
+    io->host->fail(err, result, "%s: the topic '%s' took not all: %s", io->name, w->name,
+                   fatal ? why : rd_kafka_err2str(e));
+    if (result == LAM_IO_WRITE)
+        io->host->hint(err, "nothing is lost: the rows are kept, and offered again when the sink is started again");
     return result;
 }
 
@@ -244,7 +254,10 @@ struct message {
     char room[24];
 };
 
-static const struct ArrowSchema *type_of(const struct lam_io *io, int column) { return io->schema->children[column]; }
+static const struct ArrowSchema *type_of(const struct lam_io *io, int column)
+{
+    return io->schema->children[column];
+}
 
 static const char *key_of(const struct lam_io *io, const struct lam_rows *rows, int64_t row, char *room, size_t *n)
 {
@@ -254,7 +267,8 @@ static const char *key_of(const struct lam_io *io, const struct lam_rows *rows, 
 }
 
 /* Whether the next row is what takes the place of this one, which is taken back. */
-static bool is_replaced(const struct lam_io *io, const struct message *m, const struct lam_rows *rows, int64_t row, int64_t end)
+static bool is_replaced(const struct lam_io *io, const struct message *m, const struct lam_rows *rows, int64_t row,
+                        int64_t end)
 {
     char room[24];
     size_t n;
@@ -274,7 +288,8 @@ static int fill(struct lam_io *io, const struct lam_rows *rows, int64_t row, str
         return LAM_IO_POISON;
     }
     if (w->partition >= 0 && cell_int(type_of(io, w->partition), rows->array->children[w->partition], row, &v)) {
-        if (v < 0 || v > INT32_MAX) return io->host->fail(err, LAM_IO_POISON, "%s: there is no partition %ld", io->name, (long)v);
+        if (v < 0 || v > INT32_MAX)
+            return io->host->fail(err, LAM_IO_POISON, "%s: there is no partition %ld", io->name, (long)v);
         m->partition = (int32_t)v;
     }
     if (w->timestamp >= 0 && cell_int(type_of(io, w->timestamp), rows->array->children[w->timestamp], row, &v)) {
@@ -295,7 +310,8 @@ static int fill(struct lam_io *io, const struct lam_rows *rows, int64_t row, str
 static rd_kafka_resp_err_t hand_over(struct writing *w, const struct message *m)
 {
     if (!m->headers && !m->ms) {
-        int failed = rd_kafka_produce(w->topic, m->partition, RD_KAFKA_MSG_F_COPY, (void *)m->value, m->n, m->key, m->nkey, NULL);
+        int failed = rd_kafka_produce(w->topic, m->partition, RD_KAFKA_MSG_F_COPY, (void *)m->value, m->n, m->key,
+                                      m->nkey, NULL);
         return failed ? rd_kafka_last_error() : RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     rd_kafka_vu_t v[8] = {{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = w->topic},
@@ -316,15 +332,17 @@ static int refused(struct lam_io *io, rd_kafka_resp_err_t e, const struct messag
     struct writing *w = io->self;
     if (e == RD_KAFKA_RESP_ERR__QUEUE_FULL) return LAM_IO_WAIT;
     if (e == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-        return io->host->fail(err, LAM_IO_POISON, "%s: a message of %zu bytes, and the topic '%s' takes %ld", io->name, m->n + m->nkey,
-                              w->name, (long)w->max_bytes);
+        return io->host->fail(err, LAM_IO_POISON, "%s: a message of %zu bytes, and the topic '%s' takes %ld", io->name,
+                              m->n + m->nkey, w->name, (long)w->max_bytes);
     if (e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-        return io->host->fail(err, LAM_IO_POISON, "%s: the topic '%s' has no partition %d", io->name, w->name, (int)m->partition);
-    return io->host->fail(err, client_class(e, LAM_IO_WRITE), "%s: the topic '%s': %s", io->name, w->name, rd_kafka_err2str(e));
+        return io->host->fail(err, LAM_IO_POISON, "%s: the topic '%s' has no partition %d", io->name, w->name,
+                              (int)m->partition);
+    return io->host->fail(err, client_class(e, LAM_IO_WRITE), "%s: the topic '%s': %s", io->name, w->name,
+                          rd_kafka_err2str(e));
 }
 
-static int write_records(struct lam_io *io, const struct lam_values *values, const struct lam_rows *rows, int64_t *accepted,
-                         struct lam_error *err)
+static int write_records(struct lam_io *io, const struct lam_values *values, const struct lam_rows *rows,
+                         int64_t *accepted, struct lam_error *err)
 {
     struct writing *w = io->self;
     int result = collect(io, err);
@@ -342,7 +360,8 @@ static int write_records(struct lam_io *io, const struct lam_values *values, con
             ++*accepted;
             continue;
         }
-        if (!result && (int64_t)(m.n + m.nkey) + OVERHEAD > w->max_bytes) result = refused(io, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, &m, err);
+        if (!result && (int64_t)(m.n + m.nkey) + OVERHEAD > w->max_bytes)
+            result = refused(io, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, &m, err);
         rd_kafka_resp_err_t e = result ? RD_KAFKA_RESP_ERR_NO_ERROR : hand_over(w, &m);
         if (e) result = refused(io, e, &m, err);
         if (result && m.headers) rd_kafka_headers_destroy(m.headers);
@@ -372,35 +391,88 @@ static int write_close(struct lam_io *io, bool complete, struct lam_error *err)
 }
 
 /* With a key a row taken back is a tombstone; without one the value says so. */
-static bool write_unmarked(const struct lam_host *host, const struct lam_options *o) { return host->option_set(o, "key.column"); }
+static bool write_unmarked(const struct lam_host *host, const struct lam_options *o)
+{
+    return host->option_set(o, "key.column");
+}
 
-/* ---- the class ------------------------------------------------------------------------------------------------------- */
+/* ---- the class
+ * ------------------------------------------------------------------------------------------------------- */
 
 static const struct lam_metadata columns[] = {
     {.name = "_key", .type = "BLOB", .sentence = "Key of the message, unless key.column names one."},
     {.name = "_headers", .type = "JSON", .sentence = "Headers of the message, an object of texts."},
     {.name = "_partition", .type = "INTEGER", .sentence = "Partition of the message; NULL: as the partitioner says."},
-    {.name = "_timestamp", .type = "TIMESTAMPTZ", .sentence = "Time of the message, by milliseconds; NULL: when it is sent."},
+    {.name = "_timestamp",
+     .type = "TIMESTAMPTZ",
+     .sentence = "Time of the message, by milliseconds; NULL: when it is sent."},
 };
 
 static const struct lam_option options[] = {
     CLIENT_OPTIONS,
     {.name = "topic", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .sentence = "Topic to write to."},
-    {.name = "key.column", .type = LAM_OPTION_TEXT,
-     .sentence = "Column that is the key, and stays part of the value; rows taken back are then messages without value."},
-    {.name = "partitioner", .type = LAM_OPTION_ENUM, .dflt = "key-hash", .values = "key-hash|round-robin|sticky",
-     .sentence = "Partition of a row: by its key as Java's clients do, each in turn, or rows that come together into the same."},
-    {.name = "linger.ms", .type = LAM_OPTION_DURATION, .dflt = "5 ms", .max = 900000000, .sentence = "How long a row waits for others to share a request."},
-    {.name = "batch.size", .type = LAM_OPTION_SIZE, .dflt = "1000000", .min = 1, .max = 2147483647, .sentence = "Bytes of rows in a request, for each partition."},
-    {.name = "batch.num.messages", .type = LAM_OPTION_INT, .dflt = "10000", .min = 1, .max = 1000000, .sentence = "Rows in a request, for each partition."},
-    {.name = "compression.type", .type = LAM_OPTION_ENUM, .dflt = "none", .values = "none|gzip|snappy|lz4|zstd", .sentence = "How requests are compressed."},
-    {.name = "message.max.bytes", .type = LAM_OPTION_SIZE, .dflt = "1000000", .min = 1000, .max = 1000000000,
+    {.name = "key.column",
+     .type = LAM_OPTION_TEXT,
+     .sentence =
+         "Column that is the key, and stays part of the value; rows taken back are then messages without value."},
+    {.name = "partitioner",
+     .type = LAM_OPTION_ENUM,
+     .dflt = "key-hash",
+     .values = "key-hash|round-robin|sticky",
+     .sentence = "Partition of a row: by its key as Java's clients do, each in turn, or rows that come together into "
+                 "the same."},
+    {.name = "linger.ms",
+     .type = LAM_OPTION_DURATION,
+     .dflt = "5 ms",
+     .max = 900000000,
+     .sentence = "How long a row waits for others to share a request."},
+    {.name = "batch.size",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "1000000",
+     .min = 1,
+     .max = 2147483647,
+     .sentence = "Bytes of rows in a request, for each partition."},
+    {.name = "batch.num.messages",
+     .type = LAM_OPTION_INT,
+     .dflt = "10000",
+     .min = 1,
+     .max = 1000000,
+     .sentence = "Rows in a request, for each partition."},
+    {.name = "compression.type",
+     .type = LAM_OPTION_ENUM,
+     .dflt = "none",
+     .values = "none|gzip|snappy|lz4|zstd",
+     .sentence = "How requests are compressed."},
+    {.name = "message.max.bytes",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "1000000",
+     .min = 1000,
+     .max = 1000000000,
      .sentence = "Longest message; a topic that takes less is asked for its own limit."},
-    {.name = "max.in.flight.requests", .type = LAM_OPTION_INT, .dflt = "5", .min = 1, .max = 5, .sentence = "Requests to a broker without an answer yet."},
-    {.name = "delivery.timeout.ms", .type = LAM_OPTION_DURATION, .dflt = "2 min", .min = 1000, .max = 2147483000000,
+    {.name = "max.in.flight.requests",
+     .type = LAM_OPTION_INT,
+     .dflt = "5",
+     .min = 1,
+     .max = 5,
+     .sentence = "Requests to a broker without an answer yet."},
+    {.name = "delivery.timeout.ms",
+     .type = LAM_OPTION_DURATION,
+     .dflt = "2 min",
+     .min = 1000,
+     .max = 2147483000000,
      .sentence = "After that long without success the connection is made anew, and the rows are sent again."},
-    {.name = "queue.messages", .type = LAM_OPTION_INT, .dflt = "100000", .min = 1, .max = 10000000, .sentence = "Rows on their way before writing waits."},
-    {.name = "queue.bytes", .type = LAM_OPTION_SIZE, .dflt = "64 MiB", .min = 1048576, .max = 2147483647, .sentence = "Bytes on their way before writing waits."},
+    {.name = "queue.messages",
+     .type = LAM_OPTION_INT,
+     .dflt = "100000",
+     .min = 1,
+     .max = 10000000,
+     .sentence = "Rows on their way before writing waits."},
+    {.name = "queue.bytes",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "64 MiB",
+     .min = 1048576,
+     .max = 2147483647,
+     .sentence = "Bytes on their way before writing waits."},
 };
 
 static const struct lam_sink_class sink = {

@@ -1,6 +1,7 @@
-/* Topics, a split for each partition. Partitions are assigned by us alone and read from places that the database keeps: there is no group of
- * consumers, and nothing that another one does moves ours. The library's threads fetch ahead into a queue for each partition, which
- * is bounded; nobody is asked for more while it is full. SPDX-License-Identifier: Apache-2.0 */
+/* Topics, a split for each partition. Partitions are assigned by us alone and read from places that the database keeps:
+ * there is no group of consumers, and nothing that another one does moves ours. The library's threads fetch ahead into
+ * a queue for each partition, which is bounded; nobody is asked for more while it is full. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "client.h"
 #include "meta.h"
 #include "start.h"
@@ -13,12 +14,12 @@
 struct partition {
     rd_kafka_topic_t *topic;
     int32_t number;
-    int64_t begin, end;  /* end: of a bounded source, else INT64_MAX */
-    int64_t next;        /* the offset behind what was given, or where it begins */
+    int64_t begin, end; /* end: of a bounded source, else INT64_MAX */
+    int64_t next;       /* the offset behind what was given, or where it begins */
     bool started, ended;
     rd_kafka_queue_t *queue;
     rd_kafka_message_t *taken[AT_ONCE];
-    ssize_t n, at;       /* of taken: not given yet from `at` on */
+    ssize_t n, at; /* of taken: not given yet from `at` on */
     char name[280];
 };
 
@@ -37,7 +38,8 @@ static void on_event(rd_kafka_t *rk, void *opaque)
     io->host->wake(io);
 }
 
-/* ---- open ------------------------------------------------------------------------------------------------------------ */
+/* ---- open
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static int connect_to(struct lam_io *io, struct lam_error *err)
 {
@@ -71,7 +73,8 @@ static int beyond(struct lam_io *io, const struct partition *p, int64_t offset, 
     return code;
 }
 
-static int open_partition(struct lam_io *io, struct partition *p, const rd_kafka_topic_partition_t *from, struct lam_error *err)
+static int open_partition(struct lam_io *io, struct partition *p, const rd_kafka_topic_partition_t *from,
+                          struct lam_error *err)
 {
     struct reading *r = io->self;
     int64_t low = 0;
@@ -80,10 +83,14 @@ static int open_partition(struct lam_io *io, struct partition *p, const rd_kafka
     p->number = from->partition;
     p->begin = from->offset;
     p->end = INT64_MAX;
-    if (!p->topic) return io->host->fail(err, LAM_IO_OPTION, "%s: the topic '%s': %s", io->name, from->topic, rd_kafka_err2str(rd_kafka_last_error()));
+    if (!p->topic)
+        return io->host->fail(err, LAM_IO_OPTION, "%s: the topic '%s': %s", io->name, from->topic,
+                              rd_kafka_err2str(rd_kafka_last_error()));
     if (!io->host->option_int(io->options, "bounded")) return LAM_IO_OK;
     rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(r->rk, from->topic, p->number, &low, &p->end, START_MS);
-    if (e) return io->host->fail(err, client_class(e, LAM_IO_READ), "%s: the end of %s: %s", io->name, p->name, rd_kafka_err2str(e));
+    if (e)
+        return io->host->fail(err, client_class(e, LAM_IO_READ), "%s: the end of %s: %s", io->name, p->name,
+                              rd_kafka_err2str(e));
     if (p->begin < 0) p->begin = low;
     return p->begin <= p->end ? LAM_IO_OK : beyond(io, p, p->begin, LAM_IO_OPTION, err);
 }
@@ -106,11 +113,18 @@ static int read_open(struct lam_io *io, struct lam_error *err)
     return result;
 }
 
-static int read_splits(struct lam_io *io) { return ((struct reading *)io->self)->n; }
+static int read_splits(struct lam_io *io)
+{
+    return ((struct reading *)io->self)->n;
+}
 
-static const char *read_split_name(struct lam_io *io, int split) { return ((struct reading *)io->self)->partitions[split].name; }
+static const char *read_split_name(struct lam_io *io, int split)
+{
+    return ((struct reading *)io->self)->partitions[split].name;
+}
 
-/* ---- reading --------------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void halt(struct partition *p)
 {
@@ -156,12 +170,14 @@ static int take_event(struct lam_io *io, struct partition *p, const rd_kafka_mes
     }
     io->host->fail(err, result, "%s: %s: %s", io->name, p->name, rd_kafka_message_errstr(m));
     if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-        io->host->hint(err, "the message at offset %ld is not there, or no more: choose another startup.mode", (long)p->next);
+        io->host->hint(err, "the message at offset %ld is not there, or no more: choose another startup.mode",
+                       (long)p->next);
     return result;
 }
 
 /* Gives one message. *more: there is room for another. */
-static void give(struct lam_io *io, struct partition *p, const rd_kafka_message_t *m, struct lam_records *out, bool *more)
+static void give(struct lam_io *io, struct partition *p, const rd_kafka_message_t *m, struct lam_records *out,
+                 bool *more)
 {
     struct reading *r = io->self;
     struct lam_position after = {.offset = m->offset};
@@ -217,30 +233,70 @@ static void read_close(struct lam_io *io)
     meta_close(&r->meta);
 }
 
-static bool read_bounded(const struct lam_host *host, const struct lam_options *o) { return host->option_int(o, "bounded"); }
+static bool read_bounded(const struct lam_host *host, const struct lam_options *o)
+{
+    return host->option_int(o, "bounded");
+}
 
-/* ---- the class ------------------------------------------------------------------------------------------------------- */
+/* ---- the class
+ * ------------------------------------------------------------------------------------------------------- */
 
 static const struct lam_option options[] = {
     CLIENT_OPTIONS,
     {.name = "topic", .type = LAM_OPTION_TEXT, .sentence = "Topics to read, with commas between."},
-    {.name = "topic.pattern", .type = LAM_OPTION_TEXT,
+    {.name = "topic.pattern",
+     .type = LAM_OPTION_TEXT,
      .sentence = "Regular expression of the topics to read, as there are when the source starts; in place of topic."},
-    {.name = "startup.mode", .type = LAM_OPTION_ENUM, .dflt = "earliest", .values = "earliest|latest|timestamp|offsets",
+    {.name = "startup.mode",
+     .type = LAM_OPTION_ENUM,
+     .dflt = "earliest",
+     .values = "earliest|latest|timestamp|offsets",
      .sentence = "Where to begin: at the first message that is kept, behind the last, at a time, or at offsets."},
-    {.name = "startup.timestamp.ms", .type = LAM_OPTION_INT, .max = INT64_MAX, .sentence = "That time, in milliseconds since 1970."},
-    {.name = "startup.specific.offsets", .type = LAM_OPTION_TEXT,
-     .sentence = "Those offsets, as partition:offset with commas between; other partitions are read from the beginning."},
-    {.name = "bounded", .type = LAM_OPTION_BOOL, .dflt = "false", .sentence = "End where the topics ended when the source was started."},
-    {.name = "isolation.level", .type = LAM_OPTION_ENUM, .dflt = "read_committed", .values = "read_committed|read_uncommitted",
+    {.name = "startup.timestamp.ms",
+     .type = LAM_OPTION_INT,
+     .max = INT64_MAX,
+     .sentence = "That time, in milliseconds since 1970."},
+    {.name = "startup.specific.offsets",
+     .type = LAM_OPTION_TEXT,
+     .sentence =
+         "Those offsets, as partition:offset with commas between; other partitions are read from the beginning."},
+    {.name = "bounded",
+     .type = LAM_OPTION_BOOL,
+     .dflt = "false",
+     .sentence = "End where the topics ended when the source was started."},
+    {.name = "isolation.level",
+     .type = LAM_OPTION_ENUM,
+     .dflt = "read_committed",
+     .values = "read_committed|read_uncommitted",
      .sentence = "Whether messages of transactions are given before these are committed."},
-    {.name = "queued.max.bytes", .type = LAM_OPTION_SIZE, .dflt = "16 MiB", .min = 1024, .max = 2147482624,
+    {.name = "queued.max.bytes",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "16 MiB",
+     .min = 1024,
+     .max = 2147482624,
      .sentence = "Bytes to fetch ahead, for each partition."},
-    {.name = "fetch.min.bytes", .type = LAM_OPTION_SIZE, .dflt = "1", .min = 1, .max = 100000000, .sentence = "A broker answers when it has so much."},
-    {.name = "fetch.max.bytes", .type = LAM_OPTION_SIZE, .dflt = "52428800", .min = 1000000, .max = 2147483135, .sentence = "Longest answer."},
-    {.name = "fetch.max.wait.ms", .type = LAM_OPTION_DURATION, .dflt = "500 ms", .max = 300000000,
+    {.name = "fetch.min.bytes",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "1",
+     .min = 1,
+     .max = 100000000,
+     .sentence = "A broker answers when it has so much."},
+    {.name = "fetch.max.bytes",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "52428800",
+     .min = 1000000,
+     .max = 2147483135,
+     .sentence = "Longest answer."},
+    {.name = "fetch.max.wait.ms",
+     .type = LAM_OPTION_DURATION,
+     .dflt = "500 ms",
+     .max = 300000000,
      .sentence = "A broker answers after that time at the latest."},
-    {.name = "max.partition.fetch.bytes", .type = LAM_OPTION_SIZE, .dflt = "1 MiB", .min = 1, .max = 1000000000,
+    {.name = "max.partition.fetch.bytes",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "1 MiB",
+     .min = 1,
+     .max = 1000000000,
      .sentence = "Part of an answer that one partition may take."},
 };
 

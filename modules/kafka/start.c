@@ -10,11 +10,13 @@ static int broken(struct lam_io *io, rd_kafka_resp_err_t e, const char *what, st
     int result = client_class(e, LAM_IO_READ);
     io->host->fail(err, result, "%s: %s: %s", io->name, what, rd_kafka_err2str(e));
     if (result == LAM_IO_CONNECT || result == LAM_IO_TIMEOUT)
-        io->host->hint(err, "see that the brokers run, that bootstrap.servers names them, and that security.protocol is theirs");
+        io->host->hint(
+            err, "see that the brokers run, that bootstrap.servers names them, and that security.protocol is theirs");
     return result;
 }
 
-/* ---- topics ---------------------------------------------------------------------------------------------------------- */
+/* ---- topics
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void add_topic(const struct rd_kafka_metadata_topic *t, rd_kafka_topic_partition_list_t *out)
 {
@@ -23,7 +25,8 @@ static void add_topic(const struct rd_kafka_metadata_topic *t, rd_kafka_topic_pa
             rd_kafka_topic_partition_list_add(out, t->topic, t->partitions[i].id);
 }
 
-static int add_named(struct lam_io *io, rd_kafka_t *rk, const char *name, rd_kafka_topic_partition_list_t *out, struct lam_error *err)
+static int add_named(struct lam_io *io, rd_kafka_t *rk, const char *name, rd_kafka_topic_partition_list_t *out,
+                     struct lam_error *err)
 {
     const struct rd_kafka_metadata *m;
     rd_kafka_topic_t *t = rd_kafka_topic_new(rk, name, NULL);
@@ -36,14 +39,16 @@ static int add_named(struct lam_io *io, rd_kafka_t *rk, const char *name, rd_kaf
     return e ? broken(io, e, name, err) : LAM_IO_OK;
 }
 
-static int add_list(struct lam_io *io, rd_kafka_t *rk, const char *names, rd_kafka_topic_partition_list_t *out, struct lam_error *err)
+static int add_list(struct lam_io *io, rd_kafka_t *rk, const char *names, rd_kafka_topic_partition_list_t *out,
+                    struct lam_error *err)
 {
     int result = LAM_IO_OK;
     while (*names && !result) {
         names += strspn(names, ", ");
         char name[250] = {0};
         size_t n = strcspn(names, ", ");
-        if (n >= sizeof name) return io->host->fail(err, LAM_IO_OPTION, "%s: the name of a topic has at most 249 letters", io->name);
+        if (n >= sizeof name)
+            return io->host->fail(err, LAM_IO_OPTION, "%s: the name of a topic has at most 249 letters", io->name);
         memcpy(name, names, n);
         if (n) result = add_named(io, rk, name, out, err);
         names += n;
@@ -52,7 +57,8 @@ static int add_list(struct lam_io *io, rd_kafka_t *rk, const char *names, rd_kaf
 }
 
 /* Topics whose names begin with two underscores are the brokers' own. */
-static int add_matching(struct lam_io *io, rd_kafka_t *rk, const char *pattern, rd_kafka_topic_partition_list_t *out, struct lam_error *err)
+static int add_matching(struct lam_io *io, rd_kafka_t *rk, const char *pattern, rd_kafka_topic_partition_list_t *out,
+                        struct lam_error *err)
 {
     const struct rd_kafka_metadata *m;
     regex_t re;
@@ -60,7 +66,8 @@ static int add_matching(struct lam_io *io, rd_kafka_t *rk, const char *pattern, 
         return io->host->fail(err, LAM_IO_OPTION, "%s: topic.pattern '%s' is no regular expression", io->name, pattern);
     rd_kafka_resp_err_t e = rd_kafka_metadata(rk, 1, NULL, &m, START_MS);
     for (int i = 0; !e && i < m->topic_cnt; i++)
-        if (strncmp(m->topics[i].topic, "__", 2) && !regexec(&re, m->topics[i].topic, 0, NULL, 0)) add_topic(&m->topics[i], out);
+        if (strncmp(m->topics[i].topic, "__", 2) && !regexec(&re, m->topics[i].topic, 0, NULL, 0))
+            add_topic(&m->topics[i], out);
     if (!e) rd_kafka_metadata_destroy(m);
     regfree(&re);
     return e ? broken(io, e, "its topics", err) : LAM_IO_OK;
@@ -68,7 +75,8 @@ static int add_matching(struct lam_io *io, rd_kafka_t *rk, const char *pattern, 
 
 int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *out, struct lam_error *err)
 {
-    const char *names = io->host->option_text(io->options, "topic"), *pattern = io->host->option_text(io->options, "topic.pattern");
+    const char *names = io->host->option_text(io->options, "topic"),
+               *pattern = io->host->option_text(io->options, "topic.pattern");
     if (!names == !pattern) {
         io->host->fail(err, LAM_IO_OPTION, "%s: %s", io->name, names ? "both topic and topic.pattern" : "no topic");
         io->host->hint(err, "set one of topic and topic.pattern");
@@ -76,12 +84,14 @@ int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition
     }
     int result = names ? add_list(io, rk, names, out, err) : add_matching(io, rk, pattern, out, err);
     if (result) return result;
-    if (!out->cnt) return io->host->fail(err, LAM_IO_OPTION, "%s: there is no topic '%s'", io->name, names ? names : pattern);
+    if (!out->cnt)
+        return io->host->fail(err, LAM_IO_OPTION, "%s: there is no topic '%s'", io->name, names ? names : pattern);
     rd_kafka_topic_partition_list_sort(out, NULL, NULL);
     return LAM_IO_OK;
 }
 
-/* ---- offsets --------------------------------------------------------------------------------------------------------- */
+/* ---- offsets
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* Those behind the last message. */
 static int set_ends(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
@@ -90,7 +100,8 @@ static int set_ends(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_
         rd_kafka_topic_partition_t *p = &l->elems[i];
         int64_t low;
         if (p->offset != RD_KAFKA_OFFSET_END) continue;
-        rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(rk, p->topic, p->partition, &low, &p->offset, START_MS);
+        rd_kafka_resp_err_t e =
+            rd_kafka_query_watermark_offsets(rk, p->topic, p->partition, &low, &p->offset, START_MS);
         if (e) return broken(io, e, p->topic, err);
     }
     return LAM_IO_OK;
@@ -116,13 +127,16 @@ static int set_numbers(struct lam_io *io, rd_kafka_topic_partition_list_t *l, st
         bool ok = rest > p && *rest == ':' && rest[1] >= '0' && rest[1] <= '9';
         long long offset = ok ? strtoll(rest + 1, &rest, 10) : 0;
         if (!ok || (*rest && *rest != ',')) {
-            io->host->fail(err, LAM_IO_OPTION, "%s: startup.mode offsets and startup.specific.offsets '%s'", io->name, text ? text : "");
+            io->host->fail(err, LAM_IO_OPTION, "%s: startup.mode offsets and startup.specific.offsets '%s'", io->name,
+                           text ? text : "");
             io->host->hint(err, "it is partition:offset, with commas between: 0:17,1:4");
             return LAM_IO_OPTION;
         }
         for (int i = 0; i < l->cnt; i++)
             if (l->elems[i].partition == partition) l->elems[i].offset = offset, found = 1;
-        if (!found) return io->host->fail(err, LAM_IO_OPTION, "%s: startup.specific.offsets: there is no partition %ld", io->name, partition);
+        if (!found)
+            return io->host->fail(err, LAM_IO_OPTION, "%s: startup.specific.offsets: there is no partition %ld",
+                                  io->name, partition);
         p = rest + (*rest == ',');
     }
     return LAM_IO_OK;
@@ -131,6 +145,9 @@ static int set_numbers(struct lam_io *io, rd_kafka_topic_partition_list_t *l, st
 int start_offsets(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
 {
     enum { EARLIEST, LATEST, TIMESTAMP, OFFSETS } mode = (int)io->host->option_int(io->options, "startup.mode");
-    for (int i = 0; i < l->cnt; i++) l->elems[i].offset = mode == LATEST ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
-    return mode == TIMESTAMP ? set_times(io, rk, l, err) : mode == OFFSETS ? set_numbers(io, l, err) : set_ends(io, rk, l, err);
+    for (int i = 0; i < l->cnt; i++)
+        l->elems[i].offset = mode == LATEST ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+    return mode == TIMESTAMP ? set_times(io, rk, l, err)
+           : mode == OFFSETS ? set_numbers(io, l, err)
+                             : set_ends(io, rk, l, err);
 }

@@ -4,7 +4,9 @@ SPDX-License-Identifier: Apache-2.0"""
 import collections
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -428,6 +430,50 @@ def secrets(w):
     for said in w.said + [open(w.broker.folder + "/log").read()]:
         if "hush-47" in said:
             raise AssertionError("a secret in\n" + said)
+
+
+@case
+def tutorial(w):
+    """docs/kafka.md as it is printed, but for the ports."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/kafka.md")) as f:
+        page = f.read()
+    folder = tempfile.mkdtemp(prefix="laminar-kafka-page.")
+    ports = dict(zip(("9092", "9093"), free_ports(2)))
+    run, wanted = "", ""
+    for info, text in re.findall(r"^```(\S*(?: \S+)?)\n(.*?)^```$", page, re.S | re.M):
+        for port, free in ports.items():
+            text = text.replace(port, str(free))
+        if info == "sh":
+            run += text
+        elif info == "text":
+            wanted += text
+        elif info.startswith("file "):
+            with open(os.path.join(folder, info[5:]), "w") as f:
+                f.write(text)
+    os.symlink(BUILD + "/kafka-lib", folder + "/lib")
+    os.makedirs(folder + "/bin/modules")
+    shutil.copy(BUILD + "/laminar", folder + "/bin/laminar")
+    shutil.copy(BUILD + "/modules/kafka.so", folder + "/bin/modules/")
+    p = subprocess.Popen(["sh", "-euc", run], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                         env={**os.environ, "PATH": folder + "/bin:" + os.environ["PATH"], "LAMINAR_MODULES": folder + "/bin/modules"})
+    try:
+        got = p.communicate(timeout=60)[0]
+        equal(got, wanted)
+    finally:
+        try:
+            os.killpg(p.pid, signal.SIGKILL)  # what a failure left behind
+        except ProcessLookupError:
+            pass
+        shutil.rmtree(folder)
+
+
+@case
+def documented(w):
+    """The page ends with the tables of options."""
+    run = subprocess.run([BUILD + "/options_doc", BUILD + "/modules/kafka.so"], capture_output=True, text=True, check=True)
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/kafka.md")) as f:
+        if not f.read().endswith(run.stdout[run.stdout.index("## Sources"):]):
+            raise AssertionError("docs/kafka.md does not end with what options_doc says of the module")
 
 
 def main():
