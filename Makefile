@@ -9,7 +9,7 @@ TEST_DEPS := libcmocka-dev python3 zstd
 # Connectors that are modules, each with its library (a package of pkg-config), and what their tests start.
 PKG.kafka := rdkafka
 CONNECTOR_DEPS := librdkafka-dev
-CONNECTOR_TEST_DEPS := kcat maven default-jre-headless
+CONNECTOR_TEST_DEPS := kcat maven default-jre-headless openssl
 MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG

@@ -15,6 +15,15 @@ static void log_line(const rd_kafka_t *rk, int level, const char *fac, const cha
     io->host->log(io, level <= 3 ? 1 : 3, "%s: %s", fac, text);
 }
 
+static void note_trouble(rd_kafka_t *rk, int e, const char *why, void *opaque)
+{
+    (void)rk;
+    struct trouble *t = ((struct lam_io *)opaque)->self;
+    if (t->e && (e == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || e == RD_KAFKA_RESP_ERR__TRANSPORT)) return;
+    t->e = e;
+    snprintf(t->text, sizeof t->text, "%s", why);
+}
+
 void client_conf_set(struct client_conf *c, const char *name, const char *value)
 {
     char why[256];
@@ -81,6 +90,7 @@ void client_conf_begin(struct client_conf *c, struct lam_io *io, struct lam_erro
     *c = (struct client_conf){.io = io, .err = err, .conf = rd_kafka_conf_new()};
     rd_kafka_conf_set_opaque(c->conf, io);
     rd_kafka_conf_set_log_cb(c->conf, log_line);
+    rd_kafka_conf_set_error_cb(c->conf, note_trouble);
     client_conf_text(c, "bootstrap.servers");
     client_conf_text(c, "client.id");
     set_security(c);
@@ -113,6 +123,7 @@ int client_class(rd_kafka_resp_err_t e, int other)
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
     case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR__SSL:
     case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
     case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
     case RD_KAFKA_RESP_ERR__WAIT_COORD:
@@ -131,7 +142,6 @@ int client_class(rd_kafka_resp_err_t e, int other)
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
     case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR: return LAM_IO_CONNECT;
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-    case RD_KAFKA_RESP_ERR__SSL:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
     case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:

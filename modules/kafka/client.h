@@ -44,6 +44,13 @@ extern const struct lam_source_class *const kafka_sources[];
         .values = "https|none", .sentence = "Whether a broker's certificate must be for its name."                     \
     }
 
+/* What the library said last of its connections: it goes on trying, and only who asks for something in vain wants to
+ * know why. Begins the instance of every class; filled by rd_kafka_poll. */
+struct trouble {
+    rd_kafka_resp_err_t e; /* 0: none */
+    char text[200];
+};
+
 /* A configuration being made; `result` is that of the first setting that failed, and what follows does nothing. */
 struct client_conf {
     struct lam_io *io;

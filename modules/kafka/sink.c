@@ -17,6 +17,7 @@
 enum partitioner { KEY_HASH, ROUND_ROBIN, STICKY };
 
 struct writing {
+    struct trouble trouble;
     rd_kafka_t *rk;
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *main, *answers; /* answers: NULL when open is done */
@@ -174,6 +175,17 @@ static int64_t note_limits(struct writing *w, const rd_kafka_ConfigResource_t *t
     return most < 1000 ? 1000 : most;
 }
 
+static int no_answer(struct lam_io *io, rd_kafka_resp_err_t e, const char *why, struct lam_error *err)
+{
+    struct writing *w = io->self;
+    if (w->trouble.e) e = w->trouble.e, why = w->trouble.text;
+    int class = client_class(e, LAM_IO_OK) == LAM_IO_OPTION ? LAM_IO_OPTION : LAM_IO_RETRY;
+    io->host->fail(err, class, "%s: no answer from the brokers %s: %s", io->name,
+                   io->host->option_text(io->options, "bootstrap.servers"), why);
+    io->host->hint(err, "see that they run, that bootstrap.servers names them, and that security.protocol is theirs");
+    return class;
+}
+
 /* A topic that is not there may be made by the first message, and who may not ask for limits may still write. */
 static int take_answer(struct lam_io *io, rd_kafka_event_t *event, struct lam_error *err)
 {
@@ -181,14 +193,7 @@ static int take_answer(struct lam_io *io, rd_kafka_event_t *event, struct lam_er
     size_t n = 0;
     const rd_kafka_DescribeConfigs_result_t *answer = rd_kafka_event_DescribeConfigs_result(event);
     rd_kafka_resp_err_t e = rd_kafka_event_error(event);
-    if (e && client_class(e, LAM_IO_OK)) {
-        int class = client_class(e, LAM_IO_OK) == LAM_IO_OPTION ? LAM_IO_OPTION : LAM_IO_RETRY;
-        io->host->fail(err, class, "%s: no answer from the brokers %s: %s", io->name,
-                       io->host->option_text(io->options, "bootstrap.servers"), rd_kafka_event_error_string(event));
-        io->host->hint(err,
-                       "see that they run, that bootstrap.servers names them, and that security.protocol is theirs");
-        return class;
-    }
+    if (e && client_class(e, LAM_IO_OK)) return no_answer(io, e, rd_kafka_event_error_string(event), err);
     const rd_kafka_ConfigResource_t **topics = answer ? rd_kafka_DescribeConfigs_result_resources(answer, &n) : NULL;
     int64_t most = n && !rd_kafka_ConfigResource_error(topics[0]) ? note_limits(w, topics[0]) : w->max_bytes;
     if (most == w->max_bytes) return LAM_IO_OK;
@@ -212,6 +217,11 @@ static int write_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker,
     }
     rd_kafka_poll(w->rk, 0);
     rd_kafka_event_t *event = rd_kafka_queue_poll(w->answers, 0);
+    if (!event && (w->trouble.e == RD_KAFKA_RESP_ERR__SSL || w->trouble.e == RD_KAFKA_RESP_ERR__AUTHENTICATION)) {
+        int result = no_answer(io, w->trouble.e, w->trouble.text, err);
+        w->trouble.e = RD_KAFKA_RESP_ERR_NO_ERROR;
+        return stop(w), result;
+    }
     if (!event) return LAM_IO_WAIT;
     rd_kafka_t *before = w->rk;
     int result = take_answer(io, event, err);

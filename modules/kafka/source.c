@@ -24,6 +24,7 @@ struct partition {
 };
 
 struct reading {
+    struct trouble trouble;
     rd_kafka_t *rk;
     rd_kafka_queue_t *main;
     int n;

@@ -5,11 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int broken(struct lam_io *io, rd_kafka_resp_err_t e, const char *what, struct lam_error *err)
+/* The answer that did not come is explained by what was said of the connection. */
+static int broken(struct lam_io *io, rd_kafka_t *rk, rd_kafka_resp_err_t e, const char *what, struct lam_error *err)
 {
+    const struct trouble *t = io->self;
+    const char *why = rd_kafka_err2str(e);
+    rd_kafka_poll(rk, 0);
     int result = client_class(e, LAM_IO_READ);
-    io->host->fail(err, result, "%s: %s: %s", io->name, what, rd_kafka_err2str(e));
-    if (result == LAM_IO_CONNECT || result == LAM_IO_TIMEOUT)
+    bool away = result == LAM_IO_CONNECT || result == LAM_IO_TIMEOUT;
+    if (away && t->e) why = t->text, result = client_class(t->e, LAM_IO_CONNECT);
+    io->host->fail(err, result, "%s: %s: %s", io->name, what, why);
+    if (away)
         io->host->hint(
             err, "see that the brokers run, that bootstrap.servers names them, and that security.protocol is theirs");
     return result;
@@ -32,11 +38,11 @@ static int add_named(struct lam_io *io, rd_kafka_t *rk, const char *name, rd_kaf
     rd_kafka_topic_t *t = rd_kafka_topic_new(rk, name, NULL);
     rd_kafka_resp_err_t e = t ? rd_kafka_metadata(rk, 0, t, &m, START_MS) : rd_kafka_last_error();
     if (t) rd_kafka_topic_destroy(t);
-    if (e) return broken(io, e, "its topics", err);
+    if (e) return broken(io, rk, e, "its topics", err);
     e = m->topic_cnt ? m->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     if (!e) add_topic(&m->topics[0], out);
     rd_kafka_metadata_destroy(m);
-    return e ? broken(io, e, name, err) : LAM_IO_OK;
+    return e ? broken(io, rk, e, name, err) : LAM_IO_OK;
 }
 
 static int add_list(struct lam_io *io, rd_kafka_t *rk, const char *names, rd_kafka_topic_partition_list_t *out,
@@ -70,7 +76,7 @@ static int add_matching(struct lam_io *io, rd_kafka_t *rk, const char *pattern, 
             add_topic(&m->topics[i], out);
     if (!e) rd_kafka_metadata_destroy(m);
     regfree(&re);
-    return e ? broken(io, e, "its topics", err) : LAM_IO_OK;
+    return e ? broken(io, rk, e, "its topics", err) : LAM_IO_OK;
 }
 
 int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *out, struct lam_error *err)
@@ -102,7 +108,7 @@ static int set_ends(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_
         if (p->offset != RD_KAFKA_OFFSET_END) continue;
         rd_kafka_resp_err_t e =
             rd_kafka_query_watermark_offsets(rk, p->topic, p->partition, &low, &p->offset, START_MS);
-        if (e) return broken(io, e, p->topic, err);
+        if (e) return broken(io, rk, e, p->topic, err);
     }
     return LAM_IO_OK;
 }
@@ -114,7 +120,7 @@ static int set_times(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition
     for (int i = 0; i < l->cnt; i++) l->elems[i].offset = io->host->option_int(io->options, "startup.timestamp.ms");
     rd_kafka_resp_err_t e = rd_kafka_offsets_for_times(rk, l, START_MS);
     for (int i = 0; !e && i < l->cnt; i++) e = l->elems[i].err;
-    return e ? broken(io, e, "offsets by time", err) : set_ends(io, rk, l, err);
+    return e ? broken(io, rk, e, "offsets by time", err) : set_ends(io, rk, l, err);
 }
 
 /* "0:17,1:4"; the partitions that are not named begin at the beginning. */

@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def missing(build):
     """What is not installed, or None. Fetches the broker once for a build."""
-    for program in ("java", "mvn", "kcat"):
+    for program in ("java", "mvn", "kcat", "openssl"):
         if not shutil.which(program):
             return program
     lib = os.path.join(build, "kafka-lib")
@@ -38,22 +38,38 @@ def free_ports(n):
 
 
 class Broker:
-    def __init__(self, build, **settings):
+    def __init__(self, build, secure=None, **settings):
+        """secure: a user and a password, for a listener by TLS whose certificate is that of localhost."""
         self.jars = os.path.join(build, "kafka-lib", "*")
         self.folder = tempfile.mkdtemp(prefix="laminar-kafka.")
-        self.port, controller = free_ports(2)
+        self.port, controller, self.secure_port = free_ports(3)
         self.address = f"127.0.0.1:{self.port}"
         self.settings = {
             "process.roles": "broker,controller", "node.id": 1, "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}", "controller.listener.names": "CONTROLLER",
             "log.dirs": self.folder + "/data", "offsets.topic.replication.factor": 1, "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1, "num.partitions": 1, "group.initial.rebalance.delay.ms": 0, **settings}
+        if secure:
+            self.secure(**secure)
         self.properties = self.folder + "/server.properties"
         with open(self.properties, "w") as f:
             f.writelines(f"{k}={v}\n" for k, v in self.settings.items())
         self.tool("kafka.tools.StorageTool", "format", "--cluster-id=" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), "-c", self.properties)
         self.process = None
         self.start()
+
+    def secure(self, user, password):
+        self.certificate = self.folder + "/cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+                        "subjectAltName=DNS:localhost", "-keyout", self.folder + "/key.pem", "-out", self.certificate], check=True, capture_output=True)
+        with open(self.folder + "/both.pem", "w") as f:
+            f.write(open(self.folder + "/key.pem").read() + open(self.certificate).read())
+        of = "listener.name.secure."
+        self.settings.update({
+            "listeners": self.settings["listeners"] + f",SECURE://localhost:{self.secure_port}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL",
+            of + "sasl.enabled.mechanisms": "PLAIN", of + "ssl.keystore.type": "PEM", of + "ssl.keystore.location": self.folder + "/both.pem",
+            of + "plain.sasl.jaas.config": f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";'})
 
     def java(self, *args):
         return ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", self.jars, *args]
