@@ -133,7 +133,7 @@ int main(int argc, char **argv)
     double ours[MOST_ROUNDS], bare[MOST_ROUNDS], ratio[MOST_ROUNDS], share = 0;
     if (rounds < 1 || rounds > MOST_ROUNDS) return 2;
     static struct side gate_side = {.wake = gate_side_wake, .wait = gate_side_wait}, bare_side = {.wake = bare_wake, .wait = bare_wait};
-    ring = ring_new(16, 1 << 20);
+    ring = ring_new(512, 1 << 20); /* a waiter that is kept from running misses none */
     if (gate_init(&gate, false, NULL)) return 1;
     for (int i = 0; i < rounds; i++) {
         if (i % 2) bare[i] = run(&bare_side);

@@ -193,8 +193,11 @@ struct lam_sub_config {
      * for the database (lam_execute, lam_close, lam_wait, ...) return LAM_MISUSE. */
     void (*callback)(void *ctx, struct lam_sub *sub, int code, struct ArrowArray *rows);
     void *ctx;
+    /* 0: from now on. Else everything behind that epoch, from the history of a stream made WITH ('retain_history' = ...), and on: without
+     * gap or repetition, in the order it was given. Only with the policy "block" and without buffer_bytes. */
+    uint64_t after_epoch;
 };
-/* From now on; to a source or a stream. cfg NULL: defaults. On an error *out is NULL. */
+/* From now on, or after an epoch; to a source or a stream. cfg NULL: defaults. On an error *out is NULL. */
 LAM_API int lam_subscribe(struct lam_session *s, const char *stream, const struct lam_sub_config *cfg, struct lam_sub **out);
 LAM_API int lam_sub_schema(struct lam_sub *sub, struct ArrowSchema *out);
 /* The next batch. poll: LAM_EMPTY when there is none. recv: waits (spin, yield, park); timeout_us < 0: no limit.

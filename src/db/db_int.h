@@ -197,7 +197,10 @@ enum status subscription_plan(struct lam_session *s, struct arena *a, const char
                               struct err *err);
 #define SUBSCRIPTION_POLICIES "block|drop_oldest|drop_newest|sample" /* in the order of enum sub_policy */
 /* Only a stream that is appended to can lose rows and mean the same. */
-enum status subscription_check(const char *stream, const struct plan *plan, const struct sub_config *c, struct err *err);
+enum status subscription_check(const char *stream, const struct plan *plan, const struct sub_config *c, bool resumes, struct err *err);
+/* own: the plan's arena, taken in any case. after_epoch NULL: from now on. */
+enum status subscription_open(struct lam_db *db, const struct plan *plan, struct arena *own, const struct sub_config *c,
+                              const uint64_t *after_epoch, struct sub **out, struct err *err);
 
 /* Small tables for SHOW: columns are declared, then cells put row by row. */
 struct table;

@@ -139,6 +139,14 @@ static void put_head(const struct view *v, const struct survey_node *n)
     text_putc(out, '\n');
 }
 
+static void put_history(const struct survey_history *h, struct text *out)
+{
+    text_puts(out, "history: runs to keep the last ");
+    put_bytes(h->bytes, out);
+    if (h->any) text_printf(out, "; epochs %llu to %llu", (unsigned long long)h->oldest, (unsigned long long)h->newest);
+    text_putc(out, '\n');
+}
+
 static void put_consumers(const struct view *v, const struct survey_node *n)
 {
     struct text *out = v->out;
@@ -154,6 +162,8 @@ static void put_consumers(const struct view *v, const struct survey_node *n)
         if (x->stats.last_error[0]) text_printf(out, "; %s", x->stats.last_error);
         text_putc(out, '\n');
     }
+    for (const struct survey_history *x = v->now->histories; x; x = x->next)
+        if (x->on == n) put_history(x, out);
     for (const struct survey_sub *x = v->now->subs; x; x = x->next) {
         if (x->on != n) continue;
         text_puts(out, "subscription: ");

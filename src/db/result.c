@@ -4,7 +4,9 @@
 
 #include "base/option.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct result {
     struct result *next;
@@ -105,14 +107,14 @@ static void make(struct lam_session *s, struct sub *sub, struct analysis *analys
 }
 
 /* own: the plan's arena. */
-static enum status open_result(struct lam_session *s, const struct plan *plan, struct arena *own, enum on_error on_error,
-                               const struct sub_config *cfg, bool analyze, struct ArrowArrayStream *out, struct err *err)
+static enum status open_result(struct lam_session *s, const struct plan *plan, struct arena *own, bool analyze,
+                               struct ArrowArrayStream *out, struct err *err)
 {
     struct lam_db *db = s->db;
     struct change *ch = change_new(db->runtime);
     struct sub *sub;
     struct analysis *analysis = analyze ? analysis_of_select(db) : NULL;
-    change_sub(ch, plan, own, on_error, cfg, &sub);
+    change_sub(ch, plan, own, ON_ERROR_FAIL, NULL, &sub);
     enum status st = change_apply(ch, CONTROL_TIMEOUT_US, NULL, err);
     if (st) {
         analysis_free(analysis);
@@ -136,7 +138,7 @@ enum status result_select(struct lam_session *s, const struct ast_select *select
     lock_give(&s->db->lock);
     TRY(st);
     TRY(session_apply(s, err));
-    return open_result(s, plan, TAKE(arena), ON_ERROR_FAIL, NULL, analyze, out, err);
+    return open_result(s, plan, TAKE(arena), analyze, out, err);
 }
 
 enum status result_analyze(struct lam_session *s, const struct stmt *st, struct ArrowArrayStream *out, struct err *err)
@@ -165,7 +167,7 @@ static const struct option_spec subscribe_options[] = {
     {.name = "policy", .type = OPT_ENUM, .dflt = "block", .values = SUBSCRIPTION_POLICIES,
      .sentence = "What becomes of rows when the subscriber is too slow."},
     {.name = "sample.every", .type = OPT_INT, .min = 2, .max = INT32_MAX, .sentence = "With the policy sample: one row of so many."},
-    {.name = "buffer.bytes", .type = OPT_SIZE, .dflt = "4mb", .min = 1, .max = INT64_MAX, .sentence = "Bytes that may wait for the subscriber."},
+    {.name = "buffer.bytes", .type = OPT_SIZE, .min = 1, .max = INT64_MAX, .sentence = "Bytes that may wait for the subscriber; by default 4 MiB."},
     {0},
 };
 
@@ -179,9 +181,23 @@ static enum status read_options(struct arena *a, const struct stmt *st, struct s
         in[i] = (struct option_in){x->key, x->value, x->pos, x->value_pos};
     }
     TRY(options_read(a, "SUBSCRIBE", tables, 1, in, st->options.n, &o, err));
-    *out = (struct sub_config){.policy = (enum sub_policy)options_int(o, "policy"), .bytes = options_int(o, "buffer.bytes")};
+    *out = (struct sub_config){.policy = (enum sub_policy)options_int(o, "policy")};
+    if (options_has(o, "buffer.bytes")) out->bytes = options_int(o, "buffer.bytes");
     if (options_has(o, "sample.every")) out->every = (uint32_t)options_int(o, "sample.every");
     return ST_OK;
+}
+
+static enum status read_epoch(const struct stmt *st, uint64_t *out, struct err *err)
+{
+    char *end = NULL;
+    *out = 0;
+    if (!st->value) return ST_OK;
+    errno = 0;
+    *out = strtoull(st->value, &end, 10);
+    if (!*end && !errno && *out <= INT64_MAX) return ST_OK;
+    err_at(err, E_ARGUMENT, st->name_pos, "\"%.40s\" is no epoch", st->value);
+    err_hint(err, "an epoch is the number that CHECKPOINT or lam_sub_epoch gave");
+    return E_ARGUMENT;
 }
 
 enum status result_subscribe(struct lam_session *s, const struct stmt *st, struct ArrowArrayStream *out, struct err *err)
@@ -189,16 +205,16 @@ enum status result_subscribe(struct lam_session *s, const struct stmt *st, struc
     AUTO(arena_free) struct arena *arena = arena_new();
     struct sub_config cfg;
     struct plan *plan;
+    uint64_t epoch;
     TRY(read_options(arena, st, &cfg, err));
     TRY(subscription_plan(s, arena, st->name, st->name_pos, st->where, &plan, err));
-    TRY(subscription_check(st->name, plan, &cfg, err));
-    if (st->value) {
-        err_at(err, E_UNSUPPORTED, st->name_pos, "AS OF EPOCH is not supported");
-        err_hint(err, "without it a subscription begins now");
-        return E_UNSUPPORTED;
-    }
+    TRY(subscription_check(st->name, plan, &cfg, st->value, err));
+    TRY(read_epoch(st, &epoch, err));
     TRY(session_apply(s, err));
-    return open_result(s, plan, TAKE(arena), ON_ERROR_SKIP, &cfg, false, out, err);
+    struct sub *sub;
+    TRY(subscription_open(s->db, plan, TAKE(arena), &cfg, st->value ? &epoch : NULL, &sub, err));
+    make(s, sub, NULL, out);
+    return ST_OK;
 }
 
 static void cancel(struct result *r)

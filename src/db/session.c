@@ -135,6 +135,8 @@ static bool collect_change(struct lam_session *s, struct change *ch)
     for (struct entry *e = s->db->objects; e; e = e->next) {
         bool sink = e->object->kind == OBJECT_SINK;
         if (e->pending == s && sink) change_sink(ch, e->object), any = true;
+        if (e->pending == s && e->object->history) change_history(ch, e->object, e->object->history), any = true;
+        if (e->dropped == s && e->object->history) change_drop_history(ch, e->object->id), any = true;
         const struct entry *place = e->pending == s ? catalog_place(e) : NULL;
         if (place) change_replace(ch, place->object->id, e->object), any = true;
         if (e->dropped == s && sink) change_drop_sink(ch, e->object->id, e->discard), any = true;

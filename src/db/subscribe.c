@@ -23,12 +23,18 @@ static enum status read_policy(const char *name, enum sub_policy *out, struct er
     return E_CONFIG;
 }
 
-enum status subscription_check(const char *stream, const struct plan *plan, const struct sub_config *c, struct err *err)
+enum status subscription_check(const char *stream, const struct plan *plan, const struct sub_config *c, bool resumes, struct err *err)
 {
     if (c->policy == SUB_SAMPLE ? c->every < 2 : c->every) {
         err_set(err, E_CONFIG, c->every ? "the policy \"%s\" does not sample" : "the policy \"%s\" does not say one row of how many",
                 policies[c->policy]);
         err_hint(err, c->every ? "take the policy \"sample\"" : "set sample_every (in SQL sample.every) to 2 or more");
+        return E_CONFIG;
+    }
+    if (resumes && (c->policy != SUB_BLOCK || c->bytes)) {
+        err_set(err, E_CONFIG, c->bytes ? "AS OF EPOCH has no buffer: what waits for the subscriber waits in the stream's history"
+                                        : "AS OF EPOCH promises every row, so the policy \"%s\" does not go with it", policies[c->policy]);
+        err_hint(err, c->bytes ? "leave out buffer_bytes (in SQL buffer.bytes)" : "use the policy \"block\"");
         return E_CONFIG;
     }
     if (c->bytes < 0) return err_set(err, E_CONFIG, "a buffer of %lld bytes cannot be", (long long)c->bytes);
@@ -99,6 +105,7 @@ static struct lam_sub *make(struct lam_db *db, struct sub *sub, const struct lam
     l->schema = schema_copy(l->arena, sub_schema(sub));
     l->flags = sub_changelog(sub) ? CDATA_WEIGHT : 0;
     l->watermark = TS_MIN;
+    l->epoch = (int64_t)sub_epoch(sub);
     l->fd = -1;
     l->callback = cfg->callback;
     l->ctx = cfg->ctx;
@@ -107,6 +114,15 @@ static struct lam_sub *make(struct lam_db *db, struct sub *sub, const struct lam
     db->subs = l;
     lock_give(&db->lock);
     return l;
+}
+
+enum status subscription_open(struct lam_db *db, const struct plan *plan, struct arena *own, const struct sub_config *c,
+                              const uint64_t *after_epoch, struct sub **out, struct err *err)
+{
+    if (after_epoch) return sub_resume(db->runtime, plan, own, *after_epoch, c, CONTROL_TIMEOUT_US, out, err);
+    struct change *ch = change_new(db->runtime);
+    change_sub(ch, plan, own, ON_ERROR_SKIP, c, out);
+    return change_apply(ch, CONTROL_TIMEOUT_US, NULL, err);
 }
 
 static enum status subscribe(struct lam_session *s, const char *stream, const struct lam_sub_config *user, struct lam_sub **out,
@@ -118,12 +134,10 @@ static enum status subscribe(struct lam_session *s, const char *stream, const st
     struct plan *plan;
     TRY(read_config(user, &cfg, &sc, err));
     TRY(plan_filtered(s, a, stream, cfg.where, &plan, err));
-    TRY(subscription_check(stream, plan, &sc, err));
+    TRY(subscription_check(stream, plan, &sc, cfg.after_epoch, err));
     TRY(session_apply(s, err));
-    struct change *ch = change_new(s->db->runtime);
     struct sub *sub;
-    change_sub(ch, plan, TAKE(a), ON_ERROR_SKIP, &sc, &sub);
-    TRY(change_apply(ch, CONTROL_TIMEOUT_US, NULL, err));
+    TRY(subscription_open(s->db, plan, TAKE(a), &sc, cfg.after_epoch ? &cfg.after_epoch : NULL, &sub, err));
     *out = make(s->db, sub, &cfg);
     if (cfg.callback) sub_call(sub, subscription_deliver, *out);
     return ST_OK;

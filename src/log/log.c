@@ -255,10 +255,9 @@ struct cursor *cursor_new(struct log *l, enum cursor_policy policy, struct log_r
     return c;
 }
 
-struct cursor *cursor_at_epoch(struct log *l, uint64_t epoch, enum cursor_policy policy, struct log_reader reader)
+/* The first mark of that epoch or a later one; mark_end: there is none. */
+static int find_mark(const struct log *l, uint64_t epoch)
 {
-    struct cursor *c = NULL;
-    lock_take(&l->lock);
     int low = l->mark_first, high = l->mark_end;
     while (low < high) {
         int mid = low + (high - low) / 2;
@@ -267,6 +266,14 @@ struct cursor *cursor_at_epoch(struct log *l, uint64_t epoch, enum cursor_policy
         else
             high = mid;
     }
+    return low;
+}
+
+struct cursor *cursor_at_epoch(struct log *l, uint64_t epoch, enum cursor_policy policy, struct log_reader reader)
+{
+    struct cursor *c = NULL;
+    lock_take(&l->lock);
+    int low = find_mark(l, epoch);
     const struct mark *m = &l->marks[low];
     if (low < l->mark_end && m->epoch == epoch) c = cursor_at(l, m->seq, m->before, policy, reader);
     lock_give(&l->lock);
@@ -279,6 +286,38 @@ void log_retain(struct log *l, int64_t bytes)
     l->retain = bytes;
     log_trim(l);
     log_leave(l);
+}
+
+void log_forget(struct log *l)
+{
+    lock_take(&l->lock);
+    l->floor = l->next;
+    while (l->mark_first < l->mark_end && l->marks[l->mark_first].seq < l->floor) l->mark_first++;
+    log_trim(l);
+    log_leave(l);
+}
+
+void log_set_limits(struct log *l, int64_t memory_bytes, int64_t disk_bytes)
+{
+    lock_take(&l->lock);
+    l->cfg.memory_bytes = memory_bytes;
+    l->cfg.disk_bytes = disk_bytes;
+    l->disk_full = false;
+    log_leave(l);
+}
+
+bool log_epochs(struct log *l, uint64_t epoch, uint64_t *oldest, uint64_t *newest)
+{
+    lock_take(&l->lock);
+    int at = find_mark(l, epoch);
+    bool any = l->mark_first < l->mark_end;
+    if (any) {
+        *oldest = l->marks[l->mark_first].epoch;
+        if (at == l->mark_end || (l->marks[at].epoch > epoch && at > l->mark_first)) at--;
+        *newest = l->marks[at].epoch;
+    }
+    lock_give(&l->lock);
+    return any;
 }
 
 void cursor_set_policy(struct cursor *c, enum cursor_policy policy)

@@ -66,6 +66,11 @@ struct cursor *cursor_at_epoch(struct log *l, uint64_t epoch, enum cursor_policy
 /* Keeps at least the last `bytes` of batches, in memory or on disk, for cursor_at_epoch; 0: nothing. As far as there is room:
  * what is only retained never makes the writer wait. */
 void log_retain(struct log *l, int64_t bytes);
+/* Writer: what was appended so far is not retained any more, and cursor_at_epoch finds no mark but the one appended last. */
+void log_forget(struct log *l);
+void log_set_limits(struct log *l, int64_t memory_bytes, int64_t disk_bytes);
+/* The marks that cursor_at_epoch finds: the oldest, and the newest up to `epoch`. false: there is none. */
+bool log_epochs(struct log *l, uint64_t epoch, uint64_t *oldest, uint64_t *newest);
 void cursor_set_policy(struct cursor *c, enum cursor_policy policy);
 void cursor_close(struct cursor *c); /* what only it had not passed is let go */
 void cursor_free(struct cursor *c);  /* closes it as well; NULL is allowed */

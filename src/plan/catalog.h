@@ -56,6 +56,7 @@ struct object {
     bool bounded; /* it ends */
     /* OBJECT_STREAM, OBJECT_SINK: what it computes; for a sink FROM and WHERE */
     struct plan *plan;
+    int64_t history;    /* OBJECT_STREAM: bytes kept for AS OF EPOCH; 0: none */
     bool declared_only; /* CREATE STREAM t (columns): fed by dead letters */
     const struct object *dead_letter; /* SOURCE, SINK: the declared stream that gets what cannot be taken; NULL: none. Also the
                                          last of uses. */

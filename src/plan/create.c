@@ -98,6 +98,12 @@ static struct option_in *options_of(struct maker *m, const struct option_spec *o
 
 static const struct option_spec no_options[] = {{0}};
 
+static const struct option_spec stream_options[] = {
+    {.name = "retain.history", .type = OPT_SIZE, .min = 1, .max = INT64_MAX / 4,
+     .sentence = "The stream runs from its creation and keeps at least its last so many bytes, for SUBSCRIBE ... AS OF EPOCH."},
+    {0},
+};
+
 static const struct option_spec *connector_table(const struct object *o)
 {
     return o->connector && o->connector->options ? o->connector->options : no_options;
@@ -537,10 +543,14 @@ static enum status make_plan(struct maker *m, const struct ast_select *s)
 static enum status make_stream(struct maker *m)
 {
     const struct stmt *s = m->s;
-    if (s->options.n)
-        return err_at(m->err, E_OPTION, s->options.at[0]->pos, "a stream has no option '%.100s'",
-                      s->options.at[0]->key);
+    const struct option_spec *tables[] = {stream_options};
+    int n;
+    struct option_in *in = options_of(m, NULL, &n);
+    TRY(options_read(m->a, "a stream", tables, 1, in, n, &m->o->options, m->err));
+    if (options_has(m->o->options, "retain.history")) m->o->history = options_int(m->o->options, "retain.history");
     if (s->select) return make_plan(m, s->select);
+    if (n)
+        return err_at(m->err, E_UNSUPPORTED, s->options.at[0]->pos, "a stream of declared columns keeps no history; one that reads it may");
     m->o->declared_only = true;
     TRY(make_columns(m));
     return make_watermark(m);

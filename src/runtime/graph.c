@@ -40,6 +40,22 @@ struct drop {
     struct run_sink *sink; /* NULL: it does not run */
 };
 
+/* A stream that is to keep history from now on. */
+struct history {
+    struct history *next;
+    const struct object *stream;
+    int64_t bytes;
+    struct outlet *outlet;
+    bool joins; /* an outlet that runs */
+};
+
+/* One that is to keep it no more. */
+struct end_of_history {
+    struct end_of_history *next;
+    uint64_t stream_id;
+    struct run_outlet *outlet; /* NULL: it does not run, or goes on for what replaces the stream */
+};
+
 /* A channel that a node which runs is to have from the barrier on. */
 struct channel {
     struct channel *next;
@@ -82,6 +98,8 @@ struct change {
     struct run_outlet *outlets;      /* new ones */
     struct link_made *made;          /* link changes for instances that run */
     struct drop *drops;
+    struct history *histories;
+    struct end_of_history *ends;
     struct replacement *replacements;
     struct swap *swaps;
     struct channel *channels;
@@ -149,6 +167,20 @@ void change_drop_sink(struct change *ch, uint64_t sink_id, bool discard)
     ch->drops = d;
 }
 
+void change_history(struct change *ch, const struct object *stream, int64_t bytes)
+{
+    struct history *h = arena_alloc(ch->arena, sizeof *h);
+    *h = (struct history){ch->histories, stream, bytes, NULL, false};
+    ch->histories = h;
+}
+
+void change_drop_history(struct change *ch, uint64_t stream_id)
+{
+    struct end_of_history *e = arena_alloc(ch->arena, sizeof *e);
+    *e = (struct end_of_history){ch->ends, stream_id, NULL};
+    ch->ends = e;
+}
+
 void change_replace(struct change *ch, uint64_t old_id, const struct object *object)
 {
     struct replacement *r = arena_alloc(ch->arena, sizeof *r);
@@ -211,6 +243,16 @@ static struct run_reader *running_pushed(struct runtime *rt, uint64_t id)
     return NULL;
 }
 
+static void collect(struct change *ch, const struct plan *p);
+
+static void collect_stream(struct change *ch, const struct object *o)
+{
+    if (find_use(ch, o)) return;
+    struct use *u = add_use(ch, o);
+    u->node = running_stream(ch->rt, o->id);
+    if (!u->node) collect(ch, o->plan);
+}
+
 /* Notes the sources (with the columns wanted) and streams that a plan needs and that do not run. */
 static void collect(struct change *ch, const struct plan *p)
 {
@@ -219,10 +261,7 @@ static void collect(struct change *ch, const struct plan *p)
         if (!u) u = add_use(ch, p->object);
         for (int i = 0; i < p->schema->n; i++) u->wanted[schema_find(p->object->schema, p->schema->fields[i].name)] = true;
     } else if (p->kind == PLAN_STREAM) {
-        if (find_use(ch, p->object)) return;
-        struct use *u = add_use(ch, p->object);
-        u->node = running_stream(ch->rt, p->object->id);
-        if (!u->node) collect(ch, p->object->plan);
+        collect_stream(ch, p->object);
     }
     for (int i = 0; i < p->nin; i++) collect(ch, p->in[i].node);
 }
@@ -766,7 +805,7 @@ static void set_alike(struct runtime *rt, struct node *n, bool alike)
     for (struct run_outlet *o = rt->outlets; o; o = o->next)
         for (int i = 0; outlet_node(o->outlet) == n && i < n->ninst; i++) atomic_store(&outlet_edge(o->outlet, i)->alike, alike);
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        for (int i = 0; sub_node(s->sub) == n && i < n->ninst; i++) atomic_store(&sub_edge(s->sub, i)->alike, alike);
+        for (int i = 0; sub_node(s->sub) == n && i < sub_edges(s->sub); i++) atomic_store(&sub_edge(s->sub, i)->alike, alike);
 }
 
 static int cut_links(struct node *from, const struct node *n, struct outlet *o, struct sub *s, bool moves);
@@ -823,11 +862,20 @@ static struct run_outlet *run_outlet_of(struct runtime *rt, const struct run_sin
     return o;
 }
 
-static bool is_shared(struct runtime *rt, const struct run_sink *s)
+/* Another sink than s (or NULL) is to go on with that outlet, or its history. */
+static bool is_shared(struct runtime *rt, const struct outlet *o, const struct run_sink *s)
 {
     const struct run_sink *x = rt->sinks;
-    while (x && (x == s || x->detached || x->outlet != s->outlet)) x = x->next;
-    return x;
+    while (x && (x == s || x->detached || x->outlet != o)) x = x->next;
+    return x || outlet_keeps(o);
+}
+
+/* At the next CHANGE barrier. */
+static void detach_outlet(struct run_outlet *o)
+{
+    if (o->detached) return;
+    o->detached = true;
+    graph_detach(outlet_node(o->outlet), o->outlet, NULL, true);
 }
 
 /* With the lock, workers paused. A sink is taken off at the next CHANGE barrier: it gets whole what came before. The last of an
@@ -840,11 +888,49 @@ static void drop_sink(struct runtime *rt, struct run_sink *s, bool discard)
         deliver_cancel(s->deliver);
     else
         deliver_leave(s->deliver);
-    if (is_shared(rt, s)) {
+    if (is_shared(rt, s->outlet, s))
         deliver_end_at(s->deliver, rt->next_epoch + 1);
-    } else if (!o->detached) {
-        o->detached = true;
-        graph_detach(outlet_node(o->outlet), o->outlet, NULL, true);
+    else
+        detach_outlet(o);
+}
+
+/* ---- history -------------------------------------------------------------------------------------------------------------- */
+
+static enum status make_history(struct change *ch, struct history *h, struct err *err)
+{
+    struct node *n;
+    TRY(stream_node(ch, h->stream, &n, err));
+    h->outlet = outlet_of(ch, n, &h->joins);
+    return ST_OK;
+}
+
+static bool goes_on(const struct change *ch, const struct outlet *o)
+{
+    const struct history *h = ch->histories;
+    while (h && h->outlet != o) h = h->next;
+    return h;
+}
+
+/* After make_history: a stream that is replaced still has its old number. */
+static void find_ends(struct change *ch)
+{
+    for (struct end_of_history *e = ch->ends; e; e = e->next)
+        for (struct run_outlet *o = ch->rt->outlets; o; o = o->next)
+            if (!o->detached && outlet_keeps(o->outlet) && outlet_node(o->outlet)->stream_id == e->stream_id && !goes_on(ch, o->outlet))
+                e->outlet = o;
+}
+
+/* With the lock, workers paused, before sinks are dropped. */
+static void settle_histories(struct change *ch)
+{
+    for (struct history *h = ch->histories; h; h = h->next) {
+        outlet_keep(h->outlet, h->bytes, h->joins);
+        if (h->joins) outlet_let_go(h->outlet);
+    }
+    for (struct end_of_history *e = ch->ends; e; e = e->next) {
+        if (!e->outlet) continue;
+        outlet_keep(e->outlet->outlet, 0, false);
+        if (!is_shared(ch->rt, e->outlet->outlet, NULL)) detach_outlet(e->outlet);
     }
 }
 
@@ -857,7 +943,10 @@ static enum status make_parts(struct change *ch, struct err *err)
     for (struct swap *s = ch->swaps; s; s = s->next)
         if (!s->old) collect(ch, s->object->plan);
     for (struct root *r = ch->roots; r; r = r->next) collect(ch, r->plan);
+    for (struct history *h = ch->histories; h; h = h->next) collect_stream(ch, h->stream);
     for (struct swap *s = ch->swaps; s; s = s->next) TRY(make_replacement(ch, s, err));
+    for (struct history *h = ch->histories; h; h = h->next) TRY(make_history(ch, h, err));
+    find_ends(ch);
     for (struct root *r = ch->roots; r; r = r->next) {
         struct node *top;
         TRY(build(ch, r->plan, r, &top, err));
@@ -916,6 +1005,8 @@ static enum status prepare(struct change *ch, struct err *err)
 static void undo(struct change *ch)
 {
     for (struct root *r = ch->roots; r; r = r->next) put_off(r);
+    for (struct history *h = ch->histories; h; h = h->next)
+        if (h->joins) outlet_let_go(h->outlet);
     put_back(ch);
     for (struct run_outlet *o = ch->outlets, *next; o; o = next) {
         next = o->next;
@@ -961,6 +1052,10 @@ static void touch_running(struct change *ch, struct touched **t)
         if (r->joins) touch(ch, t, outlet_node(r->run_sink->outlet)->component);
     for (struct drop *d = ch->drops; d; d = d->next)
         if (d->sink) touch(ch, t, outlet_node(d->sink->outlet)->component);
+    for (struct history *h = ch->histories; h; h = h->next)
+        if (h->joins) touch(ch, t, outlet_node(h->outlet)->component);
+    for (struct end_of_history *e = ch->ends; e; e = e->next)
+        if (e->outlet) touch(ch, t, outlet_node(e->outlet->outlet)->component);
     for (struct swap *s = ch->swaps; s; s = s->next) touch(ch, t, s->at->component);
 }
 
@@ -1012,6 +1107,7 @@ static void commit(struct change *ch)
     *tail = ch->nodes;
     make_swaps(ch);
     for (struct link_made *m = ch->made; m; m = m->next) inst_change(m->inst, m->link, NULL);
+    settle_histories(ch);
     for (struct drop *d = ch->drops; d; d = d->next)
         if (d->sink) drop_sink(rt, d->sink, d->discard);
     runtime_resume(rt);
@@ -1076,7 +1172,8 @@ static void settle_swaps(struct change *ch)
     lock_give(&ch->rt->lock);
 }
 
-static bool only_drops(const struct change *ch) { return ch->drops && !ch->roots && !ch->swaps; }
+static bool drops(const struct change *ch) { return ch->drops || ch->ends; }
+static bool only_drops(const struct change *ch) { return drops(ch) && !ch->roots && !ch->swaps && !ch->histories; }
 
 /* Only drops, and not even the epoch before passes: it may be they that take nothing. Then they go without a barrier. */
 static enum status drop_blocked(struct change *ch, struct err *err)
@@ -1150,7 +1247,7 @@ enum status change_apply(struct change *ch, int64_t timeout_us, bool *stands, st
         undo(ch);
     } else {
         st = run_change(ch, until, err);
-        bool kept = ch->drops || ch->swaps;
+        bool kept = drops(ch) || ch->swaps;
         if (only_drops(ch)) st = ST_OK; /* they are gone all the same */
         if (st && !kept) abandon(ch);
         if (st && kept) err_hint(err, "the change stands, and takes effect when that goes on");

@@ -20,6 +20,8 @@ struct outlet {
     int turn;
     bool cut, ended, whole;
     _Atomic bool closing; /* no sink wants its rows any more */
+    _Atomic int64_t keeps; /* bytes of history; while there are some it needs no sink */
+    _Atomic bool anew;     /* the next CHANGE mark begins it anew */
     _Atomic bool waits;   /* for room in the log */
     _Atomic int64_t watermark;
     struct answer answer;
@@ -74,6 +76,7 @@ static void align(struct outlet *o)
     for (int i = 0; i < o->nedges; i++) o->edges[i]->barrier = 0;
     log_append(o->log, (struct log_entry){.kind = LOG_EPOCH, .epoch = epoch});
     if (kind & BARRIER_CHANGE) {
+        if (atomic_exchange(&o->anew, false)) log_forget(o->log);
         lock_take(&o->lock);
         attach_joining(o);
         lock_give(&o->lock);
@@ -157,7 +160,7 @@ static void drop_inputs(struct outlet *o)
 
 static void close_if_abandoned(struct outlet *o)
 {
-    if (!log_abandoned(o->log)) return;
+    if (atomic_load(&o->keeps) || !log_abandoned(o->log)) return;
     lock_take(&o->lock);
     if (!o->holds && !o->joining) atomic_store(&o->closing, true);
     lock_give(&o->lock);
@@ -241,6 +244,18 @@ struct node *outlet_node(struct outlet *o) { return o->from; }
 void outlet_start(struct runtime *rt, struct outlet *o) { host_add(rt->driver ? rt->driver : rt->io, &o->task); }
 bool outlet_waits(struct outlet *o) { return atomic_load(&o->waits); }
 bool outlet_done(struct outlet *o) { return atomic_load(&o->task.done); }
+
+/* Without a folder history lies in memory, beside what sinks may leave there; with one it goes to disk as all else does. */
+void outlet_keep(struct outlet *o, int64_t bytes, bool anew)
+{
+    const struct run_config *cfg = &o->rt->cfg;
+    log_set_limits(o->log, OUTLET_BYTES + (cfg->spill_path ? 0 : bytes), cfg->spill_path ? cfg->spill_bytes + bytes : 0);
+    log_retain(o->log, bytes);
+    atomic_store(&o->anew, anew);
+    atomic_store(&o->keeps, bytes);
+}
+
+int64_t outlet_keeps(const struct outlet *o) { return atomic_load(&o->keeps); }
 
 void outlet_close(struct outlet *o)
 {

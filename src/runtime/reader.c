@@ -67,7 +67,7 @@ static void read_options(struct reader *r)
     if (!o) return;
     r->watermark = o->watermark;
     r->delay_us = o->delay_us;
-    if (!o->options) return;
+    if (!o->options || o->kind != OBJECT_SOURCE) return; /* else a declared stream */
     if (!rt->cfg.replay) r->overflow = (enum when_full)options_int(o->options, "overflow");
     if (o->dead_letter)
         r->on_error = ON_ERROR_SKIP;

@@ -429,6 +429,9 @@ void outlet_start(struct runtime *rt, struct outlet *o);
 void outlet_close(struct outlet *o); /* no sink wants its rows any more */
 bool outlet_done(struct outlet *o);
 bool outlet_waits(struct outlet *o); /* its log is full */
+/* Control: history of at least so many bytes, for which it runs whoever reads; 0: none. anew: it begins at the next CHANGE mark. */
+void outlet_keep(struct outlet *o, int64_t bytes, bool anew);
+int64_t outlet_keeps(const struct outlet *o);
 /* Control, building a change: keeps a running outlet from closing for want of sinks until outlet_join or outlet_let_go.
  * false: it is too late. */
 bool outlet_hold(struct outlet *o);
@@ -461,14 +464,38 @@ enum status deliver_command(struct deliver *d, enum sink_command what, const str
 
 struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *plan, struct component *c,
                     const struct sub_config *cfg, struct err *err);
+/* One that reads the outlet's history. */
+struct sub *sub_new_at(struct runtime *rt, struct outlet *o, const struct plan *plan, uint64_t epoch, const struct sub_config *cfg,
+                       struct err *err);
+void sub_own(struct sub *s, struct arena *a); /* its plan's, freed with it */
 void sub_free(struct sub *s);
 struct edge *sub_edge(struct sub *s, int i);
 struct node *sub_node(struct sub *s);
 struct runtime *sub_runtime(struct sub *s);
+int sub_edges(const struct sub *s); /* 0: it reads history */
+struct outlet *sub_outlet(const struct sub *s); /* whose log it reads; NULL: it has edges */
 void sub_let_go(struct sub *s); /* closes its inputs; the caller uses it no more */
 void sub_drain(struct sub *s);  /* control, after that: lets go of what still comes */
 bool sub_closed(struct sub *s);
 bool sub_idle(struct sub *s);   /* no call of sub_call is to come */
+
+/* What such a one reads. */
+struct resume;
+struct log_reader;
+struct resumed {
+    struct batch *b; /* a reference */
+    int64_t watermark;
+    uint64_t epoch;
+};
+struct resume *resume_new(struct runtime *rt, struct outlet *o, const struct plan *plan, uint64_t epoch, struct log_reader reader,
+                          struct err *err);
+void resume_free(struct resume *r); /* NULL is allowed */
+void resume_close(struct resume *r); /* it holds nothing any more */
+struct outlet *resume_outlet(const struct resume *r);
+/* ST_OK: the next batch; what is said before it is put into *at in any case. ST_WAIT, ST_DONE, or the log's error. */
+enum status resume_take(struct resume *r, struct resumed *at, struct err *err);
+void resume_advance(struct resume *r); /* that batch is given */
+uint64_t resume_lag(struct resume *r); /* rows that wait, before the filter; anyone */
 
 /* ---- budgets ------------------------------------------------------------------------------------------------------------- */
 
@@ -538,7 +565,7 @@ struct run_reader {
 };
 struct run_outlet {
     struct run_outlet *next;
-    struct outlet *outlet;
+    struct outlet *outlet; /* of sinks, of history, or of both */
     bool detached; /* taken off its node */
 };
 struct run_sink {

@@ -246,7 +246,8 @@ enum status epoch_blocked(struct runtime *rt, struct component *c, const char *w
     for (struct run_sub *k = rt->subs; k; k = k->next) {
         struct node *n = sub_node(k->sub);
         bool full = false;
-        for (int i = 0; i < n->ninst; i++) full |= takes_nothing(sub_edge(k->sub, i));
+        for (int i = 0; i < sub_edges(k->sub); i++) full |= takes_nothing(sub_edge(k->sub, i));
+        if (sub_outlet(k->sub)) full = !sub_closed(k->sub) && outlet_waits(sub_outlet(k->sub));
         if (full && in_component(n->component, c)) snprintf(who, sizeof who, "a subscription to \"%.80s\"", name_of(n));
     }
     lock_give(&rt->lock);
@@ -413,17 +414,19 @@ static void free_outlet(struct run_outlet *o)
     mem_free(o);
 }
 
-static bool has_sinks(struct runtime *rt, const struct run_outlet *o)
+static bool has_readers(struct runtime *rt, const struct run_outlet *o)
 {
     struct run_sink *s = rt->sinks;
+    struct run_sub *k = rt->subs;
     while (s && s->outlet != o->outlet) s = s->next;
-    return s;
+    while (k && sub_outlet(k->sub) != o->outlet) k = k->next;
+    return s || k;
 }
 
 static void free_sub(struct runtime *rt, struct run_sub *s)
 {
     past_query(rt, s);
-    graph_unlink(sub_node(s->sub), NULL, s->sub);
+    if (!sub_outlet(s->sub)) graph_unlink(sub_node(s->sub), NULL, s->sub);
     sub_free(s->sub);
     mem_free(s);
 }
@@ -440,8 +443,8 @@ static void free_reader(struct runtime *rt, struct run_reader *r)
 static void free_component(struct runtime *rt, struct component *c)
 {
     REMOVE_IF(rt->sinks, struct run_sink, s, in_component(outlet_node(s->outlet)->component, c), free_sink(s))
-    REMOVE_IF(rt->outlets, struct run_outlet, o, in_component(outlet_node(o->outlet)->component, c), free_outlet(o))
     REMOVE_IF(rt->subs, struct run_sub, s, in_component(sub_node(s->sub)->component, c), free_sub(rt, s))
+    REMOVE_IF(rt->outlets, struct run_outlet, o, in_component(outlet_node(o->outlet)->component, c), free_outlet(o))
     REMOVE_IF(rt->readers, struct run_reader, r, in_component(r->scan->component, c), free_reader(rt, r))
     for (struct node *n = rt->nodes; n; n = n->next)
         if (in_component(n->component, c)) past_stream(rt, n);
@@ -466,7 +469,7 @@ static void detach_subs(struct runtime *rt)
 {
     for (struct run_sub *s = rt->subs; s; s = s->next) {
         if (!sub_closed(s->sub)) continue;
-        if (!s->detached) graph_detach(sub_node(s->sub), NULL, s->sub, false);
+        if (!s->detached && !sub_outlet(s->sub)) graph_detach(sub_node(s->sub), NULL, s->sub, false);
         s->detached = true;
         sub_drain(s->sub);
     }
@@ -506,7 +509,7 @@ static void free_gone(struct runtime *rt)
     detach_subs(rt);
     REMOVE_IF(rt->subs, struct run_sub, s, sub_can_go(s), free_sub(rt, s))
     REMOVE_IF(rt->sinks, struct run_sink, s, s->detached && deliver_done(s->deliver), free_sink(s))
-    REMOVE_IF(rt->outlets, struct run_outlet, o, o->detached && outlet_done(o->outlet) && !has_sinks(rt, o), free_outlet(o))
+    REMOVE_IF(rt->outlets, struct run_outlet, o, o->detached && outlet_done(o->outlet) && !has_readers(rt, o), free_outlet(o))
     for (struct run_reader *r = rt->readers; r; r = r->next)
         if (can_leave(r)) take_channels_off(r);
     REMOVE_IF(rt->readers, struct run_reader, r, can_leave(r), free_reader(rt, r))

@@ -63,9 +63,18 @@ struct sub_config {
 /* cfg NULL: it blocks. */
 void change_sub(struct change *ch, const struct plan *plan, struct arena *own, enum on_error on_error, const struct sub_config *cfg,
                 struct sub **out);
+/* A stream that keeps history: it runs from now on, and its log keeps the last bytes of what it gives. What replaces one that runs
+ * begins anew. */
+void change_history(struct change *ch, const struct object *stream, int64_t bytes);
+void change_drop_history(struct change *ch, uint64_t stream_id);
 /* Frees ch in any case. On an error nothing of it runs, unless *stands (NULL is allowed): something was dropped or replaced, which
  * cannot be taken back, and takes effect when what holds it up goes on. */
 enum status change_apply(struct change *ch, int64_t timeout_us, bool *stands, struct err *err);
+
+/* A subscription to all that a stream gave after the barrier `epoch`, from the history it keeps, and on. plan: the stream's rows, or
+ * a filter of them; own: its arena, taken in any case. cfg: it blocks. */
+enum status sub_resume(struct runtime *rt, const struct plan *plan, struct arena *own, uint64_t epoch, const struct sub_config *cfg,
+                       int64_t timeout_us, struct sub **out, struct err *err);
 
 /* ALTER SINK. The command reaches the sink whatever else it does; E_TIMEOUT: it is in a call and will obey later. */
 enum sink_command { SINK_RETRY, SINK_PAUSE, SINK_RESUME, SINK_SKIP, SINK_SET };

@@ -4,6 +4,7 @@
  * The descriptor. After each call it is readable, or the gate is armed: then nothing was there, and whoever brings something
  * makes it readable. So the drain at the end of a burst and the wake at the start of the next are all the system calls there
  * are, however many rows come between. SPDX-License-Identifier: Apache-2.0 */
+#include "log/log.h"
 #include "runtime/run_int.h"
 
 #define BUFFER_BYTES (4 << 20)
@@ -19,6 +20,8 @@ struct sub {
     bool watched;       /* the gate has a descriptor */
     int nedges, turn;
     struct edge **edges;
+    struct resume *resume; /* instead of edges; or NULL */
+    struct arena *own;     /* of its plan */
     struct batch *held; /* taken, and to be given at the next call */
     uint64_t gap_rows, gap_batches;
     bool gap_due;       /* the gap is to be given before that */
@@ -49,8 +52,9 @@ static enum status open_waiter(struct sub *s, struct err *err)
     return gate_init(&s->gate, false, err);
 }
 
-struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *plan, struct component *c,
-                    const struct sub_config *cfg, struct err *err)
+/* Without what it reads. */
+static struct sub *new_sub(struct runtime *rt, struct node *from, const struct plan *plan, struct component *c, const struct sub_config *cfg,
+                           struct err *err)
 {
     struct sub *s = mem_aligned(64, sizeof *s);
     memset(s, 0, sizeof *s);
@@ -66,6 +70,14 @@ struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *pl
     s->arena = arena_new();
     s->schema = schema_copy(s->arena, plan->schema);
     s->changelog = plan->stream != STREAM_APPEND;
+    return s;
+}
+
+struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *plan, struct component *c,
+                    const struct sub_config *cfg, struct err *err)
+{
+    struct sub *s = new_sub(rt, from, plan, c, cfg, err);
+    if (!s) return NULL;
     s->nedges = from->ninst;
     s->edges = mem_zalloc(sizeof *s->edges * (size_t)s->nedges);
     int64_t bytes = (cfg->bytes ? cfg->bytes : BUFFER_BYTES) / s->nedges;
@@ -76,10 +88,26 @@ struct sub *sub_new(struct runtime *rt, struct node *from, const struct plan *pl
     return s;
 }
 
+struct sub *sub_new_at(struct runtime *rt, struct outlet *o, const struct plan *plan, uint64_t epoch, const struct sub_config *cfg,
+                       struct err *err)
+{
+    struct sub *s = new_sub(rt, outlet_node(o), plan, outlet_node(o)->component, cfg, err);
+    if (!s) return NULL;
+    s->epoch = epoch;
+    s->resume = resume_new(rt, o, plan, epoch, (struct log_reader){s->calls ? &s->task : NULL, s->calls ? NULL : &s->gate}, err);
+    if (s->resume) return s;
+    sub_free(s);
+    return NULL;
+}
+
+void sub_own(struct sub *s, struct arena *a) { s->own = a; }
+
 void sub_free(struct sub *s)
 {
     if (!s) return;
     batch_unref(s->held);
+    resume_free(s->resume);
+    if (s->own) arena_free(s->own);
     for (int i = 0; i < s->nedges; i++) edge_free(s->edges[i]);
     mem_free(s->edges);
     gate_done(&s->gate);
@@ -156,22 +184,40 @@ static struct batch *give(struct sub *s)
         add(&s->sequence, s->gap_batches);
         return NULL;
     }
-    note_epoch(s);
     add(&s->sequence, 1);
     add(&s->delivered_batches, 1);
     add(&s->delivered_rows, s->held->rows);
+    if (s->resume)
+        resume_advance(s->resume);
+    else
+        note_epoch(s);
     return TAKE(s->held);
+}
+
+/* From history. */
+static enum status take_resumed(struct sub *s, struct err *err)
+{
+    struct resumed r = {NULL, s->watermark, s->epoch};
+    enum status st = resume_take(s->resume, &r, err);
+    atomic_store_explicit(&s->watermark, r.watermark, memory_order_relaxed);
+    atomic_store_explicit(&s->epoch, r.epoch, memory_order_relaxed);
+    s->held = r.b;
+    return st;
+}
+
+static enum status take_more(struct sub *s, struct err *err)
+{
+    if (s->resume) return take_resumed(s, err);
+    return take_next(s) ? ST_OK : all_ended(s) ? ST_DONE : ST_WAIT;
 }
 
 /* ST_WAIT: nothing yet. out NULL: what is there stays for the next look. */
 static enum status look(struct sub *s, struct batch **out, struct err *err)
 {
     if (atomic_load(&s->canceled)) return err_set(err, E_CANCELED, "the subscription was canceled");
-    if (s->held || s->gap_due || take_next(s)) {
-        if (out) *out = give(s);
-        return ST_OK;
-    }
-    if (!all_ended(s)) return ST_WAIT;
+    enum status st = s->held || s->gap_due ? ST_OK : take_more(s, err);
+    if (!st && out) *out = give(s);
+    if (st != ST_DONE) return st;
     struct component *c = component_of(s->component);
     if (atomic_load(&c->failed)) {
         if (err) *err = c->err;
@@ -300,6 +346,9 @@ void sub_stats(struct sub *s, struct sub_stats *out)
         out->dropped_rows += t->sampled_rows + t->dropped_rows;
         out->dropped_batches += t->dropped_batches;
     }
+    if (!s->resume) return;
+    out->rows = out->delivered_rows + resume_lag(s->resume);
+    out->batches = out->delivered_batches;
 }
 
 int64_t sub_watermark(struct sub *s) { return s->watermark; }
@@ -308,6 +357,8 @@ const struct schema *sub_schema(struct sub *s) { return s->schema; }
 bool sub_changelog(struct sub *s) { return s->changelog; }
 struct edge *sub_edge(struct sub *s, int i) { return s->edges[i]; }
 struct node *sub_node(struct sub *s) { return s->from; }
+int sub_edges(const struct sub *s) { return s->nedges; }
+struct outlet *sub_outlet(const struct sub *s) { return s->resume ? resume_outlet(s->resume) : NULL; }
 bool sub_closed(struct sub *s) { return atomic_load(&s->closed); }
 struct runtime *sub_runtime(struct sub *s) { return s->rt; }
 
@@ -322,6 +373,7 @@ void sub_let_go(struct sub *s)
 {
     for (int i = 0; i < s->nedges; i++)
         if (!s->edges[i]->drop) edge_close(s->edges[i]);
+    if (s->resume) resume_close(s->resume);
     atomic_store(&s->closed, true);
 }
 

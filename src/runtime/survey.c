@@ -171,6 +171,17 @@ static void add_sub(struct survey *v, const struct run_sub *r, struct survey_nod
     v->subs = s;
 }
 
+static void add_history(struct survey *v, struct outlet *o, struct survey_node *on)
+{
+    struct survey_history *h = arena_alloc(v->arena, sizeof *h);
+    h->on = on;
+    h->bytes = outlet_keeps(o);
+    log_stats(outlet_log(o), &h->log);
+    h->any = log_epochs(outlet_log(o), UINT64_MAX, &h->oldest, &h->newest);
+    h->next = v->histories;
+    v->histories = h;
+}
+
 /* A node and its picture. */
 struct pair {
     const struct node *node;
@@ -222,7 +233,9 @@ static void take(struct survey *v, struct runtime *rt)
         if (!s->detached) add_sink(v, s, shown(pairs, n, giver(on)), on->ninst);
     }
     for (struct run_sub *s = rt->subs; s; s = s->next)
-        if (!s->detached && !sub_closed(s->sub)) add_sub(v, s, shown(pairs, n, giver(sub_node(s->sub))), sub_node(s->sub)->ninst);
+        if (!s->detached && !sub_closed(s->sub)) add_sub(v, s, shown(pairs, n, giver(sub_node(s->sub))), sub_edges(s->sub));
+    for (struct run_outlet *o = rt->outlets; o; o = o->next)
+        if (!o->detached && outlet_keeps(o->outlet)) add_history(v, o->outlet, shown(pairs, n, giver(outlet_node(o->outlet))));
 }
 
 struct survey *survey_take(struct runtime *rt)

@@ -48,6 +48,16 @@ struct survey_sub {
     uint32_t queued, queue_size; /* messages that wait for the caller, of one that blocks */
 };
 
+/* What a stream keeps for those who resume. */
+struct survey_history {
+    struct survey_history *next;
+    struct survey_node *on;
+    int64_t bytes; /* at least */
+    struct log_stats log;
+    bool any;      /* oldest and newest: epochs to resume at */
+    uint64_t oldest, newest;
+};
+
 /* One operator, on all its workers. */
 struct survey_node {
     struct survey_node *next;
@@ -85,6 +95,7 @@ struct survey {
     struct survey_source *sources;
     struct survey_sink *sinks;
     struct survey_sub *subs;
+    struct survey_history *histories;
 };
 
 struct survey *survey_take(struct runtime *rt);

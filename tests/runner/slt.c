@@ -26,6 +26,12 @@ struct collector {
     bool ended;
 };
 
+struct mark { /* a checkpoint */
+    char name[32];
+    uint64_t epoch;
+};
+#define MARKS 16
+
 struct slt {
     const char *path;
     const struct slt_way *way;
@@ -37,6 +43,8 @@ struct slt {
     struct lam_db *db;
     struct lam_session *session;
     struct collector collectors[COLLECTORS];
+    struct mark marks[MARKS];
+    int n_marks;
     int n_collectors, failures;
     bool virtual_clock;
     int push_error; /* what the feed at hand must meet, or 0 */
@@ -467,13 +475,50 @@ static void do_only(struct slt *t, char *rest)
 /* ---- streams ------------------------------------------------------------------------------------------------------
  */
 
+/* The epoch of a CHECKPOINT, under a name that SQL has as ${NAME} too. */
+static void do_checkpoint(struct slt *t, char *rest)
+{
+    struct ArrowArrayStream rows = {0};
+    struct ArrowArray a = {0};
+    struct mark *m = &t->marks[t->n_marks];
+    char value[24];
+    if (t->n_marks == MARKS || !open_db(t)) {
+        fail(t, "too many checkpoints, or no database");
+        return;
+    }
+    int rc = lam_execute(t->session, "CHECKPOINT", &rows);
+    if (rc || rows.get_next(&rows, &a) || a.length != 1) {
+        fail_rc(t, "checkpoint", rc);
+        return;
+    }
+    snprintf(m->name, sizeof m->name, "%s", word(&rest));
+    m->epoch = (uint64_t)((const int64_t *)a.children[0]->buffers[1])[a.children[0]->offset];
+    t->n_marks++;
+    snprintf(value, sizeof value, "%llu", (unsigned long long)m->epoch);
+    lam_set_var(t->session, m->name, value);
+    a.release(&a);
+    rows.release(&rows);
+}
+
+static uint64_t mark_of(struct slt *t, const char *name)
+{
+    for (int i = t->n_marks; i-- > 0;)
+        if (!strcmp(t->marks[i].name, name)) return t->marks[i].epoch;
+    fail(t, "no checkpoint %s", name);
+    return 0;
+}
+
 static void do_subscribe(struct slt *t, char *rest)
 {
     struct collector *c = &t->collectors[t->n_collectors];
     if (t->n_collectors == COLLECTORS || !open_db(t)) return;
     *c = (struct collector){0};
     snprintf(c->name, sizeof c->name, "%s", word(&rest));
-    int rc = lam_subscribe(t->session, word(&rest), NULL, &c->sub);
+    const char *stream = word(&rest), *after = word(&rest);
+    struct lam_sub_config cfg = {.size = sizeof cfg, .where = NULL};
+    if (!strcmp(after, "after")) cfg.after_epoch = mark_of(t, word(&rest));
+    if (*rest) cfg.where = rest;
+    int rc = lam_subscribe(t->session, stream, &cfg, &c->sub);
     if (!rc) rc = lam_sub_schema(c->sub, &c->schema);
     if (rc)
         fail_rc(t, "subscribe", rc);
@@ -670,6 +715,7 @@ static const struct {
     {"option", do_option, false},
     {"reset", do_reset, false},
     {"only", do_only, false},
+    {"checkpoint", do_checkpoint, true},
     {"subscribe", do_subscribe, true},
     {"unsubscribe", do_unsubscribe, true},
     {"expect", do_expect, true},

@@ -13,7 +13,8 @@
  *     var NAME VALUE                    a variable for ${NAME}
  *     option eof hold | on_error fail | batch N | replay      of the database, before its first use
  *     reset                             a fresh database
- *     subscribe NAME STREAM             collects rows from now on
+ *     checkpoint NAME                   CHECKPOINT; its epoch is NAME for subscribe and ${NAME} in SQL
+ *     subscribe NAME STREAM [after CHECKPOINT] [CONDITION]     collects rows from now on, or from history
  *     unsubscribe NAME                  lets go
  *     feed SOURCE [error LAM-5060]      CSV rows (a header line when it names columns), `@watermark TS` lines
  *     expect NAME [nosort|fold]         drains; the rows since the last expect. fold: the sum of a changelog by weight

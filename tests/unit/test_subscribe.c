@@ -140,13 +140,13 @@ static void test_changelog_refused(void **state)
     struct err err;
     for (int i = 0; i < 3; i++) {
         struct sub_config c = {.policy = dropping[i], .every = dropping[i] == SUB_SAMPLE ? 2 : 0};
-        assert_int_equal(subscription_check("orders", &changes, &c, &err), E_UNSUPPORTED);
-        assert_int_equal(subscription_check("orders", &upserts, &c, &err), E_UNSUPPORTED);
+        assert_int_equal(subscription_check("orders", &changes, &c, false, &err), E_UNSUPPORTED);
+        assert_int_equal(subscription_check("orders", &upserts, &c, false, &err), E_UNSUPPORTED);
         assert_non_null(strstr(err.text, names[i]));
         assert_non_null(strstr(err.text, "orders"));
     }
     struct sub_config block = {0};
-    ok(subscription_check("orders", &changes, &block, &err));
+    ok(subscription_check("orders", &changes, &block, false, &err));
 }
 
 /* ---- policies ---------------------------------------------------------------------------------------------------------- */
