@@ -7,9 +7,10 @@ CXX := $(if $(filter fuzz,$(MODE)),clang++,g++)
 PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libpcre2-dev libxxhash-dev libedit-dev
 TEST_DEPS := libcmocka-dev python3 zstd
 # Connectors that are modules, each with its library (a package of pkg-config), and what their tests start.
+PKG.kafka := rdkafka
 PKG.postgres := libpq
-CONNECTOR_DEPS := libpq-dev
-CONNECTOR_TEST_DEPS := postgresql-15 openssl
+CONNECTOR_DEPS := librdkafka-dev libpq-dev
+CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl
 MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG
@@ -111,16 +112,19 @@ $O/bench/latency $O/bench/change $O/bench/fanout $O/bench/idle $O/bench/half_loa
 $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
-# Connectors beside their libraries alone; each starts its server.
-$O/bench/postgres: bench/connectors/postgres.c $O/lib/liblaminar.a
-	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -Iinclude $(shell pkg-config --cflags libpq) $(CFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs libpq)
-bench-connectors: $(if $(NODEPS),,deps-connectors) $(CONNECTORS:%=$O/modules/%.so) $(CONNECTORS:%=$O/bench/%)
-	@for c in $(CONNECTORS); do bench/connectors/$$c.py $O || exit; done
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
 $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
+# Connectors beside their libraries alone; each starts its server.
+define CONNECTOR_BENCH
+$O/bench/$1: bench/connectors/$1.c $O/lib/liblaminar.a
+	@mkdir -p $$(@D)
+	$$(CC) -D_GNU_SOURCE -Iinclude -Ibench $$(shell pkg-config --cflags $(PKG.$1)) $$(CFLAGS) -o $$@ $$^ $$(LDLIBS) $$(shell pkg-config --libs $(PKG.$1)) -ldl
+endef
+$(foreach m,$(CONNECTORS),$(eval $(call CONNECTOR_BENCH,$m)))
+bench-connectors: $(if $(NODEPS),,deps-connectors) $O/laminar $(CONNECTORS:%=$O/modules/%.so) $(CONNECTORS:%=$O/bench/%)
+	@for c in $(CONNECTORS); do bench/connectors/$$c.py $O || exit; done
 $O/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -UNDEBUG -c $< -o $@

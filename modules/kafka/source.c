@@ -1,0 +1,327 @@
+/* Topics, a split for each partition. Partitions are assigned by us alone and read from places that the database keeps:
+ * there is no group of consumers, and nothing that another one does moves ours. The library's threads fetch ahead into
+ * a queue for each partition, which is bounded; nobody is asked for more while it is full. SPDX-License-Identifier:
+ * Apache-2.0 */
+#include "client.h"
+#include "meta.h"
+#include "start.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define AT_ONCE 2048
+
+struct partition {
+    rd_kafka_topic_t *topic;
+    int32_t number;
+    int64_t begin, end; /* end: of a bounded source, else INT64_MAX */
+    int64_t next;       /* the offset behind what was given, or where it begins */
+    bool started, ended;
+    rd_kafka_queue_t *queue;
+    rd_kafka_message_t *taken[AT_ONCE];
+    ssize_t n, at; /* of taken: not given yet from `at` on */
+    char name[280];
+};
+
+struct reading {
+    struct trouble trouble;
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *main;
+    int n;
+    struct partition *partitions;
+    struct meta meta;
+};
+
+static void on_event(rd_kafka_t *rk, void *opaque)
+{
+    (void)rk;
+    struct lam_io *io = opaque;
+    io->host->wake(io);
+}
+
+/* ---- open
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static int connect_to(struct lam_io *io, struct lam_error *err)
+{
+    struct reading *r = io->self;
+    const struct lam_host *h = io->host;
+    const struct lam_options *o = io->options;
+    struct client_conf c;
+    client_conf_begin(&c, io, err);
+    client_conf_set(&c, "enable.partition.eof", "true");
+    client_conf_set(&c, "auto.offset.reset", "error");
+    client_conf_set(&c, "auto.commit.enable", "false");
+    client_conf_set(&c, "enable.auto.commit", "false");
+    client_conf_set(&c, "enable.auto.offset.store", "false");
+    client_conf_set(&c, "isolation.level", h->option_int(o, "isolation.level") ? "read_uncommitted" : "read_committed");
+    client_conf_int(&c, "queued.max.messages.kbytes", (h->option_int(o, "queued.max.bytes") + 1023) / 1024);
+    client_conf_int(&c, "fetch.min.bytes", h->option_int(o, "fetch.min.bytes"));
+    client_conf_int(&c, "fetch.max.bytes", h->option_int(o, "fetch.max.bytes"));
+    client_conf_int(&c, "fetch.wait.max.ms", h->option_int(o, "fetch.max.wait.ms") / 1000);
+    client_conf_int(&c, "max.partition.fetch.bytes", h->option_int(o, "max.partition.fetch.bytes"));
+    r->rk = client_new(&c, RD_KAFKA_CONSUMER);
+    if (!r->rk) return c.result;
+    r->main = rd_kafka_queue_get_main(r->rk);
+    rd_kafka_queue_cb_event_enable(r->main, on_event, io);
+    return LAM_IO_OK;
+}
+
+static int beyond(struct lam_io *io, const struct partition *p, int64_t offset, int code, struct lam_error *err)
+{
+    io->host->fail(err, code, "%s: %s ends at offset %ld, before %ld", io->name, p->name, (long)p->end, (long)offset);
+    io->host->hint(err, "if the topic was made anew, choose another startup.mode");
+    return code;
+}
+
+static int open_partition(struct lam_io *io, struct partition *p, const rd_kafka_topic_partition_t *from,
+                          struct lam_error *err)
+{
+    struct reading *r = io->self;
+    int64_t low = 0;
+    snprintf(p->name, sizeof p->name, "%s/%d", from->topic, (int)from->partition);
+    p->topic = rd_kafka_topic_new(r->rk, from->topic, NULL);
+    p->number = from->partition;
+    p->begin = from->offset;
+    p->end = INT64_MAX;
+    if (!p->topic)
+        return io->host->fail(err, LAM_IO_OPTION, "%s: the topic '%s': %s", io->name, from->topic,
+                              rd_kafka_err2str(rd_kafka_last_error()));
+    if (!io->host->option_int(io->options, "bounded")) return LAM_IO_OK;
+    rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(r->rk, from->topic, p->number, &low, &p->end, START_MS);
+    if (e)
+        return io->host->fail(err, client_class(e, LAM_IO_READ), "%s: the end of %s: %s", io->name, p->name,
+                              rd_kafka_err2str(e));
+    if (p->begin < 0) p->begin = low;
+    return p->begin <= p->end ? LAM_IO_OK : beyond(io, p, p->begin, LAM_IO_OPTION, err);
+}
+
+static int read_open(struct lam_io *io, struct lam_error *err)
+{
+    struct reading *r = io->self;
+    rd_kafka_topic_partition_list_t *l = rd_kafka_topic_partition_list_new(16);
+    meta_open(&r->meta, io);
+    int result = connect_to(io, err);
+    if (!result) result = start_partitions(io, r->rk, l, err);
+    if (!result) result = start_offsets(io, r->rk, l, err);
+    if (!result) {
+        r->n = l->cnt;
+        r->partitions = io->host->alloc((size_t)r->n * sizeof *r->partitions);
+        io->host->account(io, (int64_t)r->n * (int64_t)sizeof *r->partitions);
+    }
+    for (int i = 0; !result && i < r->n; i++) result = open_partition(io, &r->partitions[i], &l->elems[i], err);
+    rd_kafka_topic_partition_list_destroy(l);
+    return result;
+}
+
+static int read_splits(struct lam_io *io)
+{
+    return ((struct reading *)io->self)->n;
+}
+
+static const char *read_split_name(struct lam_io *io, int split)
+{
+    return ((struct reading *)io->self)->partitions[split].name;
+}
+
+/* ---- reading
+ * --------------------------------------------------------------------------------------------------------- */
+
+static void halt(struct partition *p)
+{
+    for (; p->at < p->n; p->at++) rd_kafka_message_destroy(p->taken[p->at]);
+    p->at = p->n = 0;
+    if (p->started) rd_kafka_consume_stop(p->topic, p->number);
+    if (p->queue) rd_kafka_queue_cb_event_enable(p->queue, NULL, NULL), rd_kafka_queue_destroy(p->queue);
+    p->queue = NULL;
+    p->started = false;
+}
+
+/* The fetching begins with the first poll: an instance is asked for some of the splits only. */
+static int read_seek(struct lam_io *io, int split, const struct lam_position *at, struct lam_error *err)
+{
+    struct partition *p = &((struct reading *)io->self)->partitions[split];
+    halt(p);
+    p->next = at ? at->offset + 1 : p->begin;
+    p->ended = p->next >= p->end;
+    return p->next <= p->end ? LAM_IO_OK : beyond(io, p, p->next, LAM_IO_READ, err);
+}
+
+static int begin(struct lam_io *io, struct partition *p, struct lam_error *err)
+{
+    struct reading *r = io->self;
+    p->queue = rd_kafka_queue_new(r->rk);
+    rd_kafka_queue_cb_event_enable(p->queue, on_event, io);
+    p->started = !rd_kafka_consume_start_queue(p->topic, p->number, p->next, p->queue);
+    if (p->started) return LAM_IO_OK;
+    return io->host->fail(err, LAM_IO_READ, "%s: %s: %s", io->name, p->name, rd_kafka_err2str(rd_kafka_last_error()));
+}
+
+/* Something that is not a message but stands where one would. Outages pass, and the library goes on where it was. */
+static int take_event(struct lam_io *io, struct partition *p, const rd_kafka_message_t *m, struct lam_error *err)
+{
+    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        p->ended = m->offset >= p->end;
+        return LAM_IO_OK;
+    }
+    int result = client_class(m->err, LAM_IO_READ);
+    if (result == LAM_IO_CONNECT || result == LAM_IO_TIMEOUT) {
+        io->host->log(io, 1, "%s: %s", p->name, rd_kafka_message_errstr(m));
+        return LAM_IO_OK;
+    }
+    io->host->fail(err, result, "%s: %s: %s", io->name, p->name, rd_kafka_message_errstr(m));
+    if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+        io->host->hint(err, "the message at offset %ld is not there, or no more: choose another startup.mode",
+                       (long)p->next);
+    return result;
+}
+
+/* Gives one message. *more: there is room for another. */
+static void give(struct lam_io *io, struct partition *p, const rd_kafka_message_t *m, struct lam_records *out,
+                 bool *more)
+{
+    struct reading *r = io->self;
+    struct lam_position after = {.offset = m->offset};
+    if (m->offset >= p->end) {
+        p->ended = true;
+        return;
+    }
+    meta_add(&r->meta, out->n, out->max, m);
+    *more = io->host->record(out, m->payload, m->len, &after);
+    p->next = m->offset + 1;
+    p->ended = p->next >= p->end;
+}
+
+static int read_poll(struct lam_io *io, int split, int64_t now, struct lam_records *out, struct lam_error *err)
+{
+    (void)now;
+    struct reading *r = io->self;
+    struct partition *p = &r->partitions[split];
+    int result = LAM_IO_OK;
+    bool more = true;
+    rd_kafka_poll(r->rk, 0);
+    if (!p->started && !p->ended) result = begin(io, p, err);
+    if (!result && !p->ended && p->at == p->n) {
+        ssize_t n = rd_kafka_consume_batch_queue(p->queue, 0, p->taken, AT_ONCE);
+        p->at = 0;
+        p->n = n > 0 ? n : 0;
+    }
+    while (more && !result && !p->ended && p->at < p->n) {
+        rd_kafka_message_t *m = p->taken[p->at++];
+        if (m->err)
+            result = take_event(io, p, m, err);
+        else
+            give(io, p, m, out, &more);
+        rd_kafka_message_destroy(m);
+    }
+    meta_give(&r->meta, out);
+    if (result) return result;
+    if (p->ended) return halt(p), LAM_IO_DONE;
+    return out->n ? LAM_IO_OK : LAM_IO_WAIT;
+}
+
+static void read_close(struct lam_io *io)
+{
+    struct reading *r = io->self;
+    for (int i = 0; i < r->n; i++) {
+        halt(&r->partitions[i]);
+        if (r->partitions[i].topic) rd_kafka_topic_destroy(r->partitions[i].topic);
+    }
+    if (r->main) rd_kafka_queue_cb_event_enable(r->main, NULL, NULL), rd_kafka_queue_destroy(r->main);
+    if (r->rk) rd_kafka_destroy(r->rk);
+    if (r->n) io->host->account(io, -(int64_t)r->n * (int64_t)sizeof *r->partitions);
+    io->host->free(r->partitions);
+    meta_close(&r->meta);
+}
+
+static bool read_bounded(const struct lam_host *host, const struct lam_options *o)
+{
+    return host->option_int(o, "bounded");
+}
+
+/* ---- the class
+ * ------------------------------------------------------------------------------------------------------- */
+
+static const struct lam_option options[] = {
+    CLIENT_OPTIONS,
+    {.name = "topic", .type = LAM_OPTION_TEXT, .sentence = "Topics to read, with commas between."},
+    {.name = "topic.pattern",
+     .type = LAM_OPTION_TEXT,
+     .sentence = "Regular expression of the topics to read, as there are when the source starts; in place of topic."},
+    {.name = "startup.mode",
+     .type = LAM_OPTION_ENUM,
+     .dflt = "earliest",
+     .values = "earliest|latest|timestamp|offsets",
+     .sentence = "Where to begin: at the first message that is kept, behind the last, at a time, or at offsets."},
+    {.name = "startup.timestamp.ms",
+     .type = LAM_OPTION_INT,
+     .max = INT64_MAX,
+     .sentence = "That time, in milliseconds since 1970."},
+    {.name = "startup.specific.offsets",
+     .type = LAM_OPTION_TEXT,
+     .sentence =
+         "Those offsets, as partition:offset with commas between; other partitions are read from the beginning."},
+    {.name = "bounded",
+     .type = LAM_OPTION_BOOL,
+     .dflt = "false",
+     .sentence = "End where the topics ended when the source was started."},
+    {.name = "isolation.level",
+     .type = LAM_OPTION_ENUM,
+     .dflt = "read_committed",
+     .values = "read_committed|read_uncommitted",
+     .sentence = "Whether messages of transactions are given before these are committed."},
+    {.name = "queued.max.bytes",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "16 MiB",
+     .min = 1024,
+     .max = 2147482624,
+     .sentence = "Bytes to fetch ahead, for each partition."},
+    {.name = "fetch.min.bytes",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "1",
+     .min = 1,
+     .max = 100000000,
+     .sentence = "A broker answers when it has so much."},
+    {.name = "fetch.max.bytes",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "52428800",
+     .min = 1000000,
+     .max = 2147483135,
+     .sentence = "Longest answer."},
+    {.name = "fetch.max.wait.ms",
+     .type = LAM_OPTION_DURATION,
+     .dflt = "500 ms",
+     .max = 300000000,
+     .sentence = "A broker answers after that time at the latest."},
+    {.name = "max.partition.fetch.bytes",
+     .type = LAM_OPTION_SIZE,
+     .dflt = "1 MiB",
+     .min = 1,
+     .max = 1000000000,
+     .sentence = "Part of an answer that one partition may take."},
+};
+
+static const struct lam_source_class source = {
+    .size = sizeof source,
+    .name = "kafka",
+    .sentence = "Reads topics of Kafka.",
+    .payload = LAM_RECORDS,
+    .replayable = true,
+    .instance_size = sizeof(struct reading),
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .option_size = sizeof options[0],
+    .default_format = "json",
+    .bounded = read_bounded,
+    .open = read_open,
+    .splits = read_splits,
+    .split_name = read_split_name,
+    .seek = read_seek,
+    .poll_records = read_poll,
+    .close = read_close,
+    .metadata = meta_columns,
+    .n_metadata = META_COLUMNS,
+    .metadata_size = sizeof meta_columns[0],
+};
+
+const struct lam_source_class *const kafka_sources[] = {&source, NULL};

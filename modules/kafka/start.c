@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "start.h"
+
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The answer that did not come is explained by what was said of the connection. */
+static int broken(struct lam_io *io, rd_kafka_t *rk, rd_kafka_resp_err_t e, const char *what, struct lam_error *err)
+{
+    const struct trouble *t = io->self;
+    const char *why = rd_kafka_err2str(e);
+    rd_kafka_poll(rk, 0);
+    int result = client_class(e, LAM_IO_READ);
+    bool away = result == LAM_IO_CONNECT || result == LAM_IO_TIMEOUT;
+    if (away && t->e) why = t->text, result = client_class(t->e, LAM_IO_CONNECT);
+    io->host->fail(err, result, "%s: %s: %s", io->name, what, why);
+    if (away)
+        io->host->hint(
+            err, "see that the brokers run, that bootstrap.servers names them, and that security.protocol is theirs");
+    return result;
+}
+
+/* ---- topics
+ * ---------------------------------------------------------------------------------------------------------- */
+
+static void add_topic(const struct rd_kafka_metadata_topic *t, rd_kafka_topic_partition_list_t *out)
+{
+    for (int i = 0; i < t->partition_cnt; i++)
+        if (!rd_kafka_topic_partition_list_find(out, t->topic, t->partitions[i].id))
+            rd_kafka_topic_partition_list_add(out, t->topic, t->partitions[i].id);
+}
+
+static int add_named(struct lam_io *io, rd_kafka_t *rk, const char *name, rd_kafka_topic_partition_list_t *out,
+                     struct lam_error *err)
+{
+    const struct rd_kafka_metadata *m;
+    rd_kafka_topic_t *t = rd_kafka_topic_new(rk, name, NULL);
+    rd_kafka_resp_err_t e = t ? rd_kafka_metadata(rk, 0, t, &m, START_MS) : rd_kafka_last_error();
+    if (t) rd_kafka_topic_destroy(t);
+    if (e) return broken(io, rk, e, "its topics", err);
+    e = m->topic_cnt ? m->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    if (!e) add_topic(&m->topics[0], out);
+    rd_kafka_metadata_destroy(m);
+    return e ? broken(io, rk, e, name, err) : LAM_IO_OK;
+}
+
+static int add_list(struct lam_io *io, rd_kafka_t *rk, const char *names, rd_kafka_topic_partition_list_t *out,
+                    struct lam_error *err)
+{
+    int result = LAM_IO_OK;
+    while (*names && !result) {
+        names += strspn(names, ", ");
+        char name[250] = {0};
+        size_t n = strcspn(names, ", ");
+        if (n >= sizeof name)
+            return io->host->fail(err, LAM_IO_OPTION, "%s: the name of a topic has at most 249 letters", io->name);
+        memcpy(name, names, n);
+        if (n) result = add_named(io, rk, name, out, err);
+        names += n;
+    }
+    return result;
+}
+
+/* Topics whose names begin with two underscores are the brokers' own. */
+static int add_matching(struct lam_io *io, rd_kafka_t *rk, const char *pattern, rd_kafka_topic_partition_list_t *out,
+                        struct lam_error *err)
+{
+    const struct rd_kafka_metadata *m;
+    regex_t re;
+    if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
+        return io->host->fail(err, LAM_IO_OPTION, "%s: topic.pattern '%s' is no regular expression", io->name, pattern);
+    rd_kafka_resp_err_t e = rd_kafka_metadata(rk, 1, NULL, &m, START_MS);
+    for (int i = 0; !e && i < m->topic_cnt; i++)
+        if (strncmp(m->topics[i].topic, "__", 2) && !regexec(&re, m->topics[i].topic, 0, NULL, 0))
+            add_topic(&m->topics[i], out);
+    if (!e) rd_kafka_metadata_destroy(m);
+    regfree(&re);
+    return e ? broken(io, rk, e, "its topics", err) : LAM_IO_OK;
+}
+
+int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *out, struct lam_error *err)
+{
+    const char *names = io->host->option_text(io->options, "topic"),
+               *pattern = io->host->option_text(io->options, "topic.pattern");
+    if (!names == !pattern) {
+        io->host->fail(err, LAM_IO_OPTION, "%s: %s", io->name, names ? "both topic and topic.pattern" : "no topic");
+        io->host->hint(err, "set one of topic and topic.pattern");
+        return LAM_IO_OPTION;
+    }
+    int result = names ? add_list(io, rk, names, out, err) : add_matching(io, rk, pattern, out, err);
+    if (result) return result;
+    if (!out->cnt)
+        return io->host->fail(err, LAM_IO_OPTION, "%s: there is no topic '%s'", io->name, names ? names : pattern);
+    rd_kafka_topic_partition_list_sort(out, NULL, NULL);
+    return LAM_IO_OK;
+}
+
+/* ---- offsets
+ * --------------------------------------------------------------------------------------------------------- */
+
+/* Those behind the last message. */
+static int set_ends(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
+{
+    for (int i = 0; i < l->cnt; i++) {
+        rd_kafka_topic_partition_t *p = &l->elems[i];
+        int64_t low;
+        if (p->offset != RD_KAFKA_OFFSET_END) continue;
+        rd_kafka_resp_err_t e =
+            rd_kafka_query_watermark_offsets(rk, p->topic, p->partition, &low, &p->offset, START_MS);
+        if (e) return broken(io, rk, e, p->topic, err);
+    }
+    return LAM_IO_OK;
+}
+
+static int set_times(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
+{
+    if (!io->host->option_set(io->options, "startup.timestamp.ms"))
+        return io->host->fail(err, LAM_IO_OPTION, "%s: startup.mode timestamp without startup.timestamp.ms", io->name);
+    for (int i = 0; i < l->cnt; i++) l->elems[i].offset = io->host->option_int(io->options, "startup.timestamp.ms");
+    rd_kafka_resp_err_t e = rd_kafka_offsets_for_times(rk, l, START_MS);
+    for (int i = 0; !e && i < l->cnt; i++) e = l->elems[i].err;
+    return e ? broken(io, rk, e, "offsets by time", err) : set_ends(io, rk, l, err);
+}
+
+/* "0:17,1:4"; the partitions that are not named begin at the beginning. */
+static int set_numbers(struct lam_io *io, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
+{
+    const char *text = io->host->option_text(io->options, "startup.specific.offsets");
+    for (const char *p = text ? text : "?"; *p;) {
+        char *rest;
+        long partition = strtol(p, &rest, 10), found = 0;
+        bool ok = rest > p && *rest == ':' && rest[1] >= '0' && rest[1] <= '9';
+        long long offset = ok ? strtoll(rest + 1, &rest, 10) : 0;
+        if (!ok || (*rest && *rest != ',')) {
+            io->host->fail(err, LAM_IO_OPTION, "%s: startup.mode offsets and startup.specific.offsets '%s'", io->name,
+                           text ? text : "");
+            io->host->hint(err, "it is partition:offset, with commas between: 0:17,1:4");
+            return LAM_IO_OPTION;
+        }
+        for (int i = 0; i < l->cnt; i++)
+            if (l->elems[i].partition == partition) l->elems[i].offset = offset, found = 1;
+        if (!found)
+            return io->host->fail(err, LAM_IO_OPTION, "%s: startup.specific.offsets: there is no partition %ld",
+                                  io->name, partition);
+        p = rest + (*rest == ',');
+    }
+    return LAM_IO_OK;
+}
+
+int start_offsets(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
+{
+    enum { EARLIEST, LATEST, TIMESTAMP, OFFSETS } mode = (int)io->host->option_int(io->options, "startup.mode");
+    for (int i = 0; i < l->cnt; i++)
+        l->elems[i].offset = mode == LATEST ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+    return mode == TIMESTAMP ? set_times(io, rk, l, err)
+           : mode == OFFSETS ? set_numbers(io, l, err)
+                             : set_ends(io, rk, l, err);
+}

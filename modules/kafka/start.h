@@ -1,0 +1,16 @@
+/* Which partitions a source reads, and where each begins. Asks the brokers, and waits for their answers for some
+ * seconds. SPDX-License-Identifier: Apache-2.0 */
+#ifndef KAFKA_START_H
+#define KAFKA_START_H
+
+#include "client.h"
+
+#define START_MS 10000
+
+/* Adds the partitions of the options' topics to `out`, in order of topic and number. OK or an error. */
+int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *out, struct lam_error *err);
+/* Sets the offset of each of them: a number, or RD_KAFKA_OFFSET_BEGINNING. */
+int start_offsets(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions,
+                  struct lam_error *err);
+
+#endif

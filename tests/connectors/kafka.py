@@ -1,0 +1,525 @@
+#!/usr/bin/python3
+"""Kafka's source and sink against a real broker. kafka.py BUILD [PATTERN]: cases whose names contain PATTERN.
+SPDX-License-Identifier: Apache-2.0"""
+import collections
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from kafka_broker import Broker, free_ports, missing
+
+BUILD = os.path.abspath(sys.argv[1])
+PATTERN = sys.argv[2] if len(sys.argv) > 2 else ""
+cases = []
+
+
+def case(f):
+    cases.append(f)
+    return f
+
+
+def equal(got, want, what=""):
+    if got != want:
+        raise AssertionError(f"{what}\n   got {got!r}\n  want {want!r}")
+
+
+def holds(text, *parts):
+    for p in parts:
+        if p not in text:
+            raise AssertionError(f"{p!r} is not in\n{text}")
+
+
+def wait_until(what, f, seconds=60):
+    end = time.monotonic() + seconds
+    while not f():
+        if time.monotonic() > end:
+            raise AssertionError("never: " + what)
+
+
+class World:
+    """A folder, a broker and the program."""
+
+    def __init__(self):
+        self.broker = Broker(BUILD, secure={"user": "lam", "password": "hush-4715"})
+        self.folder = tempfile.mkdtemp(prefix="laminar-kafka-test.")
+        self.said = []  # all that the program ever printed
+        self.started = []
+
+    def options(self, topic, **more):
+        o = {"bootstrap.servers": self.broker.address, "topic": topic, **{k.replace("__", "."): v for k, v in more.items()}}
+        return ", ".join(f"{k} = '" + str(v).replace("'", "''") + "'" for k, v in o.items() if v is not None)
+
+    def file(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def start(self, sql, args=(), env=None):
+        script = self.file(f"script{len(self.started)}.sql", sql)
+        environment = {**os.environ, "LAMINAR_MODULES": BUILD + "/modules", **(env or {})}
+        p = subprocess.Popen([BUILD + "/laminar", "run", script, *args], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, env=environment)
+        self.started.append(p)
+        return p
+
+    def finish(self, p, timeout=90):
+        try:
+            out, err = p.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            out, err = p.communicate()
+            raise AssertionError(f"not finished after {timeout} s\n{out}{err}")
+        self.said += [out, err]
+        return p.returncode, out, err
+
+    def run(self, sql, args=(), env=None, ok=True, timeout=90):
+        rc, out, err = self.finish(self.start(sql, args, env), timeout)
+        if ok and rc:
+            raise AssertionError(f"status {rc}\n{out}{err}")
+        return out if ok else (rc, out + err)
+
+    def done(self):
+        for p in self.started:
+            if p.poll() is None:
+                p.kill()
+        self.broker.done()
+        shutil.rmtree(self.folder)
+
+
+def sink(w, topic, source="t", **options):
+    return f"CREATE SINK s FROM {source} INTO KAFKA ({w.options(topic, **options)});"
+
+
+def lines(w, name, rows):
+    w.file(name, "".join(json.dumps(r) + "\n" for r in rows))
+    return f"FROM FILE (path = '{name}', format = 'json');"
+
+
+# ---- the sink --------------------------------------------------------------------------------------------------------
+
+
+@case
+def sink_keys_as_java(w):
+    """The partitions that Java's clients choose, which librdkafka's consumers of them know by the same hash: fixed examples of murmur2."""
+
+    def murmur2(data):
+        m, n = 0x5BD1E995, len(data)
+        h = 0x9747B28C ^ n
+        for i in range(0, n - n % 4, 4):
+            k = int.from_bytes(data[i:i + 4], "little") * m & 0xFFFFFFFF
+            k = (k ^ k >> 24) * m & 0xFFFFFFFF
+            h = h * m & 0xFFFFFFFF ^ k
+        rest = data[n - n % 4:]
+        if rest:
+            h = (h ^ int.from_bytes(rest, "little")) * m & 0xFFFFFFFF
+        h = (h ^ h >> 13) * m & 0xFFFFFFFF
+        return (h ^ h >> 15) & 0x7FFFFFFF
+
+    equal(murmur2(b"21") & 0xFFFFFFFF, -973932308 & 0x7FFFFFFF, "this test's own hash")
+    w.broker.topic("keys", 7)
+    rows = [{"k": k, "i": i} for i, k in enumerate((["21", "foobar", "a-little-bit-long-string", "äöü", ""] + [f"key{i}" for i in range(200)]) * 3)]
+    w.run("CREATE SOURCE t (k VARCHAR, i BIGINT) " + lines(w, "keys.jsonl", rows) + sink(w, "keys", key__column="k"))
+    order = collections.defaultdict(list)
+    got = [m.split("\t") for m in w.broker.read("keys", "%p\\t%k\\t%s\\n").splitlines()]
+    equal(len(got), len(rows), "messages")
+    for partition, key, value in got:
+        equal(int(partition), murmur2(key.encode()) % 7, "partition of " + key)
+        equal(json.loads(value)["k"], key, "key")
+        order[key].append(json.loads(value)["i"])
+    for key, numbers in order.items():
+        equal(numbers, sorted(numbers), "order of " + key)
+
+
+@case
+def sink_partitioners(w):
+    w.broker.topic("robin", 4)
+    w.broker.topic("sticky", 4)
+    source = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 4000);"
+    w.run(source + sink(w, "robin", key__column="k", partitioner="round-robin"))
+    count = collections.Counter(w.broker.read("robin", "%p\\n").split())
+    equal(sorted(count), ["0", "1", "2", "3"])
+    if max(count.values()) - min(count.values()) > 40:
+        raise AssertionError(f"round robin is not even: {count}")
+    w.run(source + sink(w, "sticky", key__column="k", partitioner="sticky"))
+    got = sorted((int(m.split()[1]), m.split()[0]) for m in w.broker.read("sticky", "%p %k\\n").splitlines())
+    equal(len(got), 4000, "messages")
+    changes = sum(a[1] != b[1] for a, b in zip(got, got[1:]))
+    if changes > 40:
+        raise AssertionError(f"sticky changes {changes} times")
+
+
+@case
+def sink_own_columns(w):
+    rows = [{"_key": "a", "_headers": '{"h": "x\\"\\u00e4", "n": 7, "none": null}', "_timestamp": "2024-01-02 03:04:05.678", "_partition": 1, "v": 1},
+            {"_key": None, "_headers": None, "_timestamp": None, "_partition": 0, "v": 2}]
+    w.broker.topic("own", 2)
+    w.run("CREATE SOURCE t (_key VARCHAR, _headers VARCHAR, _timestamp TIMESTAMP, _partition INTEGER, v BIGINT) " + lines(w, "own.jsonl", rows) +
+          "CREATE STREAM u AS SELECT _key::BLOB AS _key, _headers::JSON AS _headers, _timestamp::TIMESTAMPTZ AS _timestamp, _partition, v FROM t;" +
+          sink(w, "own", "u"))
+    got = sorted(w.broker.read("own", "%p|%k|%h|%T|%s\\n").splitlines())
+    equal(got[1], '1|a|h=x"ä,n=7,none=NULL|1704164645678|{"v":1}')
+    holds(got[0], "0||", '|{"v":2}')
+
+
+@case
+def sink_poison(w):
+    """What can never be taken is found before it is sent: by the options, by the topic's limit, by the topic being compacted."""
+    rows = [{"k": "a", "t": "x"}, {"k": "b", "t": "y" * 5000}, {"k": None, "t": "z"}, {"k": "c", "t": "x"}]
+    source = "CREATE SOURCE t (k VARCHAR, t VARCHAR) " + lines(w, "poison.jsonl", rows)
+    w.broker.topic("small", max__message__bytes=3000)
+    w.broker.topic("compacted", cleanup__policy="compact")
+    w.broker.topic("large")
+    for topic, options, want in (("small", {}, "a-c"), ("compacted", {}, "abc"), ("large", {"message.max.bytes": 3000}, "a-c")):
+        rc, said = w.run(source + sink(w, topic, key__column="k", **options), ok=False)
+        keys = "".join(k or "-" for k in w.broker.read(topic, "%k\\n").split("\n")[:-1])
+        equal(keys, want, topic + "\n" + said)
+
+
+@case
+def sink_tombstones(w):
+    """Rows of a changelog: the last message of a key is its row, or none."""
+    w.broker.topic("upsert", 2)
+    rows = [{"k": i % 5, "v": i} for i in range(1000)]
+    w.run("CREATE SOURCE t (k BIGINT, v BIGINT) " + lines(w, "up.jsonl", rows) +
+          "CREATE STREAM u AS SELECT k, sum(v) AS v, count(*) AS n FROM t GROUP BY k;" + sink(w, "upsert", "u", key__column="k"))
+    last, dead = {}, 0
+    for m in w.broker.read("upsert", "%k|%S|%s\\n").splitlines():
+        key, size, value = m.split("|")
+        dead += size == "-1"
+        last[int(key)] = None if size == "-1" else json.loads(value)
+    equal(last, {k: {"k": k, "v": sum(range(k, 1000, 5)), "n": 200} for k in range(5)}, "last message of each key")
+
+
+@case
+def sink_compressions(w):
+    source = "CREATE SOURCE t (k BIGINT, t VARCHAR) FROM GENERATOR (rows = 3000);"
+    for c in ("gzip", "snappy", "lz4", "zstd"):
+        w.broker.topic(c)
+        w.run(source + sink(w, c, compression__type=c))
+        equal([json.loads(m)["k"] for m in w.broker.read(c).splitlines()], list(range(3000)), c)
+
+
+@case
+def sink_broker_killed(w):
+    """Killed and started again in the middle of a run: nothing is lost, and each key's rows end with the last."""
+    n = 30000
+    w.broker.topic("outage", 3)
+    p = w.start(f"CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = {n}, rows.per.second = 5000);" + sink(w, "outage", key__column="k"))
+    wait_until("some rows", lambda: w.broker.read("outage", "%o\\n").count("\n") > 2000)
+    w.broker.kill()
+    w.broker.start()
+    rc, out, err = w.finish(p)
+    equal(rc, 0, err)
+    got = collections.Counter(json.loads(m)["k"] for m in w.broker.read("outage").splitlines())
+    equal(sorted(got), list(range(n)), "rows")
+
+
+@case
+def sink_delivery_timeout(w):
+    """The broker is away for longer than delivery.timeout.ms: the rows are kept and sent by the next connection."""
+    n = 15000
+    w.broker.topic("away", 3)
+    p = w.start(f"CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = {n}, rows.per.second = 5000);" + sink(w, "away", key__column="k", delivery__timeout__ms=1000))
+    wait_until("some rows", lambda: w.broker.read("away", "%o\\n").count("\n") > 2000)
+    w.broker.kill()
+    time.sleep(3)  # the length of the outage
+    w.broker.start()
+    rc, out, err = w.finish(p)
+    equal(rc, 0, err)
+    got = collections.Counter(json.loads(m)["k"] for m in w.broker.read("away").splitlines())
+    equal(sorted(got), list(range(n)), "rows")
+
+
+# ---- the source ------------------------------------------------------------------------------------------------------
+
+TYPES = {
+    "a SMALLINT": [-32768, 32767, None], "b INTEGER": [-2147483648, 2147483647, None], "c BIGINT": [-9223372036854775808, 9223372036854775807, None],
+    "d REAL": [1.5, -0.25, None], "e DOUBLE": [0.1, -1.7976931348623157e308, None], "f BOOLEAN": [True, False, None],
+    "g VARCHAR": ["", 'a "quoted", text\nof two lines, äöü 漢字 🙂', None], "h BLOB": ["\\x", "\\x00ff41", None], "i DATE": ["1970-01-01", "2000-02-29", None],
+    "j TIME": ["00:00:00", "23:59:59.999999", None], "k TIMESTAMP": ["1999-12-31 23:59:59.999999", "2024-01-02 03:04:05", None],
+    "l TIMESTAMPTZ": ["1970-01-01 00:00:00+00", "2024-01-02 03:04:05.5+00", None], "m INTERVAL": ["1 year 2 mons 3 days 04:05:06.789", "-00:00:00.000001", None],
+    "n UUID": ["00000000-0000-0000-0000-000000000000", "12345678-9abc-def0-1234-56789abcdef0", None], "o DECIMAL(20,2)": ["0.01", "-99999999.99", None],
+}
+
+
+def source(w, columns, topic, name="r", **options):
+    return f"CREATE SOURCE {name} ({columns}) FROM KAFKA ({w.options(topic, **{'bounded': 'true', **options})});"
+
+
+def into(w, name, of="r", mode="replace"):
+    return f"CREATE SINK o FROM {of} INTO FILE (path = '{name}', format = 'json', mode = '{mode}');"
+
+
+def rows_of(w, name):
+    with open(os.path.join(w.folder, name)) as f:
+        return [json.loads(line) for line in f]
+
+
+@case
+def every_type(w):
+    """Rows out and back are equal."""
+    columns = ", ".join(TYPES)
+    rows = [{t.split()[0]: v[i] for t, v in TYPES.items()} for i in range(3)]
+    w.broker.topic("types")
+    w.run(f"CREATE SOURCE t ({columns}) " + lines(w, "types.jsonl", rows) + sink(w, "types") +
+          "CREATE SINK f FROM t INTO FILE (path = 'want.jsonl', format = 'json');")
+    w.run(source(w, columns, "types") + into(w, "got.jsonl"))
+    want = rows_of(w, "want.jsonl")
+    equal(len(want), 3, "rows")
+    equal(rows_of(w, "got.jsonl"), want)
+    equal(want[2], dict.fromkeys(rows[0]), "NULLs")
+
+
+@case
+def other_formats(w):
+    w.broker.topic("raw")
+    w.broker.write("raw", "one\ntwo\nthree")
+    w.run(source(w, "t VARCHAR", "raw", format="raw") + into(w, "raw.jsonl"))
+    equal(rows_of(w, "raw.jsonl"), [{"t": t} for t in ("one", "two", "three")])
+    w.broker.topic("csv")
+    w.run("CREATE SOURCE t (k BIGINT, ts TIMESTAMP) FROM GENERATOR (rows = 10);" + sink(w, "csv", format="csv"))
+    w.run(source(w, "k BIGINT, ts TIMESTAMP", "csv", format="csv") + into(w, "csv.jsonl"))
+    equal([r["k"] for r in rows_of(w, "csv.jsonl")], list(range(10)))
+
+
+@case
+def own_columns(w):
+    w.broker.topic("meta", 2)
+    w.broker.write("meta", "a:{\"v\":1}", "-p", "1", "-K:", "-H", "h=x\"ä", "-H", "n=7", "-H", "none")
+    w.broker.write("meta", ":{\"v\":2}\nb:", "-p", "0", "-K:", "-Z")
+    stamps = {tuple(m.split()[:2]): m.split()[2] for m in w.broker.read("meta", "%p %o %T\n").splitlines()}
+    w.run(source(w, "_key VARCHAR, _partition INTEGER, _offset BIGINT, _timestamp TIMESTAMPTZ, _headers JSON, _topic VARCHAR, v BIGINT", "meta") +
+          "CREATE STREAM u AS SELECT _key, _partition, _offset, _timestamp AS at, _headers AS headers, _topic AS topic, v FROM r;" + into(w, "meta.jsonl", "u"))
+    got = sorted(rows_of(w, "meta.jsonl"), key=lambda r: (r["_partition"], r["_offset"]))
+    equal([(r["_key"], r["_partition"], r["_offset"], r["topic"], r["v"]) for r in got],
+          [(None, 0, 0, "meta", 2), ("b", 0, 1, "meta", None), ("a", 1, 0, "meta", 1)])
+    headers = got[2]["headers"]
+    equal(json.loads(headers) if isinstance(headers, str) else headers, {"h": 'x"ä', "n": "7", "none": None}, "headers")
+    equal(got[0]["headers"], None)
+    for r in got:
+        ms = int(stamps[str(r["_partition"]), str(r["_offset"])])
+        holds(r["at"], time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ms // 1000)))
+
+
+@case
+def start_modes(w):
+    w.broker.topic("modes")
+    w.broker.write("modes", "".join(f'{{"v":{i}}}\n' for i in range(10)))
+    stamp = int(w.broker.read("modes", "%T\n").split()[-1])
+    wait_until("the clock goes on", lambda: time.time() * 1000 > stamp + 1, 5)
+    w.broker.write("modes", "".join(f'{{"v":{i}}}\n' for i in range(10, 20)))
+    for options, want in (({}, range(20)), (dict(startup__mode="offsets", startup__specific__offsets="0:7"), range(7, 20)),
+                          (dict(startup__mode="timestamp", startup__timestamp__ms=stamp + 1), range(10, 20)),
+                          (dict(startup__mode="timestamp", startup__timestamp__ms=2 * stamp), []), (dict(startup__mode="latest"), [])):
+        w.run(source(w, "v BIGINT", "modes", **options) + into(w, "modes.jsonl"))
+        equal([r["v"] for r in rows_of(w, "modes.jsonl")], list(want), str(options))
+    for options, want in ((dict(startup__mode="offsets", startup__specific__offsets="0:70"), "choose another startup.mode"),
+                          (dict(startup__mode="offsets", startup__specific__offsets="0-7"), "partition:offset"),
+                          (dict(startup__mode="offsets", startup__specific__offsets="3:7"), "there is no partition 3"),
+                          (dict(startup__mode="timestamp"), "without startup.timestamp.ms")):
+        rc, said = w.run(source(w, "v BIGINT", "modes", **options) + into(w, "modes.jsonl"), ok=False)
+        equal(bool(rc), True, f"{options} {said}")
+        holds(said, want)
+
+
+@case
+def topics(w):
+    """Lists and patterns; each partition is a split of its own."""
+    for name in ("many-1", "many-2", "few"):
+        w.broker.topic(name, 3)
+        w.run("CREATE SOURCE t (v BIGINT) " + lines(w, "n.jsonl", [{"v": i} for i in range(300)]) + sink(w, name, key__column="v"))
+    for options, want in ((dict(topic="many-1, few"), {"many-1", "few"}), (dict(topic=None, topic__pattern="^many-[0-9]$"), {"many-1", "many-2"})):
+        topic = options.pop("topic")
+        w.run(source(w, "_topic VARCHAR, v BIGINT", topic, **options) + "CREATE STREAM u AS SELECT _topic AS t, v FROM r;" + into(w, "many.jsonl", "u"))
+        got = collections.Counter((r["t"], r["v"]) for r in rows_of(w, "many.jsonl"))
+        equal(got, collections.Counter((t, v) for t in want for v in range(300)))
+    for options, want in ((dict(topic="none-such"), "none-such"), (dict(topic=None), "set one of topic and topic.pattern"),
+                          (dict(topic=None, topic__pattern="^no"), "there is no topic '^no'"), (dict(topic=None, topic__pattern="["), "no regular expression")):
+        topic = options.pop("topic")
+        rc, said = w.run(source(w, "v BIGINT", topic, **options) + into(w, "many.jsonl"), ok=False)
+        equal(bool(rc), True, said)
+        holds(said, want)
+
+
+@case
+def bad_values(w):
+    """A value that cannot be read is that of one message only, which is named by its offset."""
+    w.broker.topic("bad")
+    w.broker.write("bad", '{"v":0}\n{"v":1}\n{"v":\n{"v":3}\n')
+    out = w.run(source(w, "v BIGINT", "bad", on_error="skip") + into(w, "bad.jsonl") + "SHOW SOURCES;")
+    equal([r["v"] for r in rows_of(w, "bad.jsonl")], [0, 1, 3], out)
+    rc, said = w.run(source(w, "v BIGINT", "bad", on_error="fail") + into(w, "bad.jsonl"), ok=False)
+    equal(bool(rc), True, said)
+    holds(said, "bad/0", "2")
+
+
+@case
+def source_broker_killed(w):
+    """Killed and started again while it is read, behind a reader that is slow: each row once, in order."""
+    n = 30000
+    w.broker.topic("read", 2)
+    w.run(f"CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = {n});" + sink(w, "read", key__column="k"))
+    w.broker.topic("copy", 1)
+    p = w.start(source(w, "_partition INTEGER, k BIGINT", "read", queued__max__bytes=1024, max__partition__fetch__bytes=2000) +
+                "CREATE STREAM u AS SELECT _partition AS p, k FROM r;" + into(w, "read.jsonl", "u", "append"))
+    wait_until("some rows", lambda: p.poll() is not None or (os.path.exists(w.folder + "/read.jsonl") and os.path.getsize(w.folder + "/read.jsonl") > 1000))
+    equal(p.poll(), None, "it runs when the broker is killed")
+    w.broker.kill()
+    w.broker.start()
+    rc, out, err = w.finish(p)
+    equal(rc, 0, err)
+    rows = rows_of(w, "read.jsonl")
+    equal(sorted(r["k"] for r in rows), list(range(n)), "rows")
+    for q in (0, 1):
+        keys = [r["k"] for r in rows if r["p"] == q]
+        equal(keys, sorted(keys), "order")
+
+
+@case
+def follows(w):
+    """Not bounded: what is written later arrives, and a partition without messages does not hold back time."""
+    w.broker.topic("live", 2)
+    p = w.start(source(w, "ts TIMESTAMP, v BIGINT, WATERMARK FOR ts", "live", bounded="false", idle__timeout="100 ms") +
+                "CREATE STREAM u AS SELECT window_start, count(*) AS n FROM r GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);" + into(w, "live.jsonl", "u", "append"))
+    path = w.folder + "/live.jsonl"
+    try:
+        w.broker.write("live", '{"ts":"2024-01-01 00:00:00","v":1}\n{"ts":"2024-01-01 00:00:05","v":1}\n', "-p", "0")
+        wait_until("the first window", lambda: p.poll() is not None or (os.path.exists(path) and rows_of(w, "live.jsonl")), 20)
+        equal(p.poll(), None, "it runs " + (p.stderr.read() if p.poll() is not None else ""))
+    finally:
+        p.terminate()
+    rc, out, err = w.finish(p)
+    equal(rows_of(w, "live.jsonl")[0]["n"], 1, err)
+
+
+@case
+def refusals(w):
+    source = "CREATE SOURCE t (k BIGINT, d DOUBLE) FROM GENERATOR (rows = 1);"
+    for options, want in ((dict(ssl__ca__location="/x"), "options of ssl without TLS"),
+                          (dict(sasl__username="u"), "options of sasl without SASL"),
+                          (dict(security__protocol="sasl_ssl", sasl__username="u"), "SASL without mechanism, user or password"),
+                          (dict(security__protocol="none"), "security.protocol"),
+                          (dict(key__column="x"), "there is no column 'x' to be the key"),
+                          (dict(key__column="d"), "the column 'd' cannot be a key"),
+                          (dict(enable__idempotence="false"), "has no option 'enable.idempotence'"),
+                          (dict(ssl__ca__location="/nowhere", security__protocol="ssl"), "/nowhere")):
+        rc, said = w.run(source + sink(w, "no", **options), ok=False)
+        if not rc:
+            raise AssertionError(f"taken: {options}")
+        holds(said, want)
+
+
+@case
+def safe_connection(w):
+    """TLS and a password, both ways; neither is done without."""
+    b = w.broker
+    b.topic("safe")
+    safe = {"bootstrap.servers": f"localhost:{b.secure_port}", "security.protocol": "sasl_ssl", "sasl.mechanism": "PLAIN", "sasl.username": "lam",
+            "sasl.password": "hush-4715", "ssl.ca.location": b.certificate}
+    rows = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 100);"
+    w.run(rows + sink(w, "safe", **safe))
+    w.run(source(w, "k BIGINT", "safe", **safe) + into(w, "safe.jsonl"))
+    equal([r["k"] for r in rows_of(w, "safe.jsonl")], list(range(100)))
+    for change, want in (({"sasl.password": "hush-4716"}, "uthentication failed"), ({"ssl.ca.location": None}, "certificate verify failed"),
+                         ({"bootstrap.servers": f"127.0.0.1:{b.secure_port}"}, "certificate verify failed")):
+        options = {**safe, **change}
+        for sql in (rows + sink(w, "safe", retry__limit=1, **options), source(w, "k BIGINT", "safe", **options) + into(w, "safe.jsonl")):
+            rc, said = w.run(sql, ok=False)
+            equal(bool(rc), True, said)
+            holds(said, want)
+    equal(b.read("safe", "%o\\n").count("\n"), 100, "rows")
+
+
+@case
+def secrets(w):
+    """Planted where they belong; nothing that is said or written has them."""
+    hush = {"sasl__password": "hush-4711", "ssl__key__password": "hush-4712"}
+    source = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 1);"
+    w.run(source + sink(w, "no", security__protocol="sasl_ssl", sasl__mechanism="PLAIN", sasl__username="u", ssl__key__location="/nowhere", **hush), ok=False)
+    w.run(source + sink(w, "no", sasl__password="hush-4713"), ok=False)
+    out = w.run(source + sink(w, "no", security__protocol="sasl_plaintext", sasl__mechanism="PLAIN", sasl__username="u", sasl__password="hush-4714") +
+                "SHOW CREATE SINK s; SHOW SINKS; DROP SINK s;", ok=False)[1]
+    holds(out, "'***'")
+    for said in w.said + [open(os.path.join(w.folder, f)).read() for f in os.listdir(w.folder) if not f.startswith("script")]:
+        if "hush-47" in said:
+            raise AssertionError("a secret in\n" + said)
+
+
+@case
+def tutorial(w):
+    """docs/kafka.md as it is printed, but for the ports."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/kafka.md")) as f:
+        page = f.read()
+    folder = tempfile.mkdtemp(prefix="laminar-kafka-page.")
+    ports = dict(zip(("9092", "9093"), free_ports(2)))
+    run, wanted = "", ""
+    for info, text in re.findall(r"^```(\S*(?: \S+)?)\n(.*?)^```$", page, re.S | re.M):
+        for port, free in ports.items():
+            text = text.replace(port, str(free))
+        if info == "sh":
+            run += text
+        elif info == "text":
+            wanted += text
+        elif info.startswith("file "):
+            with open(os.path.join(folder, info[5:]), "w") as f:
+                f.write(text)
+    os.symlink(BUILD + "/kafka-lib", folder + "/lib")
+    os.makedirs(folder + "/bin/modules")
+    shutil.copy(BUILD + "/laminar", folder + "/bin/laminar")
+    shutil.copy(BUILD + "/modules/kafka.so", folder + "/bin/modules/")
+    p = subprocess.Popen(["sh", "-euc", run], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                         env={**os.environ, "PATH": folder + "/bin:" + os.environ["PATH"], "LAMINAR_MODULES": folder + "/bin/modules"})
+    try:
+        got = p.communicate(timeout=60)[0]
+        equal(got, wanted)
+    finally:
+        try:
+            os.killpg(p.pid, signal.SIGKILL)  # what a failure left behind
+        except ProcessLookupError:
+            pass
+        shutil.rmtree(folder)
+
+
+@case
+def documented(w):
+    """The page ends with the tables of options."""
+    run = subprocess.run([BUILD + "/options_doc", BUILD + "/modules/kafka.so"], capture_output=True, text=True, check=True)
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/kafka.md")) as f:
+        if not f.read().endswith(run.stdout[run.stdout.index("## Sources"):]):
+            raise AssertionError("docs/kafka.md does not end with what options_doc says of the module")
+
+
+def main():
+    lacks = missing(BUILD)
+    if lacks:
+        print(f"kafka: SKIPPED, there is no {lacks}")
+        return 0
+    failed = []
+    w = World()
+    try:
+        for f in cases:
+            if PATTERN not in f.__name__:
+                continue
+            began = time.monotonic()
+            try:
+                f(w)
+                if os.environ.get("VERBOSE"):
+                    print(f"  {f.__name__} {time.monotonic() - began:.1f} s")
+            except Exception as e:
+                failed.append(f.__name__)
+                print(f"FAILED kafka {f.__name__}: {e}")
+    finally:
+        w.done()
+    print(f"kafka: {len([f for f in cases if PATTERN in f.__name__]) - len(failed)} passed, {len(failed)} failed")
+    return bool(failed)
+
+
+sys.exit(main())
