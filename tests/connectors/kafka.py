@@ -223,6 +223,20 @@ def sink_broker_killed(w):
 
 
 @case
+def sink_refused(w):
+    """What a broker refuses in spite of all stops the sink, which says so; nothing is left out in silence."""
+    w.broker.topic("refused")
+    p = w.start("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 50000, rows.per.second = 5000);" + sink(w, "refused", linger__ms=50))
+    wait_until("some rows", lambda: w.broker.read("refused", "%o\\n").count("\n") > 1000)
+    w.broker.alter("refused", max__message__bytes=200)
+    rc, out, err = w.finish(p)
+    equal(bool(rc), True, err)
+    holds(err, "the topic 'refused' took not all", "nothing is lost")
+    got = [json.loads(m)["k"] for m in w.broker.read("refused").splitlines()]
+    equal(got, list(range(len(got))), "rows before it")
+
+
+@case
 def sink_delivery_timeout(w):
     """The broker is away for longer than delivery.timeout.ms: the rows are kept and sent by the next connection."""
     n = 15000
