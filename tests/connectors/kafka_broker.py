@@ -108,6 +108,11 @@ class Broker:
                              capture_output=True, text=True, timeout=60)
         return run.stdout
 
+    def count(self, topic, partition=0):
+        """Messages in a partition; read() would run after a writer that goes on."""
+        run = subprocess.run(["kcat", "-b", self.address, "-Q", "-t", f"{topic}:{partition}:-1"], capture_output=True, text=True, timeout=60)
+        return int(run.stdout.split()[-1]) if run.stdout.split() else 0
+
     def write(self, topic, lines, *args):
         subprocess.run(["kcat", "-b", self.address, "-P", "-t", topic, *args], input=lines, text=True, check=True, timeout=60)
 
