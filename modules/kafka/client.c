@@ -29,7 +29,7 @@ void client_conf_set(struct client_conf *c, const char *name, const char *value)
     char why[256];
     if (c->result || rd_kafka_conf_set(c->conf, name, value, why, sizeof why) == RD_KAFKA_CONF_OK) return;
     if (strstr(name, "password")) strcpy(why, "refused");
-    c->result = c->io->host->fail(c->err, LAM_IO_OPTION, "the option %s of %s: %s", name, c->io->name, why);
+    c->result = c->io->host->fail(c->err, LAM_IO_OPTION, "the option %s: %s", name, why);
 }
 
 void client_conf_int(struct client_conf *c, const char *name, int64_t value)
@@ -48,7 +48,7 @@ void client_conf_text(struct client_conf *c, const char *option)
 static void refuse(struct client_conf *c, const char *what, const char *advice)
 {
     if (c->result) return;
-    c->result = c->io->host->fail(c->err, LAM_IO_OPTION, "%s: %s", c->io->name, what);
+    c->result = c->io->host->fail(c->err, LAM_IO_OPTION, "%s", what);
     c->io->host->hint(c->err, "%s", advice);
 }
 
@@ -104,7 +104,7 @@ rd_kafka_t *client_new(struct client_conf *c, rd_kafka_type_t type)
     rd_kafka_t *rk = c->result ? NULL : rd_kafka_new(type, c->conf, why, sizeof why);
     if (rk) return rk;
     rd_kafka_conf_destroy(c->conf);
-    if (!c->result) c->result = c->io->host->fail(c->err, LAM_IO_OPTION, "%s: %s", c->io->name, why);
+    if (!c->result) c->result = c->io->host->fail(c->err, LAM_IO_OPTION, "%s", why);
     return NULL;
 }
 

@@ -85,13 +85,12 @@ static int find_columns(struct lam_io *io, struct lam_error *err)
     w->timestamp = column_of(io, "_timestamp");
     w->tombstones = key != NULL;
     if (key && w->key < 0) {
-        io->host->fail(err, LAM_IO_OPTION, "%s: there is no column '%s' to be the key", io->name, key);
+        io->host->fail(err, LAM_IO_OPTION, "there is no column '%s' to be the key", key);
         io->host->hint(err, "key.column names a column of the rows, in lower case unless it was quoted");
         return LAM_IO_OPTION;
     }
     if (w->key >= 0 && !cell_fits(io->schema->children[w->key])) {
-        io->host->fail(err, LAM_IO_OPTION, "%s: the column '%s' cannot be a key", io->name,
-                       io->schema->children[w->key]->name);
+        io->host->fail(err, LAM_IO_OPTION, "the column '%s' cannot be a key", io->schema->children[w->key]->name);
         io->host->hint(err, "text, bytes, whole numbers and booleans can; cast it to VARCHAR");
         return LAM_IO_OPTION;
     }
@@ -131,8 +130,7 @@ static int start(struct lam_io *io, int64_t max_bytes, struct lam_error *err)
     if (w->partitioner != KEY_HASH) rd_kafka_topic_conf_set_partitioner_cb(t, next_partition);
     w->topic = rd_kafka_topic_new(w->rk, w->name, t);
     if (w->topic) return LAM_IO_OK;
-    return h->fail(err, LAM_IO_OPTION, "%s: the topic '%s': %s", io->name, w->name,
-                   rd_kafka_err2str(rd_kafka_last_error()));
+    return h->fail(err, LAM_IO_OPTION, "the topic '%s': %s", w->name, rd_kafka_err2str(rd_kafka_last_error()));
 }
 
 static void stop(struct writing *w)
@@ -180,7 +178,7 @@ static int no_answer(struct lam_io *io, rd_kafka_resp_err_t e, const char *why, 
     struct writing *w = io->self;
     if (w->trouble.e) e = w->trouble.e, why = w->trouble.text;
     int class = client_class(e, LAM_IO_OK) == LAM_IO_OPTION ? LAM_IO_OPTION : LAM_IO_RETRY;
-    io->host->fail(err, class, "%s: no answer from the brokers %s: %s", io->name,
+    io->host->fail(err, class, "no answer from the brokers %s: %s",
                    io->host->option_text(io->options, "bootstrap.servers"), why);
     io->host->hint(err, "see that they run, that bootstrap.servers names them, and that security.protocol is theirs");
     return class;
@@ -223,9 +221,8 @@ static int write_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker,
         return stop(w), result;
     }
     if (!event) return LAM_IO_WAIT;
-    rd_kafka_t *before = w->rk;
     int result = take_answer(io, event, err);
-    if (w->rk != before) return result;
+    if (!w->answers) return result; /* a new producer took the place of the one that asked */
     rd_kafka_event_destroy(event);
     if (result) return stop(w), result;
     rd_kafka_queue_cb_event_enable(w->answers, NULL, NULL);
@@ -248,8 +245,7 @@ static int collect(struct lam_io *io, struct lam_error *err)
     rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(w->rk, why, sizeof why), e = fatal ? fatal : w->failed;
     if (!e) return LAM_IO_OK;
     int result = fatal ? client_class(RD_KAFKA_RESP_ERR__FATAL, LAM_IO_WRITE) : client_class(e, LAM_IO_WRITE);
-    io->host->fail(err, result, "%s: the topic '%s' took not all: %s", io->name, w->name,
-                   fatal ? why : rd_kafka_err2str(e));
+    io->host->fail(err, result, "the topic '%s' took not all: %s", w->name, fatal ? why : rd_kafka_err2str(e));
     if (result == LAM_IO_WRITE)
         io->host->hint(err, "nothing is lost: the rows are kept, and offered again when the sink is started again");
     return result;
@@ -293,17 +289,16 @@ static int fill(struct lam_io *io, const struct lam_rows *rows, int64_t row, str
     int64_t v;
     m->key = key_of(io, rows, row, m->room, &m->nkey);
     if (!m->key && (w->needs_key || !m->value)) {
-        io->host->fail(err, LAM_IO_POISON, "%s: a row without a key %s", io->name,
+        io->host->fail(err, LAM_IO_POISON, "a row without a key %s",
                        m->value ? "for a topic that is compacted" : "cannot be taken back from a topic");
         return LAM_IO_POISON;
     }
     if (w->partition >= 0 && cell_int(type_of(io, w->partition), rows->array->children[w->partition], row, &v)) {
-        if (v < 0 || v > INT32_MAX)
-            return io->host->fail(err, LAM_IO_POISON, "%s: there is no partition %ld", io->name, (long)v);
+        if (v < 0 || v > INT32_MAX) return io->host->fail(err, LAM_IO_POISON, "there is no partition %ld", (long)v);
         m->partition = (int32_t)v;
     }
     if (w->timestamp >= 0 && cell_int(type_of(io, w->timestamp), rows->array->children[w->timestamp], row, &v)) {
-        if (v < 1000) return io->host->fail(err, LAM_IO_POISON, "%s: a message's time is after 1970", io->name);
+        if (v < 1000) return io->host->fail(err, LAM_IO_POISON, "a message's time is after 1970");
         m->ms = v / 1000;
     }
     if (w->headers >= 0) {
@@ -311,7 +306,7 @@ static int fill(struct lam_io *io, const struct lam_rows *rows, int64_t row, str
         char room[24];
         const char *p = cell_bytes(type_of(io, w->headers), rows->array->children[w->headers], row, room, &n);
         if (p && !headers_read(p, n, &m->headers))
-            return io->host->fail(err, LAM_IO_POISON, "%s: _headers is no object of texts", io->name);
+            return io->host->fail(err, LAM_IO_POISON, "_headers is no object of texts");
     }
     return LAM_IO_OK;
 }
@@ -342,13 +337,11 @@ static int refused(struct lam_io *io, rd_kafka_resp_err_t e, const struct messag
     struct writing *w = io->self;
     if (e == RD_KAFKA_RESP_ERR__QUEUE_FULL) return LAM_IO_WAIT;
     if (e == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-        return io->host->fail(err, LAM_IO_POISON, "%s: a message of %zu bytes, and the topic '%s' takes %ld", io->name,
+        return io->host->fail(err, LAM_IO_POISON, "a message of %zu bytes, and the topic '%s' takes %ld",
                               m->n + m->nkey, w->name, (long)w->max_bytes);
     if (e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-        return io->host->fail(err, LAM_IO_POISON, "%s: the topic '%s' has no partition %d", io->name, w->name,
-                              (int)m->partition);
-    return io->host->fail(err, client_class(e, LAM_IO_WRITE), "%s: the topic '%s': %s", io->name, w->name,
-                          rd_kafka_err2str(e));
+        return io->host->fail(err, LAM_IO_POISON, "the topic '%s' has no partition %d", w->name, (int)m->partition);
+    return io->host->fail(err, client_class(e, LAM_IO_WRITE), "the topic '%s': %s", w->name, rd_kafka_err2str(e));
 }
 
 static int write_records(struct lam_io *io, const struct lam_values *values, const struct lam_rows *rows,

@@ -69,7 +69,7 @@ static int connect_to(struct lam_io *io, struct lam_error *err)
 
 static int beyond(struct lam_io *io, const struct partition *p, int64_t offset, int code, struct lam_error *err)
 {
-    io->host->fail(err, code, "%s: %s ends at offset %ld, before %ld", io->name, p->name, (long)p->end, (long)offset);
+    io->host->fail(err, code, "%s ends at offset %ld, before %ld", p->name, (long)p->end, (long)offset);
     io->host->hint(err, "if the topic was made anew, choose another startup.mode");
     return code;
 }
@@ -85,13 +85,11 @@ static int open_partition(struct lam_io *io, struct partition *p, const rd_kafka
     p->begin = from->offset;
     p->end = INT64_MAX;
     if (!p->topic)
-        return io->host->fail(err, LAM_IO_OPTION, "%s: the topic '%s': %s", io->name, from->topic,
+        return io->host->fail(err, LAM_IO_OPTION, "the topic '%s': %s", from->topic,
                               rd_kafka_err2str(rd_kafka_last_error()));
     if (!io->host->option_int(io->options, "bounded")) return LAM_IO_OK;
     rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(r->rk, from->topic, p->number, &low, &p->end, START_MS);
-    if (e)
-        return io->host->fail(err, client_class(e, LAM_IO_READ), "%s: the end of %s: %s", io->name, p->name,
-                              rd_kafka_err2str(e));
+    if (e) return io->host->fail(err, client_class(e, LAM_IO_READ), "the end of %s: %s", p->name, rd_kafka_err2str(e));
     if (p->begin < 0) p->begin = low;
     return p->begin <= p->end ? LAM_IO_OK : beyond(io, p, p->begin, LAM_IO_OPTION, err);
 }
@@ -154,7 +152,7 @@ static int begin(struct lam_io *io, struct partition *p, struct lam_error *err)
     rd_kafka_queue_cb_event_enable(p->queue, on_event, io);
     p->started = !rd_kafka_consume_start_queue(p->topic, p->number, p->next, p->queue);
     if (p->started) return LAM_IO_OK;
-    return io->host->fail(err, LAM_IO_READ, "%s: %s: %s", io->name, p->name, rd_kafka_err2str(rd_kafka_last_error()));
+    return io->host->fail(err, LAM_IO_READ, "%s: %s", p->name, rd_kafka_err2str(rd_kafka_last_error()));
 }
 
 /* Something that is not a message but stands where one would. Outages pass, and the library goes on where it was. */
@@ -169,7 +167,7 @@ static int take_event(struct lam_io *io, struct partition *p, const rd_kafka_mes
         io->host->log(io, 1, "%s: %s", p->name, rd_kafka_message_errstr(m));
         return LAM_IO_OK;
     }
-    io->host->fail(err, result, "%s: %s: %s", io->name, p->name, rd_kafka_message_errstr(m));
+    io->host->fail(err, result, "%s: %s", p->name, rd_kafka_message_errstr(m));
     if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
         io->host->hint(err, "the message at offset %ld is not there, or no more: choose another startup.mode",
                        (long)p->next);

@@ -14,7 +14,7 @@ static int broken(struct lam_io *io, rd_kafka_t *rk, rd_kafka_resp_err_t e, cons
     int result = client_class(e, LAM_IO_READ);
     bool away = result == LAM_IO_CONNECT || result == LAM_IO_TIMEOUT;
     if (away && t->e) why = t->text, result = client_class(t->e, LAM_IO_CONNECT);
-    io->host->fail(err, result, "%s: %s: %s", io->name, what, why);
+    io->host->fail(err, result, "%s: %s", what, why);
     if (away)
         io->host->hint(
             err, "see that the brokers run, that bootstrap.servers names them, and that security.protocol is theirs");
@@ -53,8 +53,7 @@ static int add_list(struct lam_io *io, rd_kafka_t *rk, const char *names, rd_kaf
         names += strspn(names, ", ");
         char name[250] = {0};
         size_t n = strcspn(names, ", ");
-        if (n >= sizeof name)
-            return io->host->fail(err, LAM_IO_OPTION, "%s: the name of a topic has at most 249 letters", io->name);
+        if (n >= sizeof name) return io->host->fail(err, LAM_IO_OPTION, "the name of a topic has at most 249 letters");
         memcpy(name, names, n);
         if (n) result = add_named(io, rk, name, out, err);
         names += n;
@@ -69,7 +68,7 @@ static int add_matching(struct lam_io *io, rd_kafka_t *rk, const char *pattern, 
     const struct rd_kafka_metadata *m;
     regex_t re;
     if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
-        return io->host->fail(err, LAM_IO_OPTION, "%s: topic.pattern '%s' is no regular expression", io->name, pattern);
+        return io->host->fail(err, LAM_IO_OPTION, "topic.pattern '%s' is no regular expression", pattern);
     rd_kafka_resp_err_t e = rd_kafka_metadata(rk, 1, NULL, &m, START_MS);
     for (int i = 0; !e && i < m->topic_cnt; i++)
         if (strncmp(m->topics[i].topic, "__", 2) && !regexec(&re, m->topics[i].topic, 0, NULL, 0))
@@ -84,14 +83,13 @@ int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition
     const char *names = io->host->option_text(io->options, "topic"),
                *pattern = io->host->option_text(io->options, "topic.pattern");
     if (!names == !pattern) {
-        io->host->fail(err, LAM_IO_OPTION, "%s: %s", io->name, names ? "both topic and topic.pattern" : "no topic");
+        io->host->fail(err, LAM_IO_OPTION, "%s", names ? "both topic and topic.pattern" : "no topic");
         io->host->hint(err, "set one of topic and topic.pattern");
         return LAM_IO_OPTION;
     }
     int result = names ? add_list(io, rk, names, out, err) : add_matching(io, rk, pattern, out, err);
     if (result) return result;
-    if (!out->cnt)
-        return io->host->fail(err, LAM_IO_OPTION, "%s: there is no topic '%s'", io->name, names ? names : pattern);
+    if (!out->cnt) return io->host->fail(err, LAM_IO_OPTION, "there is no topic '%s'", names ? names : pattern);
     rd_kafka_topic_partition_list_sort(out, NULL, NULL);
     return LAM_IO_OK;
 }
@@ -116,7 +114,7 @@ static int set_ends(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_
 static int set_times(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
 {
     if (!io->host->option_set(io->options, "startup.timestamp.ms"))
-        return io->host->fail(err, LAM_IO_OPTION, "%s: startup.mode timestamp without startup.timestamp.ms", io->name);
+        return io->host->fail(err, LAM_IO_OPTION, "startup.mode timestamp without startup.timestamp.ms");
     for (int i = 0; i < l->cnt; i++) l->elems[i].offset = io->host->option_int(io->options, "startup.timestamp.ms");
     rd_kafka_resp_err_t e = rd_kafka_offsets_for_times(rk, l, START_MS);
     for (int i = 0; !e && i < l->cnt; i++) e = l->elems[i].err;
@@ -133,7 +131,7 @@ static int set_numbers(struct lam_io *io, rd_kafka_topic_partition_list_t *l, st
         bool ok = rest > p && *rest == ':' && rest[1] >= '0' && rest[1] <= '9';
         long long offset = ok ? strtoll(rest + 1, &rest, 10) : 0;
         if (!ok || (*rest && *rest != ',')) {
-            io->host->fail(err, LAM_IO_OPTION, "%s: startup.mode offsets and startup.specific.offsets '%s'", io->name,
+            io->host->fail(err, LAM_IO_OPTION, "startup.mode offsets and startup.specific.offsets '%s'",
                            text ? text : "");
             io->host->hint(err, "it is partition:offset, with commas between: 0:17,1:4");
             return LAM_IO_OPTION;
@@ -141,8 +139,7 @@ static int set_numbers(struct lam_io *io, rd_kafka_topic_partition_list_t *l, st
         for (int i = 0; i < l->cnt; i++)
             if (l->elems[i].partition == partition) l->elems[i].offset = offset, found = 1;
         if (!found)
-            return io->host->fail(err, LAM_IO_OPTION, "%s: startup.specific.offsets: there is no partition %ld",
-                                  io->name, partition);
+            return io->host->fail(err, LAM_IO_OPTION, "startup.specific.offsets: there is no partition %ld", partition);
         p = rest + (*rest == ',');
     }
     return LAM_IO_OK;

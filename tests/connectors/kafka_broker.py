@@ -48,7 +48,8 @@ class Broker:
             "process.roles": "broker,controller", "node.id": 1, "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}", "controller.listener.names": "CONTROLLER",
             "log.dirs": self.folder + "/data", "offsets.topic.replication.factor": 1, "transaction.state.log.replication.factor": 1,
-            "transaction.state.log.min.isr": 1, "num.partitions": 1, "group.initial.rebalance.delay.ms": 0, **settings}
+            "transaction.state.log.min.isr": 1, "num.partitions": 1, "group.initial.rebalance.delay.ms": 0,
+            "broker.session.timeout.ms": 1500, "broker.heartbeat.interval.ms": 300, **settings}
         if secure:
             self.secure(**secure)
         self.properties = self.folder + "/server.properties"
@@ -97,11 +98,20 @@ class Broker:
         self.tool("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.address, "--create", "--topic", name,
                   "--partitions", str(partitions), *args)
 
+    def alter(self, topic, **config):
+        self.tool("kafka.admin.ConfigCommand", "--bootstrap-server", self.address, "--alter", "--topic", topic, "--add-config",
+                  ",".join(f"{k.replace('__', '.')}={v}" for k, v in config.items()))
+
     def read(self, topic, form="%s\\n", *args):
         """All messages up to the end, as kcat formats them."""
         run = subprocess.run(["kcat", "-b", self.address, "-C", "-q", "-t", topic, "-o", "beginning", "-e", "-f", form, *args],
                              capture_output=True, text=True, timeout=60)
         return run.stdout
+
+    def count(self, topic, partition=0):
+        """Messages in a partition; read() would run after a writer that goes on."""
+        run = subprocess.run(["kcat", "-b", self.address, "-Q", "-t", f"{topic}:{partition}:-1"], capture_output=True, text=True, timeout=60)
+        return int(run.stdout.split()[-1]) if run.stdout.split() else 0
 
     def write(self, topic, lines, *args):
         subprocess.run(["kcat", "-b", self.address, "-P", "-t", topic, *args], input=lines, text=True, check=True, timeout=60)
