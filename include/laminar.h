@@ -99,7 +99,7 @@ struct lam_config {
     void (*log)(void *ctx, int level, const char *message);
     void *log_ctx;
     const char *modules;     /* the only folder that modules are loaded from; NULL: what the environment's LAMINAR_MODULES says, or no limit */
-    const char *spill_path;  /* folder where sinks that fall behind keep rows; its files go with what they are for. NULL: none */
+    const char *spill_path;  /* folder for rows that sinks are behind with, and for history; its files go with what they are for. NULL: none */
     int64_t spill_bytes;     /* most bytes of it for one stream; 0: 1 GiB */
 };
 

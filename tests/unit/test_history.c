@@ -137,18 +137,21 @@ static void test_every_epoch(void **state)
     }
 }
 
+static void simulate(uint64_t seed, void (*fn)(uint64_t seed))
+{
+    AUTO(env_sim_free) struct env_sim *sim = env_sim_new(seed);
+    struct lam_config cfg = {.size = sizeof cfg, .threads = 0, .seed = 42, .batch_rows = seed % 3 ? 0 : 2};
+    struct db_setup setup = {.env = env_sim_env(sim), .workers = 1 + (int)(seed % 3), .shuffle = seed, .ring_slots = 4};
+    ok(db_open(&cfg, &setup, &db));
+    s = open_session(db);
+    fn(seed);
+    close_both(db, s);
+}
+
 static void test_every_epoch_simulated(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
-        AUTO(env_sim_free) struct env_sim *sim = env_sim_new(seed);
-        struct lam_config cfg = {.size = sizeof cfg, .threads = 0, .seed = 42, .batch_rows = seed % 3 ? 0 : 2};
-        struct db_setup setup = {.env = env_sim_env(sim), .workers = 1 + (int)(seed % 3), .shuffle = seed, .ring_slots = 4};
-        ok(db_open(&cfg, &setup, &db));
-        s = open_session(db);
-        resume_everywhere(seed);
-        close_both(db, s);
-    }
+    for (uint64_t seed = 1; seed <= 60; seed++) simulate(seed, resume_everywhere);
 }
 
 /* ---- a client that comes and goes ---------------------------------------------------------------------------------------- */
@@ -320,6 +323,58 @@ static void test_slow(void **state)
     free(text);
 }
 
+/* Replaced again and again, with history and without, while a subscriber reads: it has each row once up to its end, and
+ * no history reaches back behind its own beginning. */
+static void replace_often(uint64_t seed)
+{
+    uint64_t first, now;
+    struct seen x = {0};
+    int64_t v = 0;
+    run(s, T);
+    first = checkpoint();
+    struct lam_sub *sub = resume("h", first, (struct lam_sub_config){0});
+    for (int round = 0; round < 6; round++) {
+        for (uint64_t k = (seed + (uint64_t)round) % 5; k; k--) ok(push_one(db, "t", v++));
+        run(s, "CREATE OR REPLACE STREAM h WITH ('retain_history' = '1mb') AS SELECT v + 0 AS v FROM t");
+        refused("h", first, "any more");
+        now = checkpoint();
+        struct lam_sub *late = resume("h", now, (struct lam_sub_config){0});
+        struct seen few = {0};
+        ok(push_one(db, "t", v++));
+        if (seed % 2)
+            ok(lam_drain(db, LONG_TIME));
+        else
+            checkpoint();
+        take_all(late, &few);
+        check_seen(&few, v - 1, v, 1);
+        lam_sub_close(late);
+        if ((seed + (uint64_t)round) % 3 == 0) take_all(sub, &x);
+    }
+    run(s, "CREATE SINK z FROM h INTO BLACKHOLE");
+    run(s, "CREATE OR REPLACE STREAM h AS SELECT v FROM t");
+    ok(push_one(db, "t", v++));
+    ok(lam_drain(db, LONG_TIME));
+    refused("h", now, "keeps no history");
+    run(s, "DROP SINK z");
+    struct ArrowArray a;
+    take_all(sub, &x);
+    check_seen(&x, 0, v, 1);
+    assert_int_equal(lam_recv(sub, &a, LONG_TIME), LAM_END);
+    lam_sub_close(sub);
+    run(s, "DROP STREAM h; DROP SOURCE t;");
+}
+
+static void test_replaced_often(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) simulate(seed, replace_often);
+    for (int threads = 1; threads <= 4; threads++) {
+        begin(threads, "");
+        replace_often((uint64_t)threads);
+        close_both(db, s);
+    }
+}
+
 /* More than memory may hold goes to disk and comes back from there. */
 static void test_disk(void **state)
 {
@@ -451,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_shorter_than_asked),
         cmocka_unit_test(test_dropped),
         cmocka_unit_test(test_history_goes),
+        cmocka_unit_test(test_replaced_often),
         cmocka_unit_test(test_slow),
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_woken),
