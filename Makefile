@@ -1,11 +1,15 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
 # MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
-MODE ?= $(if $(filter check units slt fuzz conformance,$(MAKECMDGOALS)),check,release)
+MODE ?= $(if $(filter check units slt fuzz conformance check-connectors,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 CXX := $(if $(filter fuzz,$(MODE)),clang++,g++)
 PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libpcre2-dev libxxhash-dev libedit-dev
 TEST_DEPS := libcmocka-dev python3 zstd
+# Connectors that are modules, each with its library (a package of pkg-config), and what their tests start.
+PKG.postgres := libpq
+CONNECTOR_DEPS := libpq-dev
+CONNECTOR_TEST_DEPS := postgresql-15 openssl
 MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG
@@ -32,11 +36,13 @@ KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
 NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency fanout wake peer_duckdb)
 FLIGHTS ?= build/bench/flights.csv
 
-.PHONY: all program lib docs units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
+CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(shell pkg-config --exists $(PKG.$m) 2>/dev/null && echo yes),$m))
+.PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
 all: $(if $(NODEPS),,deps) program lib
+	@$(MAKE) -s NODEPS=1 MODE=$(MODE) connectors
 program: build/laminar
 lib: build/lib/liblaminar.so build/lib/liblaminar.a
 
@@ -69,6 +75,18 @@ $O/lib/liblaminar.so: $(OBJ)
 	$(CC) -shared $(FLAGS.$(MODE)) -Wl,-soname,liblaminar.so -Wl,-z,relro,-z,now -o $@ $^ $(LDLIBS)
 $O/laminar: $(CLI) $O/lib/liblaminar.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS) -ledit
+# Modules know the public headers only. Those whose library is missing are left out.
+define CONNECTOR
+$O/modules/$1/%.o: modules/$1/%.c
+	@mkdir -p $$(@D)
+	$$(CC) -D_GNU_SOURCE -Iinclude $$(shell pkg-config --cflags $(PKG.$1)) -MMD -MP $$(CFLAGS) -c $$< -o $$@
+$O/modules/$1.so: $(patsubst %.c,$O/%.o,$(wildcard modules/$1/*.c))
+	$$(CC) -shared $$(FLAGS.$$(MODE)) -Wl,-z,relro,-z,now -o $$@ $$^ $$(shell pkg-config --libs $(PKG.$1)) -pthread
+endef
+$(foreach m,$(CONNECTORS),$(eval $(call CONNECTOR,$m)))
+connectors: $(CONNECTORS:%=build/modules/%.so)
+build/modules/%.so: $O/modules/%.so
+	@mkdir -p build/modules && cp -f $< $@
 build/laminar: $O/laminar
 	@mkdir -p build && cp -f $< $@
 build/lib/%: $O/lib/%
@@ -93,6 +111,12 @@ $O/bench/latency $O/bench/fanout: $O/lib/liblaminar.a
 $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+# Connectors beside their libraries alone; each starts its server.
+$O/bench/postgres: bench/connectors/postgres.c $O/lib/liblaminar.a
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iinclude $(shell pkg-config --cflags libpq) $(CFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs libpq)
+bench-connectors: $(if $(NODEPS),,deps-connectors) $(CONNECTORS:%=$O/modules/%.so) $(CONNECTORS:%=$O/bench/%)
+	@for c in $(CONNECTORS); do bench/connectors/$$c.py $O || exit; done
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
 $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) $O/inside.a
 	@mkdir -p $(@D)
@@ -120,6 +144,9 @@ $O/stage/usr/local/include/%.h: include/%.h
 $O/modules/%.so: tests/module/%.c tests/module/Makefile $O/stage/usr/local/include/laminar_connector.h $O/stage/usr/local/include/laminar.h
 	@$(MAKE) -s -C tests/module INCLUDE=$(abspath $O/stage)/usr/local/include O=$(abspath $(@D)) CFLAGS="-Wall -Wextra -Werror $(FLAGS.$(MODE))" $(abspath $@)
 modules: $(MODULES)
+# Calls of a sink by hand, for the tests of connectors.
+$O/drive: $O/tests/connectors/drive.o $O/inside.a
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # What every source and sink passes.
 $O/conformance: $(patsubst %.c,$O/%.o,$(wildcard tests/conformance/*.c)) $O/inside.a | $(MODULES)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
@@ -160,6 +187,15 @@ check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_
 	tests/cli/terminal.py $O/laminar || failed=1; \
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
+# Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
+ifdef NODEPS
+check-connectors: $O/laminar $O/drive $O/conformance $(CONNECTORS:%=$O/modules/%.so)
+	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do $$t $O || failed=1; done; exit $$failed
+else
+check-connectors: deps-connectors
+	@$(MAKE) --no-print-directory NODEPS=1 MODE=$(MODE) check-connectors
+endif
+
 # Ten seconds of made-up trades: bars and a score per account, live.
 demo: $(if $(NODEPS),,deps) program
 	@build/laminar run examples/market/market.sql --live bars,wash_score
@@ -179,9 +215,12 @@ tidy:
 	clang-tidy --quiet $(wildcard src/*/*.c) -- $(filter-out -MMD -MP,$(CPPFLAGS)) -std=gnu17
 
 deps:
-	@tools/deps.sh $(PRODUCT_DEPS)
+	@tools/deps.sh $(PRODUCT_DEPS) $(CONNECTOR_DEPS)
 deps-test: deps
 	@tools/deps.sh $(TEST_DEPS)
+
+deps-connectors: deps-test
+	@tools/deps.sh $(CONNECTOR_TEST_DEPS)
 
 # The Spin models of gate and ring, and their broken variants, which must fail.
 models: $(if $(NODEPS),,deps-models)
@@ -208,10 +247,11 @@ PREFIX ?= /usr/local
 install-headers:
 	install -d $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/laminar.h include/laminar_connector.h $(DESTDIR)$(PREFIX)/include/
-install: program lib install-headers
+install: program lib connectors install-headers
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/laminar/modules
 	install build/laminar $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 build/lib/liblaminar.so build/lib/liblaminar.a $(DESTDIR)$(PREFIX)/lib/
+	$(if $(CONNECTORS),install -m 644 $(CONNECTORS:%=build/modules/%.so) $(DESTDIR)$(PREFIX)/lib/laminar/modules/)
 	sed 's,@PREFIX@,$(PREFIX),; s,@LIBS@,$(LDLIBS),' laminar.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/laminar.pc
 
 clean:
