@@ -7,9 +7,11 @@ CXX := $(if $(filter fuzz,$(MODE)),clang++,g++)
 PRODUCT_DEPS := build-essential pkg-config bison re2c libsimdjson-dev libutf8proc-dev libpcre2-dev libxxhash-dev libedit-dev
 TEST_DEPS := libcmocka-dev python3 zstd
 # Connectors that are modules, each with its library (a package of pkg-config), and what their tests start.
-PKG.postgres := libpq
-CONNECTOR_DEPS := libpq-dev
-CONNECTOR_TEST_DEPS := postgresql-15 openssl
+# A library that pkg-config does not know is found by its header.
+HEADER.websocket := wslay/wslay.h
+LIBS.websocket := -lwslay
+CONNECTOR_DEPS := libwslay-dev
+CONNECTOR_TEST_DEPS :=
 MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG
@@ -36,7 +38,8 @@ KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
 NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency fanout wake peer_duckdb)
 FLIGHTS ?= build/bench/flights.csv
 
-CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(shell pkg-config --exists $(PKG.$m) 2>/dev/null && echo yes),$m))
+found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E -include $(HEADER.$1) -x c /dev/null) >/dev/null 2>&1 && echo yes)
+CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
 .PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -79,9 +82,9 @@ $O/laminar: $(CLI) $O/lib/liblaminar.a
 define CONNECTOR
 $O/modules/$1/%.o: modules/$1/%.c
 	@mkdir -p $$(@D)
-	$$(CC) -D_GNU_SOURCE -Iinclude $$(shell pkg-config --cflags $(PKG.$1)) -MMD -MP $$(CFLAGS) -c $$< -o $$@
+	$$(CC) -D_GNU_SOURCE -Iinclude $(if $(PKG.$1),$$(shell pkg-config --cflags $(PKG.$1))) -MMD -MP $$(CFLAGS) -c $$< -o $$@
 $O/modules/$1.so: $(patsubst %.c,$O/%.o,$(wildcard modules/$1/*.c))
-	$$(CC) -shared $$(FLAGS.$$(MODE)) -Wl,-z,relro,-z,now -o $$@ $$^ $$(shell pkg-config --libs $(PKG.$1)) -pthread
+	$$(CC) -shared $$(FLAGS.$$(MODE)) -Wl,-z,relro,-z,now -o $$@ $$^ $(if $(PKG.$1),$$(shell pkg-config --libs $(PKG.$1)),$(LIBS.$1)) -pthread
 endef
 $(foreach m,$(CONNECTORS),$(eval $(call CONNECTOR,$m)))
 connectors: $(CONNECTORS:%=build/modules/%.so)
@@ -144,9 +147,6 @@ $O/stage/usr/local/include/%.h: include/%.h
 $O/modules/%.so: tests/module/%.c tests/module/Makefile $O/stage/usr/local/include/laminar_connector.h $O/stage/usr/local/include/laminar.h
 	@$(MAKE) -s -C tests/module INCLUDE=$(abspath $O/stage)/usr/local/include O=$(abspath $(@D)) CFLAGS="-Wall -Wextra -Werror $(FLAGS.$(MODE))" $(abspath $@)
 modules: $(MODULES)
-# Calls of a sink by hand, for the tests of connectors.
-$O/drive: $O/tests/connectors/drive.o $O/inside.a
-	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # What every source and sink passes.
 $O/conformance: $(patsubst %.c,$O/%.o,$(wildcard tests/conformance/*.c)) $O/inside.a | $(MODULES)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
@@ -189,7 +189,7 @@ check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_
 
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
 ifdef NODEPS
-check-connectors: $O/laminar $O/drive $O/conformance $(CONNECTORS:%=$O/modules/%.so)
+check-connectors: $O/laminar $O/conformance $(CONNECTORS:%=$O/modules/%.so)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do $$t $O || failed=1; done; exit $$failed
 else
 check-connectors: deps-connectors
