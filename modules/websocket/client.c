@@ -72,16 +72,22 @@ void client_say(struct client *c, const char *text)
     if (has_room(c)) wslay_event_queue_msg(c->frames, &m);
 }
 
+static void refuse_frame(wslay_event_context_ptr ctx, uint16_t code)
+{
+    wslay_event_shutdown_read(ctx);
+    wslay_event_queue_close(ctx, code, NULL, 0);
+}
+
 /* Messages are not kept, whatever their length; nothing that a client says is understood. */
 static void frame_begins(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_start_arg *f, void *p)
 {
     struct client *c = p;
+    if (f->opcode == WSLAY_CONNECTION_CLOSE && f->payload_length == 1) refuse_frame(ctx, WSLAY_CODE_PROTOCOL_ERROR); /* half a code */
     if (wslay_is_ctrl_frame(f->opcode)) return;
     if (f->opcode != WSLAY_CONTINUATION_FRAME) c->message_bytes = 0;
     c->message_bytes += f->payload_length < UINT32_MAX ? f->payload_length : UINT32_MAX;
     if (c->message_bytes > c->server->set.message_bytes) {
-        wslay_event_shutdown_read(ctx);
-        wslay_event_queue_close(ctx, WSLAY_CODE_MESSAGE_TOO_BIG, NULL, 0);
+        refuse_frame(ctx, WSLAY_CODE_MESSAGE_TOO_BIG);
         return;
     }
     if (!f->fin) return;
