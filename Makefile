@@ -11,7 +11,7 @@ TEST_DEPS := libcmocka-dev python3 zstd
 HEADER.websocket := wslay/wslay.h
 LIBS.websocket := -lwslay
 CONNECTOR_DEPS := libwslay-dev
-CONNECTOR_TEST_DEPS :=
+CONNECTOR_TEST_DEPS := python3-websockets
 MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG

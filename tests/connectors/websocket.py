@@ -6,6 +6,7 @@ import os
 import re
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,10 @@ def holds(text, *parts):
     for p in parts:
         if p not in text:
             raise AssertionError(f"{p!r} is not in\n{text}")
+
+
+class Skip(Exception):
+    pass
 
 
 class Run:
@@ -454,6 +459,49 @@ def port_taken():
         r.end()
 
 
+@case
+def tutorial():
+    """docs/websocket.md as it is printed; what a browser does is done by node, which has the same WebSocket, when it is there."""
+    if subprocess.run([sys.executable, "-c", "import websockets"], stderr=subprocess.DEVNULL).returncode:
+        raise Skip("Debian: python3-websockets")
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/websocket.md")) as f:
+        page = f.read().replace("8137", str(free_port()))
+    script, want = "", ""
+    with tempfile.TemporaryDirectory(prefix="laminar-ws-test.") as folder:
+        for info, text in re.findall(r"^```(\S*(?: \S+)?)\n(.*?)^```$", page, re.S | re.M):
+            if info.startswith("file "):
+                with open(os.path.join(folder, info[5:]), "w") as f:
+                    f.write(text)
+                if info.endswith(".js") and not has_node():
+                    print("websocket tutorial: the page's script is skipped: node has no WebSocket (node 20.10 or later)")
+                elif info.endswith(".js"):
+                    script += " ".join(NODE) + " look.js\n"
+                    want += "AAPL true\nMSFT true\n"
+            elif info == "sh":
+                script += text
+            elif info == "text":
+                want += text
+        env = {**os.environ, "PATH": f"{BUILD}:{os.path.dirname(sys.executable)}:" + os.environ["PATH"], "LAMINAR_MODULES": BUILD + "/modules"}
+        p = subprocess.run(["timeout", "40", "bash", "-c", script + "wait"], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+        equal(p.stdout, want, p.stderr)
+
+
+NODE = ["node", "--experimental-websocket"]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def has_node():
+    try:
+        return b"function" in subprocess.run([*NODE, "-p", "typeof WebSocket"], stdout=subprocess.PIPE).stdout
+    except OSError:
+        return False
+
+
 def main():
     if not os.path.exists(BUILD + "/modules/websocket.so"):
         print("websocket: skipped: the module was not built (Debian: libwslay-dev)")
@@ -466,6 +514,8 @@ def main():
         try:
             c()
             print(f"websocket {c.__name__} ok ({time.monotonic() - at:.1f} s)", flush=True)
+        except Skip as e:
+            print(f"websocket {c.__name__} skipped: {e}", flush=True)
         except Exception as e:
             failed += 1
             print(f"websocket {c.__name__} FAILED: {type(e).__name__}: {e} (line {e.__traceback__.tb_next.tb_lineno})", flush=True)
