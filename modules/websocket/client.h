@@ -29,6 +29,8 @@ enum { CLIENT_OUT = 1024 }; /* of control frames and answers; while it is not em
 struct client {
     struct server *server;
     uint32_t number; /* in the order they came */
+    uint32_t place; /* its slot at the server */
+    uint64_t offered; /* records before this one were offered to it */
     int fd;
     enum client_state state;
     bool is_full;     /* DROP_NEWEST: takes nothing before half of its buffer is free */

@@ -137,6 +137,7 @@ void server_watch(struct server *s, struct client *c)
     if (events == c->events) return;
     if (epoll_ctl(s->epoll, c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &e)) c->state = CLIENT_DEAD;
     c->events = events;
+    s->clients[c->place].polls_out = c->polls_out;
 }
 
 static void add_client(struct server *s, int fd, int64_t now)
@@ -150,7 +151,8 @@ static void add_client(struct server *s, int fd, int64_t now)
     }
     struct client *c = client_new(s, fd, now);
     c->number = ++s->numbers;
-    s->clients[s->n_clients++] = c;
+    c->place = s->n_clients++;
+    s->clients[c->place] = (struct slot){c, false};
     server_watch(s, c);
     if (s->tick_at == INT64_MAX) s->tick_at = now + s->tick_us;
 }
@@ -207,11 +209,15 @@ static void bury(struct server *s, struct client *c)
 static void sweep(struct server *s)
 {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < s->n_clients; i++)
-        if (s->clients[i]->state == CLIENT_DEAD)
-            bury(s, s->clients[i]);
-        else
+    for (uint32_t i = 0; i < s->n_clients; i++) {
+        struct client *c = s->clients[i].client;
+        if (c->state == CLIENT_DEAD) {
+            bury(s, c);
+        } else {
+            c->place = kept;
             s->clients[kept++] = s->clients[i];
+        }
+    }
     s->n_clients = kept;
     if (!kept && s->listens) s->tick_at = INT64_MAX;
 }
@@ -221,7 +227,7 @@ static void tick(struct server *s, int64_t now)
     if (now < s->tick_at) return;
     s->tick_at = now + s->tick_us;
     watch_listener(s, true);
-    for (uint32_t i = 0; i < s->n_clients; i++) client_tick(s->clients[i], now);
+    for (uint32_t i = 0; i < s->n_clients; i++) client_tick(s->clients[i].client, now);
     sweep(s);
 }
 
@@ -256,11 +262,29 @@ int64_t server_wakes(const struct server *s)
 
 /* ---- records */
 
+static bool offer(struct client *c, struct segment *g, int64_t now)
+{
+    uint64_t end = g->frames[g->n].sequence;
+    if (c->state == CLIENT_OPEN && c->offered != end) client_offer(c, g, now);
+    c->offered = end;
+    return c->state != CLIENT_DEAD;
+}
+
+/* Those who keep up first: they do not wait for the others' bookkeeping. */
+static bool fan_out(struct server *s, struct segment *g, int64_t now)
+{
+    bool all_live = true;
+    for (uint32_t i = 0; i < s->n_clients; i++)
+        if (!s->clients[i].polls_out) all_live &= offer(s->clients[i].client, g, now);
+    for (uint32_t i = 0; i < s->n_clients; i++)
+        if (s->clients[i].polls_out) all_live &= offer(s->clients[i].client, g, now);
+    return all_live;
+}
+
 void server_write(struct server *s, const struct lam_values *v, int64_t n)
 {
     struct lam_values some = *v;
     int64_t i = 0, now = now_of(s);
-    bool died = false;
     some.n = n;
     while (i < n) {
         struct segment *g = segment_new(s->io, &s->set.framing, &some, &i, &s->next);
@@ -268,14 +292,9 @@ void server_write(struct server *s, const struct lam_values *v, int64_t n)
             queue_push(&s->replay, s->io, g, 0, g->n);
             queue_drop_oldest(&s->replay, s->set.replay_bytes);
         }
-        for (uint32_t k = 0; k < s->n_clients; k++) {
-            struct client *c = s->clients[k];
-            if (c->state == CLIENT_OPEN) client_offer(c, g, now);
-            died |= c->state == CLIENT_DEAD;
-        }
+        if (!fan_out(s, g, now)) sweep(s);
         segment_free(g);
     }
-    if (died) sweep(s);
 }
 
 /* What a client missed that says where it stopped: the frames that are kept, after a message when some are not. */
@@ -304,7 +323,7 @@ bool server_drain(struct server *s)
 {
     bool done = true;
     int64_t now = now_of(s);
-    for (uint32_t i = 0; done && i < s->n_clients; i++) done = client_is_drained(s->clients[i]);
+    for (uint32_t i = 0; done && i < s->n_clients; i++) done = client_is_drained(s->clients[i].client);
     if (!s->drain_by) s->drain_by = now + s->set.drain_us;
     if (!done && now < s->drain_by) return false;
     s->drain_by = 0;
@@ -341,8 +360,9 @@ void server_close(struct server *s)
 {
     int64_t now = now_of(s);
     for (uint32_t i = 0; i < s->n_clients; i++) {
-        if (s->clients[i]->state == CLIENT_OPEN) say_goodbye(s->clients[i], now);
-        bury(s, s->clients[i]);
+        struct client *c = s->clients[i].client;
+        if (c->state == CLIENT_OPEN) say_goodbye(c, now);
+        bury(s, c);
     }
     s->n_clients = 0;
     queue_done(&s->replay, s->io);

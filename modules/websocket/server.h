@@ -20,7 +20,10 @@ struct server {
     char name[128];      /* ws://address:port/path */
     int epoll, listener; /* -1: none */
     bool listens;        /* the listener is in epoll */
-    struct client **clients;
+    struct slot {
+        struct client *client;
+        bool polls_out; /* the client's; here so that those who keep up are found without a look at the others */
+    } *clients;
     uint32_t n_clients, cap_clients, numbers;
     uint64_t first, next; /* sequences: of the first record, and of the one to come */
     struct queue replay;

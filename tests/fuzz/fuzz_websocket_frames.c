@@ -89,6 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     s.set.policy = (enum policy)(data[0] % 3);
     size_t step = 1 + data[0] / 3 + n / 200, have = 0;
     struct client *c = client_new(&s, ends[0], 0);
+    struct slot slot = {c, false};
+    s.clients = &slot;
     server_watch(&s, c);
     check(send(ends[1], request, sizeof request - 1, 0) > 0);
     client_read(c, 1);
