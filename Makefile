@@ -120,6 +120,10 @@ $O/bench/postgres: bench/connectors/postgres.c $O/lib/liblaminar.a
 	$(CC) -D_GNU_SOURCE -Iinclude $(shell pkg-config --cflags libpq) $(CFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs libpq)
 bench-connectors: $(if $(NODEPS),,deps-connectors) $(CONNECTORS:%=$O/modules/%.so) $(CONNECTORS:%=$O/bench/%)
 	@for c in $(CONNECTORS); do bench/connectors/$$c.py $O || exit; done
+# The sink's own code beside its library.
+$O/bench/websocket: bench/connectors/websocket.c $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LIBS.websocket)
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
 $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) $O/inside.a
 	@mkdir -p $(@D)

@@ -8,9 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_BYTES  (16 << 10) /* of one client in a turn */
-#define ONE_CONTROL 256        /* bytes of an answer, at most */
-#define PARTS       64
+#define READ_BYTES    (16 << 10) /* of one client in a turn */
+#define ONE_CONTROL   256        /* bytes of an answer, at most */
+#define PARTS         64
+#define FIRST_REQUEST 512 /* bytes for a request at first: most are shorter */
 
 static bool is_busy(void)
 {
@@ -82,7 +83,8 @@ static void refuse_frame(wslay_event_context_ptr ctx, uint16_t code)
 static void frame_begins(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_start_arg *f, void *p)
 {
     struct client *c = p;
-    if (f->opcode == WSLAY_CONNECTION_CLOSE && f->payload_length == 1) refuse_frame(ctx, WSLAY_CODE_PROTOCOL_ERROR); /* half a code */
+    if (f->opcode == WSLAY_CONNECTION_CLOSE && f->payload_length == 1)
+        refuse_frame(ctx, WSLAY_CODE_PROTOCOL_ERROR); /* half a code */
     if (wslay_is_ctrl_frame(f->opcode)) return;
     if (f->opcode != WSLAY_CONTINUATION_FRAME) c->message_bytes = 0;
     c->message_bytes += f->payload_length < UINT32_MAX ? f->payload_length : UINT32_MAX;
@@ -114,19 +116,29 @@ struct client *client_new(struct server *s, int fd, int64_t now)
     struct client *c = s->io->host->alloc(sizeof *c);
     c->server = s;
     c->fd = fd;
-    c->in = s->io->host->resize(NULL, 0, s->set.rules.max);
     c->deadline = now + s->set.handshake_us;
-    s->io->host->account(s->io, (int64_t)(sizeof *c + s->set.rules.max));
+    s->io->host->account(s->io, sizeof *c);
     return c;
 }
 
 static void forget_request(struct client *c)
 {
     if (!c->in) return;
-    c->server->io->host->account(c->server->io, -(int64_t)c->server->set.rules.max);
+    c->server->io->host->account(c->server->io, -(int64_t)c->cap_in);
     c->server->io->host->free(c->in);
     c->in = NULL;
-    c->n_in = c->from_in = 0;
+    c->n_in = c->from_in = c->cap_in = 0;
+}
+
+static void make_room(struct client *c)
+{
+    struct lam_io *io = c->server->io;
+    size_t cap = c->cap_in ? 2 * c->cap_in : FIRST_REQUEST, max = c->server->set.rules.max;
+    if (c->n_in < c->cap_in) return;
+    if (cap > max) cap = max;
+    c->in = io->host->resize(c->in, c->cap_in, cap);
+    io->host->account(io, (int64_t)(cap - c->cap_in));
+    c->cap_in = cap;
 }
 
 void client_free(struct client *c)
@@ -235,8 +247,8 @@ static void open_frames(struct client *c, const struct handshake *h, int64_t now
 
 static void read_request(struct client *c, int64_t now)
 {
-    size_t max = c->server->set.rules.max;
-    ssize_t k = recv(c->fd, c->in + c->n_in, max - c->n_in, 0);
+    make_room(c);
+    ssize_t k = recv(c->fd, c->in + c->n_in, c->cap_in - c->n_in, 0);
     if (k == 0 || (k < 0 && !is_busy())) die(c);
     if (k <= 0) return;
     c->n_in += (size_t)k;

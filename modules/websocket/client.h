@@ -28,8 +28,8 @@ enum { CLIENT_OUT = 1024 }; /* of control frames and answers; while it is not em
 
 struct client {
     struct server *server;
-    uint32_t number; /* in the order they came */
-    uint32_t place; /* its slot at the server */
+    uint32_t number;  /* in the order they came */
+    uint32_t place;   /* its slot at the server */
     uint64_t offered; /* records before this one were offered to it */
     int fd;
     enum client_state state;
@@ -43,7 +43,7 @@ struct client {
     int64_t ping_at;  /* the next one */
     int64_t pong_by;  /* 0: none is due */
     char *in;         /* the request and what came with it */
-    size_t n_in, from_in;
+    size_t n_in, from_in, cap_in;
     char out[CLIENT_OUT];
     size_t n_out, sent_out;
     wslay_event_context_ptr frames; /* what it sends */

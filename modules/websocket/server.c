@@ -142,8 +142,10 @@ void server_watch(struct server *s, struct client *c)
 
 static void add_client(struct server *s, int fd, int64_t now)
 {
-    int on = 1;
+    int on = 1,
+        bytes = (int)s->set.client_bytes; /* or the system would let what waits for one grow to megabytes of its own */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     if (s->n_clients == s->cap_clients) {
         uint32_t cap = s->cap_clients ? 2 * s->cap_clients : 64;
         s->clients = s->io->host->resize(s->clients, s->cap_clients * sizeof *s->clients, cap * sizeof *s->clients);

@@ -23,7 +23,7 @@ struct server {
     struct slot {
         struct client *client;
         bool polls_out; /* the client's; here so that those who keep up are found without a look at the others */
-    } *clients;
+    } * clients;
     uint32_t n_clients, cap_clients, numbers;
     uint64_t first, next; /* sequences: of the first record, and of the one to come */
     struct queue replay;

@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0"""
 import json
 import os
 import re
+import resource
 import selectors
 import signal
 import socket
@@ -405,6 +406,48 @@ def slow_disconnect():
     equal(ks, list(range(len(ks))))
     equal(counts["evicted"], 1)
     equal(counts["sent"], n + len(seen))
+
+
+@case
+def ten_thousand_stalled():
+    """Their buffers hold what they may, in memory that is shared, and one who keeps up hardly sees them."""
+    n, cap = 10000, 16384
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit[1] < n + 200:
+        raise Skip(f"{n} clients need ulimit -n {n + 200}, and {limit[1]} is the most here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n + 200, limit[1]))
+    try:
+        with Run(per__client__buffer=cap, max__connections=n + 2, listen__backlog=4096, ping__interval__ms=600000) as r:
+            memory = lambda: int(re.search(r"VmRSS:\s*(\d+)", open(f"/proc/{r.process.pid}/status").read())[1]) << 10
+
+            def p99(client, rows):
+                took = []
+                for k in range(rows):
+                    at = time.perf_counter()
+                    r.rows([(k, "x" * 500)])
+                    records(client, 1)
+                    took.append(time.perf_counter() - at)
+                return sorted(took)[rows * 99 // 100]
+
+            alone = Client(r.port)
+            p99(alone, 50)
+            without, before = p99(alone, 500), memory()
+            stalled = [connect(r.port, 2048) for _ in range(n)]
+            for s in stalled:
+                s.sendall(request(r.port))
+            for s in stalled:
+                assert s.recv(4, socket.MSG_PEEK) == b"HTTP"
+            live = Client(r.port)
+            alone.close()
+            p99(live, 200)  # fills them
+            among, after = p99(live, 500), memory()
+            print(f"   p99 {without * 1e6:.0f} us alone, {among * 1e6:.0f} us among {n} stalled; {(after - before) // n} bytes of each, cap {cap}")
+            assert after - before < n * cap * 1.1, (before, after)
+            for s in stalled:
+                s.close()
+            r.end()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
 @case
