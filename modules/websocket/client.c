@@ -241,6 +241,7 @@ static void open_frames(struct client *c, const struct handshake *h, int64_t now
     c->ping_at = now + c->server->set.ping_us;
     c->deadline = INT64_MAX;
     c->server->opened++;
+    c->offered = c->server->next;
     if (c->from_in == c->n_in) forget_request(c);
     server_replay(c->server, c, h);
 }

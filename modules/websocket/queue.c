@@ -144,6 +144,11 @@ uint64_t queue_records(const struct queue *q)
     return n;
 }
 
+void queue_clear_before(struct queue *q, uint64_t sequence)
+{
+    while (q->n && queue_at(q, 0)->of->frames[queue_at(q, 0)->to].sequence <= sequence) pop_head(q);
+}
+
 void queue_done(struct queue *q, struct lam_io *io)
 {
     while (q->n) pop_head(q);

@@ -31,7 +31,8 @@ void queue_drop_newest(struct queue *q, uint64_t bytes);
 /* The parts of memory to be sent next; only_part: no more than what is left of the frame begun. */
 int queue_parts(const struct queue *q, bool only_part, struct iovec *out, int max);
 void queue_sent(struct queue *q, size_t n);
-uint64_t queue_records(const struct queue *q); /* that are not sent */
+uint64_t queue_records(const struct queue *q);               /* that are not sent */
+void queue_clear_before(struct queue *q, uint64_t sequence); /* for one that is not sent */
 void queue_done(struct queue *q, struct lam_io *io);
 
 static inline bool queue_is_empty(const struct queue *q)

@@ -18,6 +18,7 @@
 #define TURN         16 /* times EVENTS, then others of the thread have their turn */
 #define ACCEPTS      64 /* in a turn */
 #define TICK_MOST    1000000
+#define LATE_BYTES   (64 << 10)
 #define ACCEPT_PAUSE 100000 /* after descriptors have run out */
 
 static int64_t now_of(const struct server *s)
@@ -221,6 +222,7 @@ static void sweep(struct server *s)
         }
     }
     s->n_clients = kept;
+    s->late_at = 0; /* places have changed: the round begins anew */
     if (!kept && s->listens) s->tick_at = INT64_MAX;
 }
 
@@ -246,6 +248,7 @@ void server_serve(struct server *s)
                 accept_clients(s, now);
                 continue;
             }
+            server_catch_up(s, c, now);
             if (e[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP))
                 client_read(c, now);
             else
@@ -264,22 +267,62 @@ int64_t server_wakes(const struct server *s)
 
 /* ---- records */
 
-static bool offer(struct client *c, struct segment *g, int64_t now)
+void server_catch_up(struct server *s, struct client *c, int64_t now)
 {
-    uint64_t end = g->frames[g->n].sequence;
-    if (c->state == CLIENT_OPEN && c->offered != end) client_offer(c, g, now);
-    c->offered = end;
-    return c->state != CLIENT_DEAD;
+    for (uint32_t i = 0; i < s->late.n && c->state == CLIENT_OPEN; i++) {
+        struct segment *g = queue_at(&s->late, i)->of;
+        uint64_t end = g->frames[g->n].sequence;
+        if (end <= c->offered) continue;
+        c->offered = end;
+        client_offer(c, g, now);
+    }
 }
 
-/* Those who keep up first: they do not wait for the others' bookkeeping. */
-static bool fan_out(struct server *s, struct segment *g, int64_t now)
+static bool catch_up_all(struct server *s, int64_t now)
 {
     bool all_live = true;
-    for (uint32_t i = 0; i < s->n_clients; i++)
-        if (!s->clients[i].polls_out) all_live &= offer(s->clients[i].client, g, now);
-    for (uint32_t i = 0; i < s->n_clients; i++)
-        if (s->clients[i].polls_out) all_live &= offer(s->clients[i].client, g, now);
+    for (uint32_t i = 0; i < s->n_clients; i++) {
+        struct client *c = s->clients[i].client;
+        server_catch_up(s, c, now);
+        all_live &= c->state != CLIENT_DEAD;
+    }
+    queue_clear_before(&s->late, s->next);
+    return all_live;
+}
+
+/* Of the clients that take nothing, as many as make a round of all of them for each LATE_BYTES of frames. */
+static bool catch_up_some(struct server *s, uint64_t bytes, int64_t now)
+{
+    bool all_live = true;
+    uint64_t most = LATE_BYTES < s->set.client_bytes ? LATE_BYTES : s->set.client_bytes;
+    for (uint64_t n = 1 + s->n_clients * bytes / most; n && s->late_at < s->n_clients; n--) {
+        struct client *c = s->clients[s->late_at++].client;
+        server_catch_up(s, c, now);
+        all_live &= c->state != CLIENT_DEAD;
+    }
+    if (s->late_at < s->n_clients) return all_live;
+    queue_clear_before(&s->late, s->late_round);
+    s->late_round = s->next;
+    s->late_at = 0;
+    return all_live;
+}
+
+/* Those who keep up are served at once; a look at each of the others for every frame would keep them waiting. */
+static bool fan_out(struct server *s, struct segment *g, int64_t now)
+{
+    bool all_live = true, all_served = true;
+    queue_push(&s->late, s->io, g, 0, g->n);
+    for (uint32_t i = 0; i < s->n_clients; i++) {
+        struct client *c = s->clients[i].client;
+        if (s->clients[i].polls_out) {
+            all_served = false;
+            continue;
+        }
+        server_catch_up(s, c, now);
+        all_live &= c->state != CLIENT_DEAD;
+    }
+    if (!all_served) return catch_up_some(s, segment_bytes(g, 0, g->n), now) && all_live;
+    queue_clear_before(&s->late, s->next);
     return all_live;
 }
 
@@ -325,6 +368,7 @@ bool server_drain(struct server *s)
 {
     bool done = true;
     int64_t now = now_of(s);
+    if (!s->drain_by && !catch_up_all(s, now)) sweep(s);
     for (uint32_t i = 0; done && i < s->n_clients; i++) done = client_is_drained(s->clients[i].client);
     if (!s->drain_by) s->drain_by = now + s->set.drain_us;
     if (!done && now < s->drain_by) return false;
@@ -361,6 +405,7 @@ static void tell(struct server *s)
 void server_close(struct server *s)
 {
     int64_t now = now_of(s);
+    catch_up_all(s, now);
     for (uint32_t i = 0; i < s->n_clients; i++) {
         struct client *c = s->clients[i].client;
         if (c->state == CLIENT_OPEN) say_goodbye(c, now);
@@ -368,6 +413,7 @@ void server_close(struct server *s)
     }
     s->n_clients = 0;
     queue_done(&s->replay, s->io);
+    queue_done(&s->late, s->io);
     s->io->host->free(s->clients);
     if (s->epoll >= 0) tell(s);
     if (s->epoll >= 0) close(s->epoll);

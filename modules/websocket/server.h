@@ -27,6 +27,9 @@ struct server {
     uint32_t n_clients, cap_clients, numbers;
     uint64_t first, next; /* sequences: of the first record, and of the one to come */
     struct queue replay;
+    struct queue late;   /* frames not offered yet to all who take nothing now: that is done by rounds */
+    uint32_t late_at;    /* the client whose turn it is */
+    uint64_t late_round; /* records before this one were there when the round began: it offers them to all */
     int64_t tick_at, tick_us;
     int64_t drain_by;     /* of the flush under way; 0: none */
     struct counts counts; /* of clients that are gone */
@@ -41,6 +44,7 @@ int64_t server_wakes(const struct server *s);
 void server_close(struct server *s);
 
 /* For clients. */
+void server_catch_up(struct server *s, struct client *c, int64_t now); /* offers it what it was not offered yet */
 void server_watch(struct server *s, struct client *c);
 void server_replay(struct server *s, struct client *c, const struct handshake *h);
 

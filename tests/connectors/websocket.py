@@ -411,7 +411,7 @@ def slow_disconnect():
 @case
 def ten_thousand_stalled():
     """Their buffers hold what they may, in memory that is shared, and one who keeps up hardly sees them."""
-    n, cap = 10000, 16384
+    n, cap = 10000, 65536
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit[1] < n + 200:
         raise Skip(f"{n} clients need ulimit -n {n + 200}, and {limit[1]} is the most here")
