@@ -9,8 +9,11 @@ TEST_DEPS := libcmocka-dev python3 zstd
 # Connectors that are modules, each with its library (a package of pkg-config), and what their tests start.
 PKG.kafka := rdkafka
 PKG.postgres := libpq
-CONNECTOR_DEPS := librdkafka-dev libpq-dev
-CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl
+# A library that pkg-config does not know is found by its header.
+HEADER.websocket := wslay/wslay.h
+LIBS.websocket := -lwslay
+CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev
+CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets
 MODEL_DEPS := build-essential spin
 
 FLAGS.release := -O3 -g -DNDEBUG
@@ -32,12 +35,13 @@ SHIM := $(wildcard src/*/shim/*.cc)
 OBJ := $(SRC:%.c=$O/%.o) $(SHIM:%.cc=$O/%.o) $(if $(wildcard src/sql/grammar.y),$O/gen/sql_grammar.o) $(if $(wildcard src/sql/lexer.re),$O/gen/sql_lexer.o)
 CLI := $(patsubst %.c,$O/%.o,$(wildcard src/cli/*.c))
 TESTS := $(patsubst tests/unit/%.c,$O/tests/%,$(wildcard tests/unit/test_*.c))
-FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
 NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency change fanout wake idle half_load sinks peer_duckdb)
 FLIGHTS ?= build/bench/flights.csv
 
-CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(shell pkg-config --exists $(PKG.$m) 2>/dev/null && echo yes),$m))
+found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E -include $(HEADER.$1) -x c /dev/null) >/dev/null 2>&1 && echo yes)
+CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
+FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_frames.c),$(wildcard tests/fuzz/fuzz_*.c)))
 .PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -80,9 +84,9 @@ $O/laminar: $(CLI) $O/lib/liblaminar.a
 define CONNECTOR
 $O/modules/$1/%.o: modules/$1/%.c
 	@mkdir -p $$(@D)
-	$$(CC) -D_GNU_SOURCE -Iinclude $$(shell pkg-config --cflags $(PKG.$1)) -MMD -MP $$(CFLAGS) -c $$< -o $$@
+	$$(CC) -D_GNU_SOURCE -Iinclude $(if $(PKG.$1),$$(shell pkg-config --cflags $(PKG.$1))) -MMD -MP $$(CFLAGS) -c $$< -o $$@
 $O/modules/$1.so: $(patsubst %.c,$O/%.o,$(wildcard modules/$1/*.c))
-	$$(CC) -shared $$(FLAGS.$$(MODE)) -Wl,-z,relro,-z,now -o $$@ $$^ $$(shell pkg-config --libs $(PKG.$1)) -pthread
+	$$(CC) -shared $$(FLAGS.$$(MODE)) -Wl,-z,relro,-z,now -o $$@ $$^ $(if $(PKG.$1),$$(shell pkg-config --libs $(PKG.$1)),$(LIBS.$1)) -pthread
 endef
 $(foreach m,$(CONNECTORS),$(eval $(call CONNECTOR,$m)))
 connectors: $(CONNECTORS:%=build/modules/%.so)
@@ -112,19 +116,28 @@ $O/bench/latency $O/bench/change $O/bench/fanout $O/bench/idle $O/bench/half_loa
 $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+# The sink's own code beside its library.
+$O/bench/websocket: bench/connectors/websocket.c $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LIBS.websocket)
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
 $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
+# Those of a module link its objects.
+$O/fuzz/fuzz_websocket_request: $O/modules/websocket/handshake.o
+$O/fuzz/fuzz_websocket_frames: $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
+$O/fuzz/fuzz_websocket_frames: LDLIBS += $(LIBS.websocket)
 # Connectors beside their libraries alone; each starts its server.
 define CONNECTOR_BENCH
 $O/bench/$1: bench/connectors/$1.c $O/lib/liblaminar.a
 	@mkdir -p $$(@D)
 	$$(CC) -D_GNU_SOURCE -Iinclude -Ibench $$(shell pkg-config --cflags $(PKG.$1)) $$(CFLAGS) -o $$@ $$^ $$(LDLIBS) $$(shell pkg-config --libs $(PKG.$1)) -ldl
 endef
-$(foreach m,$(CONNECTORS),$(eval $(call CONNECTOR_BENCH,$m)))
-bench-connectors: $(if $(NODEPS),,deps-connectors) $O/laminar $(CONNECTORS:%=$O/modules/%.so) $(CONNECTORS:%=$O/bench/%)
-	@for c in $(CONNECTORS); do bench/connectors/$$c.py $O || exit; done
+PEERED := $(filter $(CONNECTORS),$(basename $(notdir $(wildcard bench/connectors/*.py))))
+$(foreach m,$(PEERED),$(eval $(call CONNECTOR_BENCH,$m)))
+bench-connectors: $(if $(NODEPS),,deps-connectors) $O/laminar $(CONNECTORS:%=$O/modules/%.so) $(PEERED:%=$O/bench/%)
+	@for c in $(PEERED); do bench/connectors/$$c.py $O || exit; done
 $O/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -UNDEBUG -c $< -o $@
@@ -140,7 +153,7 @@ $O/options_doc $O/metrics_doc: $O/%: $O/tools/%.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 docs: $(CONNECTORS:%=$O/modules/%.so) $O/options_doc $O/metrics_doc
 	$O/options_doc >docs/connectors.md
-	@for m in $(CONNECTORS); do { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | sed -n '/^|/p'; } >$O/page.md; cp $O/page.md docs/$$m.md; done
+	@for m in $(CONNECTORS); do grep -q '^## Options$$' docs/$$m.md || continue; { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | sed -n '/^|/p'; } >$O/page.md; cp $O/page.md docs/$$m.md; done
 	$O/metrics_doc >docs/metrics.md
 # Connectors outside the tree, compiled as an outsider would: against the headers as they are installed.
 MODULES := $(patsubst tests/module/%.c,$O/modules/%.so,$(wildcard tests/module/*.c))

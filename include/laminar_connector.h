@@ -363,6 +363,10 @@ struct lam_sink_class {
     /* RECORDS: whether values of a changelog are to have no column that marks the change (w, op), since the class tells
      * it otherwise, by weight: a tombstone for a row taken back. NULL: never. Any thread. */
     bool (*unmarked)(const struct lam_host *host, const struct lam_options *o);
+    /* For a target that asks by itself, as the clients of a server do: called between the other calls, from when open said OK, when a
+     * descriptor of `wait` is ready or its time has come, also while there are no rows. OK, RETRY, or an error. NULL: nobody asks, and `wait` is
+     * only looked at after WAIT. */
+    int (*serve)(struct lam_io *io, struct lam_error *err);
 };
 
 /* ---- modules ---------------------------------------------------------------------------------------------------- */

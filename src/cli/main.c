@@ -116,7 +116,8 @@ static void log_line(void *ctx, int level, const char *message)
 {
     const struct cli *c = ctx;
     bool waits = (c->script || c->command) && !c->live;
-    if (level == 1 || (level == 0 && !waits)) fprintf(stderr, "%s: %s\n", level ? "warning" : "error", message);
+    static const char *const names[] = {"error", "warning", "note"};
+    if (level == 1 || level == 2 || (level == 0 && !waits)) fprintf(stderr, "%s: %s\n", names[level], message);
 }
 
 int cli_open(struct cli *c)

@@ -180,6 +180,9 @@ struct sink_class {
     enum status (*commit)(struct sink *s, uint64_t epoch, struct err *err);
     enum status (*abort)(struct sink *s, struct err *err);
     int (*wait)(struct sink *s, struct pollfd *fds, int max, int64_t *wake_us);
+    /* Called between the other calls from when it is open, when a descriptor of wait is ready or its time has come. NULL: wait is
+     * only looked at after ST_WAIT. */
+    enum status (*serve)(struct sink *s, struct err *err);
     /* Any thread, until close has returned: a call under way returns soon. Then, and after an error, the runtime closes the
      * instance and opens another, which is offered again what was not flushed: so what was flushed must outlive close. A class
      * whose target would not (a file that is renamed when complete) has sink_no_cancel: its calls have no deadline, and after an

@@ -142,6 +142,13 @@ static int wait(struct sink *s, struct pollfd *fds, int max, int64_t *wake_us)
     return n < 0 ? 0 : n > max ? max : n;
 }
 
+static enum status serve(struct sink *s, struct err *err)
+{
+    static const int may_retry[] = {LAM_IO_RETRY, 0};
+    struct outside_sink *x = of(s);
+    return outside_result(&x->o, "serve", x->class->serve(&x->o.io, outside_err(err)), may_retry, err);
+}
+
 /* Who cancels sees to it that the sink is not being closed; one that is not open yet is stopped by its task. */
 static void cancel(struct sink *s)
 {
@@ -225,6 +232,7 @@ enum status outside_sink(struct arena *a, const struct module *m, const struct l
         .commit = c->commit ? commit : sink_no_commit,
         .abort = abort_epoch,
         .wait = wait,
+        .serve = c->serve ? serve : NULL,
         .cancel = cancel,
         .close = close,
     };

@@ -189,6 +189,15 @@ static enum step wait_for_connector(struct deliver *d, int64_t *wake_us)
     return STEP_WAIT;
 }
 
+/* Nothing is under way, but a server has its clients. */
+static enum step rest(struct deliver *d, int64_t *wake_us)
+{
+    int64_t at = INT64_MAX;
+    if (d->class->serve && d->opened) d->class->wait(d->sink, NULL, 0, &at);
+    if (at < *wake_us) *wake_us = at;
+    return STEP_WAIT;
+}
+
 /* ---- the step ------------------------------------------------------------------------------------------------------------ */
 
 static enum status go_on(struct deliver *d, int64_t now, int64_t *wake_us, struct err *err)
@@ -200,6 +209,7 @@ static enum status go_on(struct deliver *d, int64_t now, int64_t *wake_us, struc
     }
     if (d->paused && !d->opened) return ST_OK;
     TRY(open_instance(d, err));
+    if (d->class->serve) TRY(d->class->serve(d->sink, err));
     if (!d->paused) TRY(offer_write(d, err));
     return offer_flush(d, now, d->paused, wake_us, err);
 }
@@ -218,10 +228,10 @@ static enum step judge(struct deliver *d, enum status st, struct err *err, int64
     }
     d->tries = 0;
     d->retry_at = 0;
-    if (d->paused) return be(d, SINK_PAUSED), STEP_WAIT;
+    if (d->paused) return be(d, SINK_PAUSED), rest(d, wake_us);
     be(d, SINK_RUNNING);
     if (offer_ended(d)) return end(d, d->complete);
-    return offer_more(d) || atomic_load(&d->called) ? STEP_AGAIN : STEP_WAIT;
+    return offer_more(d) || atomic_load(&d->called) ? STEP_AGAIN : rest(d, wake_us);
 }
 
 static enum status retry_now(struct deliver *d, struct err *err)
@@ -282,11 +292,14 @@ static enum step step(struct task *t, int64_t now, int64_t *wake_us)
     return judge(d, st, &err, now, wake_us);
 }
 
+/* While it is BLOCKED or pauses, nobody would answer a descriptor that is ready. */
+static bool is_served(const struct deliver *d) { return d->class->serve && d->opened && !d->blocked && !d->retry_at; }
+
 static int fds(struct task *t, struct pollfd *out, int max)
 {
     struct deliver *d = container_of(t, struct deliver, task);
     int64_t at;
-    return d->sink && d->call ? d->class->wait(d->sink, out, max, &at) : 0;
+    return d->sink && (d->call || is_served(d)) ? d->class->wait(d->sink, out, max, &at) : 0;
 }
 
 /* The rows in hand wait for the system outside, not for rows or for the time of a flush. */

@@ -1,0 +1,254 @@
+/* RFC 6455 section 4.2: one request, strictly. What is doubtful is refused, for browsers and libraries write no other.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "handshake.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct span {
+    const char *p;
+    size_t n;
+};
+
+/* ---- SHA-1 and base64, of a key and the protocol's constant: 60 bytes, two blocks */
+
+#define KEY_BYTES 24
+#define CONSTANT  "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+static uint32_t turn(uint32_t x, int n)
+{
+    return x << n | x >> (32 - n);
+}
+
+static void sha1_block(uint32_t h[5], const uint8_t *p)
+{
+    uint32_t w[80], a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
+    for (int i = 0; i < 16; i++)
+        w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
+    for (int i = 16; i < 80; i++) w[i] = turn(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+    for (int i = 0; i < 80; i++) {
+        uint32_t f = i < 20   ? ((b & c) | (~b & d)) + 0x5a827999
+                     : i < 40 ? (b ^ c ^ d) + 0x6ed9eba1
+                     : i < 60 ? ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc
+                              : (b ^ c ^ d) + 0xca62c1d6;
+        uint32_t t = turn(a, 5) + f + e + w[i];
+        e = d, d = c, c = turn(b, 30), b = a, a = t;
+    }
+    h[0] += a, h[1] += b, h[2] += c, h[3] += d, h[4] += e;
+}
+
+static void sha1_of_60(const char *p, uint8_t out[20])
+{
+    uint32_t h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+    uint8_t m[128] = {0};
+    memcpy(m, p, 60);
+    m[60] = 0x80;
+    m[126] = 480 >> 8;
+    m[127] = 480 & 255;
+    sha1_block(h, m);
+    sha1_block(h, m + 64);
+    for (int i = 0; i < 20; i++) out[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void accept_key(const char *key, char out[29])
+{
+    char text[KEY_BYTES + sizeof CONSTANT];
+    uint8_t sum[21] = {0};
+    memcpy(text, key, KEY_BYTES);
+    memcpy(text + KEY_BYTES, CONSTANT, sizeof CONSTANT);
+    sha1_of_60(text, sum);
+    for (int i = 0; i < 7; i++) {
+        uint32_t v = (uint32_t)sum[3 * i] << 16 | (uint32_t)sum[3 * i + 1] << 8 | sum[3 * i + 2];
+        for (int k = 0; k < 4; k++) out[4 * i + k] = digits[v >> (18 - 6 * k) & 63];
+    }
+    out[27] = '=';
+    out[28] = 0;
+}
+
+/* 16 bytes in base64: 22 digits, the last of which ends in four zero bits, and "==". */
+static bool is_key(struct span s)
+{
+    if (s.n != KEY_BYTES || s.p[22] != '=' || s.p[23] != '=' || !strchr("AQgw", s.p[21])) return false;
+    for (int i = 0; i < 22; i++)
+        if (!s.p[i] || !strchr(digits, s.p[i])) return false;
+    return true;
+}
+
+/* ---- lines */
+
+static bool is_word(struct span s, const char *word)
+{
+    return s.n == strlen(word) && !strncasecmp(s.p, word, s.n);
+}
+static bool is_text(struct span s, const char *text)
+{
+    return s.n == strlen(text) && !memcmp(s.p, text, s.n);
+}
+
+static struct span trim(struct span s)
+{
+    while (s.n && (*s.p == ' ' || *s.p == '\t')) s.p++, s.n--;
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
+    return s;
+}
+
+/* Cuts what stands before `sep` off *rest; all of it when there is none. */
+static struct span cut(struct span *rest, char sep)
+{
+    const char *at = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
+    struct span s = {rest->p, at ? (size_t)(at - rest->p) : rest->n};
+    size_t used = s.n + (at != NULL);
+    *rest = (struct span){rest->p + used, rest->n - used};
+    return s;
+}
+
+static bool has_word(struct span list, const char *word)
+{
+    while (list.n)
+        if (is_word(trim(cut(&list, ',')), word)) return true;
+    return false;
+}
+
+struct request {
+    struct span method, target, version; /* of HTTP */
+    struct span host, upgrade, connection, key, protocol_version, origin;
+};
+
+static bool read_header(struct request *r, struct span line)
+{
+    static const char *const names[] = {"host",  "upgrade", "connection", "sec-websocket-key", "sec-websocket-version",
+                                        "origin"};
+    struct span *const values[] = {&r->host, &r->upgrade, &r->connection, &r->key, &r->protocol_version, &r->origin};
+    if (!line.n || !memchr(line.p, ':', line.n)) return false;
+    struct span name = cut(&line, ':');
+    if (!name.n || trim(name).n != name.n) return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!is_word(name, names[i])) continue;
+        if (values[i]->p) return false;
+        *values[i] = trim(line);
+    }
+    return true;
+}
+
+static bool read_request(struct request *r, struct span text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        bool ends = c == '\r' && text.p[i + 1] == '\n'; /* the text goes on with "\r\n" */
+        if (ends)
+            i++;
+        else if ((c < ' ' && c != '\t') || c == 127)
+            return false;
+    }
+    struct span line = cut(&text, '\r');
+    r->method = cut(&line, ' ');
+    r->target = cut(&line, ' ');
+    r->version = line;
+    while (text.n) {
+        text.p++, text.n--; /* the newline */
+        if (!read_header(r, cut(&text, '\r'))) return false;
+    }
+    return true;
+}
+
+/* ---- judging */
+
+static bool refuse(struct handshake *out, int status, const char *why)
+{
+    out->status = status;
+    out->why = why;
+    return true;
+}
+
+static bool is_allowed(struct span origin, const char *list)
+{
+    struct span rest = {list, list ? strlen(list) : 0};
+    while (rest.n) {
+        struct span s = trim(cut(&rest, ','));
+        if (is_text(s, "*") || (s.n == origin.n && !strncasecmp(s.p, origin.p, s.n))) return true;
+    }
+    return false;
+}
+
+/* last_sequence=n; other parameters are left alone. */
+static bool read_query(struct span query, struct handshake *out)
+{
+    while (query.n) {
+        struct span value = cut(&query, '&'), name = cut(&value, '=');
+        if (!is_text(name, "last_sequence")) continue;
+        if (!value.n || value.n > 18 || out->resumes) return false;
+        for (size_t i = 0; i < value.n; i++) {
+            if (value.p[i] < '0' || value.p[i] > '9') return false;
+            out->after = out->after * 10 + (uint64_t)(value.p[i] - '0');
+        }
+        out->resumes = true;
+    }
+    return true;
+}
+
+static bool judge(const struct handshake_rules *rules, struct request *r, struct handshake *out)
+{
+    if (!is_text(r->version, "HTTP/1.1")) return refuse(out, 400, "This is not a request of HTTP/1.1.");
+    if (!is_text(r->method, "GET")) return refuse(out, 405, "A WebSocket is opened by GET.");
+    struct span path = cut(&r->target, '?');
+    if (!is_text(path, rules->path)) return refuse(out, 404, "There is nothing at this path.");
+    if (!r->host.n) return refuse(out, 400, "The header Host is missing.");
+    if (!has_word(r->upgrade, "websocket") || !has_word(r->connection, "upgrade"))
+        return refuse(out, 426, "Only WebSockets are served here: say Connection: Upgrade and Upgrade: websocket.");
+    if (!is_text(r->protocol_version, "13"))
+        return refuse(out, 426, "Only version 13 of the WebSocket protocol is spoken here.");
+    if (!is_key(r->key)) return refuse(out, 400, "Sec-WebSocket-Key is not 16 bytes in base64.");
+    if (r->origin.p && !is_allowed(r->origin, rules->origins))
+        return refuse(out, 403, "Pages of this origin may not connect: allowed.origins of the sink does not have it.");
+    if (!read_query(r->target, out)) return refuse(out, 400, "last_sequence is not one number.");
+    accept_key(r->key.p, out->accept);
+    out->status = 101;
+    return true;
+}
+
+bool handshake_read(const struct handshake_rules *rules, const char *p, size_t n, struct handshake *out)
+{
+    *out = (struct handshake){0};
+    const char *end = n ? memmem(p, n, "\r\n\r\n", 4) : NULL;
+    if ((end ? (size_t)(end - p) + 4 : n) > rules->max || (!end && n == rules->max))
+        return refuse(out, 431, "The request is longer than max.request.size.");
+    if (!end) return false;
+    struct request r = {0};
+    if (!read_request(&r, (struct span){p, (size_t)(end - p)})) return refuse(out, 400, "The request cannot be read.");
+    out->used = (size_t)(end - p) + 4;
+    return judge(rules, &r, out);
+}
+
+/* ---- the answer */
+
+static const char *reason(int status)
+{
+    switch (status) {
+    case 400: return "Bad Request";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 426: return "Upgrade Required";
+    case 431: return "Request Header Fields Too Large";
+    default: return "Service Unavailable";
+    }
+}
+
+size_t handshake_answer(const struct handshake *h, char to[HANDSHAKE_ANSWER])
+{
+    if (h->status == 101)
+        return (size_t)snprintf(to, HANDSHAKE_ANSWER,
+                                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                "Sec-WebSocket-Accept: %s\r\n\r\n",
+                                h->accept);
+    const char *more = h->status == 426   ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                       : h->status == 405 ? "Allow: GET\r\n"
+                                          : "";
+    return (size_t)snprintf(
+        to, HANDSHAKE_ANSWER,
+        "HTTP/1.1 %d %s\r\n%sConnection: close\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s\n",
+        h->status, reason(h->status), more, strlen(h->why) + 1, h->why);
+}

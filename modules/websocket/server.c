@@ -1,0 +1,421 @@
+/* See server.h. Clients that end are freed when no call under way can name them any more: in sweep.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define EVENTS       64
+#define TURN         16 /* times EVENTS, then others of the thread have their turn */
+#define ACCEPTS      64 /* in a turn */
+#define TICK_MOST    1000000
+#define LATE_BYTES   (64 << 10)
+#define ACCEPT_PAUSE 100000 /* after descriptors have run out */
+
+static int64_t now_of(const struct server *s)
+{
+    return s->io->host->now(s->io);
+}
+
+/* ---- the address */
+
+/* "host:port", "[host]:port", "port": host is loopback when there is none. */
+static bool split_address(const char *text, char host[64], char port[8])
+{
+    const char *colon = strrchr(text, ':'), *from = text, *to = colon;
+    strcpy(host, "127.0.0.1");
+    if (colon && *from == '[' && to > from && to[-1] == ']')
+        from++, to--;
+    else if (colon && memchr(from, ':', (size_t)(to - from)))
+        return false;
+    if (colon && to > from) {
+        if (to - from > 63) return false;
+        snprintf(host, 64, "%.*s", (int)(to - from), from);
+    }
+    if (!strcmp(host, "localhost")) strcpy(host, "127.0.0.1");
+    const char *digits = colon ? colon + 1 : text;
+    size_t n = strlen(digits);
+    if (!n || n > 5 || strspn(digits, "0123456789") != n || atoi(digits) > 65535) return false;
+    strcpy(port, digits);
+    return true;
+}
+
+static int bad_address(struct server *s, struct lam_error *err)
+{
+    const struct lam_host *h = s->io->host;
+    h->fail(err, LAM_IO_OPTION, "bind.address '%s' of %s is no address of this machine and a port", s->set.address,
+            s->io->name);
+    h->hint(err,
+            "write it as '127.0.0.1:8080', '[::1]:8080', or '0.0.0.0:8080' for all networks; port 0 takes a free one");
+    return LAM_IO_OPTION;
+}
+
+static int cannot_listen(struct server *s, struct lam_error *err)
+{
+    const struct lam_host *h = s->io->host;
+    h->fail(err, LAM_IO_CONNECT, "%s cannot listen on %s: %s", s->io->name, s->set.address, strerror(errno));
+    if (errno == EADDRINUSE) h->hint(err, "another program has this port: choose another by bind.address");
+    return LAM_IO_CONNECT;
+}
+
+static void name_server(struct server *s)
+{
+    struct sockaddr_storage a;
+    socklen_t n = sizeof a;
+    char host[64] = "?", port[8] = "?";
+    if (!getsockname(s->listener, (struct sockaddr *)&a, &n))
+        getnameinfo((struct sockaddr *)&a, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    bool six = strchr(host, ':');
+    snprintf(s->name, sizeof s->name, "ws://%s%s%s:%s%.40s", six ? "[" : "", host, six ? "]" : "", port,
+             s->set.rules.path);
+}
+
+static void watch_listener(struct server *s, bool on)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    if (on == s->listens) return;
+    epoll_ctl(s->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->listener, &e);
+    s->listens = on;
+}
+
+static bool listen_at(struct server *s, const struct addrinfo *a)
+{
+    int on = 1;
+    s->listener = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (s->listener < 0) return false;
+    setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    return !bind(s->listener, a->ai_addr, a->ai_addrlen) && !listen(s->listener, (int)s->set.backlog);
+}
+
+static void warn_of_descriptors(struct server *s)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= (rlim_t)s->set.max_clients + 64) return;
+    s->io->host->log(s->io, 3, "max.connections is %u, and this process may have %llu descriptors: see ulimit -n",
+                     s->set.max_clients, (unsigned long long)r.rlim_cur);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return b && b < a ? b : a;
+}
+
+int server_open(struct server *s, struct lam_error *err)
+{
+    char host[64], port[8];
+    struct addrinfo *a = NULL,
+                    want = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+    if (!split_address(s->set.address, host, port) || getaddrinfo(host, port, &want, &a)) return bad_address(s, err);
+    bool ok = listen_at(s, a);
+    freeaddrinfo(a);
+    if (ok) s->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!ok || s->epoll < 0) return cannot_listen(s, err);
+    watch_listener(s, true);
+    name_server(s);
+    s->tick_at = INT64_MAX;
+    s->tick_us = least(least(least(TICK_MOST, s->set.handshake_us / 4), s->set.ping_us / 4), s->set.pong_us / 4);
+    s->first = s->next = (uint64_t)s->io->host->wall(s->io);
+    warn_of_descriptors(s);
+    s->io->host->log(s->io, 2, "listening on %s", s->name);
+    return LAM_IO_OK;
+}
+
+/* ---- clients */
+
+void server_watch(struct server *s, struct client *c)
+{
+    uint32_t events = (c->n_out ? 0 : EPOLLIN) | (c->polls_out ? EPOLLOUT : 0);
+    struct epoll_event e = {.events = events, .data.ptr = c};
+    if (events == c->events) return;
+    if (epoll_ctl(s->epoll, c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &e)) c->state = CLIENT_DEAD;
+    c->events = events;
+    s->clients[c->place].polls_out = c->polls_out;
+}
+
+static void add_client(struct server *s, int fd, int64_t now)
+{
+    int on = 1,
+        bytes = (int)s->set.client_bytes; /* or the system would let what waits for one grow to megabytes of its own */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    if (s->n_clients == s->cap_clients) {
+        uint32_t cap = s->cap_clients ? 2 * s->cap_clients : 64;
+        s->clients = s->io->host->resize(s->clients, s->cap_clients * sizeof *s->clients, cap * sizeof *s->clients);
+        s->cap_clients = cap;
+    }
+    struct client *c = client_new(s, fd, now);
+    c->number = ++s->numbers;
+    c->place = s->n_clients++;
+    s->clients[c->place] = (struct slot){c, false};
+    server_watch(s, c);
+    if (s->tick_at == INT64_MAX) s->tick_at = now + s->tick_us;
+}
+
+static void turn_away(struct server *s, int fd)
+{
+    struct handshake full = {.status = 503, .why = "There are as many clients as max.connections allows."};
+    char answer[HANDSHAKE_ANSWER];
+    send(fd, answer, handshake_answer(&full, answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+    shutdown(fd, SHUT_WR);
+    while (recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0) {
+    }
+    close(fd);
+    s->refused++;
+}
+
+static void accept_clients(struct server *s, int64_t now)
+{
+    for (int i = 0; i < ACCEPTS; i++) {
+        int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0 && s->n_clients < s->set.max_clients)
+            add_client(s, fd, now);
+        else if (fd >= 0)
+            turn_away(s, fd);
+        else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            watch_listener(s, false);
+            s->tick_at = now + ACCEPT_PAUSE;
+            return;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return;
+    }
+}
+
+static void bury(struct server *s, struct client *c)
+{
+    struct counts *t = &s->counts, *n = &c->counts;
+    n->sent = c->queue.sent_records;
+    n->sent_frames = c->queue.sent_frames;
+    n->dropped = c->queue.dropped_records;
+    n->left = queue_records(&c->queue);
+    t->offered += n->offered;
+    t->sent += n->sent;
+    t->sent_frames += n->sent_frames;
+    t->dropped += n->dropped;
+    t->left += n->left;
+    t->messages += n->messages;
+    s->io->host->log(s->io, 3,
+                     "client %u is gone: records offered %llu sent %llu dropped %llu left %llu, messages %llu",
+                     c->number, (unsigned long long)n->offered, (unsigned long long)n->sent,
+                     (unsigned long long)n->dropped, (unsigned long long)n->left, (unsigned long long)n->messages);
+    client_free(c);
+}
+
+static void sweep(struct server *s)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < s->n_clients; i++) {
+        struct client *c = s->clients[i].client;
+        if (c->state == CLIENT_DEAD) {
+            bury(s, c);
+        } else {
+            c->place = kept;
+            s->clients[kept++] = s->clients[i];
+        }
+    }
+    s->n_clients = kept;
+    s->late_at = 0; /* places have changed: the round begins anew */
+    if (!kept && s->listens) s->tick_at = INT64_MAX;
+}
+
+static void tick(struct server *s, int64_t now)
+{
+    if (now < s->tick_at) return;
+    s->tick_at = now + s->tick_us;
+    watch_listener(s, true);
+    for (uint32_t i = 0; i < s->n_clients; i++) client_tick(s->clients[i].client, now);
+    sweep(s);
+}
+
+void server_serve(struct server *s)
+{
+    struct epoll_event e[EVENTS];
+    int64_t now = now_of(s);
+    for (int turn = 0, n = EVENTS; turn < TURN && n == EVENTS; turn++) {
+        bool died = false;
+        n = epoll_wait(s->epoll, e, EVENTS, 0);
+        for (int i = 0; i < n; i++) {
+            struct client *c = e[i].data.ptr;
+            if (!c) {
+                accept_clients(s, now);
+                continue;
+            }
+            server_catch_up(s, c, now);
+            if (e[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+                client_read(c, now);
+            else
+                client_write(c);
+            died |= c->state == CLIENT_DEAD;
+        }
+        if (died) sweep(s);
+    }
+    tick(s, now);
+}
+
+int64_t server_wakes(const struct server *s)
+{
+    return s->drain_by && s->drain_by < s->tick_at ? s->drain_by : s->tick_at;
+}
+
+/* ---- records */
+
+void server_catch_up(struct server *s, struct client *c, int64_t now)
+{
+    for (uint32_t i = 0; i < s->late.n && c->state == CLIENT_OPEN; i++) {
+        struct segment *g = queue_at(&s->late, i)->of;
+        uint64_t end = g->frames[g->n].sequence;
+        if (end <= c->offered) continue;
+        c->offered = end;
+        client_offer(c, g, now);
+    }
+}
+
+static bool catch_up_all(struct server *s, int64_t now)
+{
+    bool all_live = true;
+    for (uint32_t i = 0; i < s->n_clients; i++) {
+        struct client *c = s->clients[i].client;
+        server_catch_up(s, c, now);
+        all_live &= c->state != CLIENT_DEAD;
+    }
+    queue_clear_before(&s->late, s->next);
+    return all_live;
+}
+
+/* Of the clients that take nothing, as many as make a round of all of them for each LATE_BYTES of frames. */
+static bool catch_up_some(struct server *s, uint64_t bytes, int64_t now)
+{
+    bool all_live = true;
+    uint64_t most = LATE_BYTES < s->set.client_bytes ? LATE_BYTES : s->set.client_bytes;
+    for (uint64_t n = 1 + s->n_clients * bytes / most; n && s->late_at < s->n_clients; n--) {
+        struct client *c = s->clients[s->late_at++].client;
+        server_catch_up(s, c, now);
+        all_live &= c->state != CLIENT_DEAD;
+    }
+    if (s->late_at < s->n_clients) return all_live;
+    queue_clear_before(&s->late, s->late_round);
+    s->late_round = s->next;
+    s->late_at = 0;
+    return all_live;
+}
+
+/* Those who keep up are served at once; a look at each of the others for every frame would keep them waiting. */
+static bool fan_out(struct server *s, struct segment *g, int64_t now)
+{
+    bool all_live = true, all_served = true;
+    queue_push(&s->late, s->io, g, 0, g->n);
+    for (uint32_t i = 0; i < s->n_clients; i++) {
+        struct client *c = s->clients[i].client;
+        if (s->clients[i].polls_out) {
+            all_served = false;
+            continue;
+        }
+        server_catch_up(s, c, now);
+        all_live &= c->state != CLIENT_DEAD;
+    }
+    if (!all_served) return catch_up_some(s, segment_bytes(g, 0, g->n), now) && all_live;
+    queue_clear_before(&s->late, s->next);
+    return all_live;
+}
+
+void server_write(struct server *s, const struct lam_values *v, int64_t n)
+{
+    struct lam_values some = *v;
+    int64_t i = 0, now = now_of(s);
+    some.n = n;
+    while (i < n) {
+        struct segment *g = segment_new(s->io, &s->set.framing, &some, &i, &s->next);
+        if (s->set.replay_bytes) {
+            queue_push(&s->replay, s->io, g, 0, g->n);
+            queue_drop_oldest(&s->replay, s->set.replay_bytes);
+        }
+        if (!fan_out(s, g, now)) sweep(s);
+        segment_free(g);
+    }
+}
+
+/* What a client missed that says where it stopped: the frames that are kept, after a message when some are not. */
+void server_replay(struct server *s, struct client *c, const struct handshake *h)
+{
+    if (!h->resumes) return;
+    uint64_t wanted = h->after ? h->after + 1 : s->first;
+    uint64_t kept = s->replay.n ? queue_at(&s->replay, 0)->of->frames[queue_at(&s->replay, 0)->from].sequence : s->next;
+    if (wanted < kept || wanted > s->next) {
+        char gap[128];
+        snprintf(gap, sizeof gap, "{\"type\":\"gap\",\"after\":%llu,\"next\":%llu}", (unsigned long long)h->after,
+                 (unsigned long long)kept);
+        client_say(c, gap);
+        wanted = kept;
+    }
+    for (uint32_t i = 0; i < s->replay.n; i++) {
+        const struct reference *r = queue_at(&s->replay, i);
+        uint32_t from = r->from;
+        while (from < r->to && r->of->frames[from + 1].sequence <= wanted) from++;
+        c->counts.offered += segment_records(r->of, from, r->to);
+        queue_push(&c->queue, s->io, r->of, from, r->to);
+    }
+}
+
+bool server_drain(struct server *s)
+{
+    bool done = true;
+    int64_t now = now_of(s);
+    if (!s->drain_by && !catch_up_all(s, now)) sweep(s);
+    for (uint32_t i = 0; done && i < s->n_clients; i++) done = client_is_drained(s->clients[i].client);
+    if (!s->drain_by) s->drain_by = now + s->set.drain_us;
+    if (!done && now < s->drain_by) return false;
+    s->drain_by = 0;
+    return true;
+}
+
+/* ---- the end */
+
+/* Without reading what a client still says, closing would reset the connection, and what is under way would be lost. */
+static void say_goodbye(struct client *c, int64_t now)
+{
+    char nothing[4096];
+    client_close(c, 1001, "the sink has ended", now);
+    client_write(c);
+    shutdown(c->fd, SHUT_WR);
+    for (int i = 0; i < 16 && recv(c->fd, nothing, sizeof nothing, MSG_DONTWAIT) > 0; i++) {
+    }
+}
+
+static void tell(struct server *s)
+{
+    const struct counts *t = &s->counts;
+    s->io->host->log(
+        s->io, 2,
+        "%s: records %llu, clients %llu refused %llu evicted %llu timed out %llu; offered %llu = sent %llu + dropped "
+        "%llu + left %llu, in frames %llu; messages from clients %llu",
+        s->name, (unsigned long long)(s->next - s->first), (unsigned long long)s->opened,
+        (unsigned long long)s->refused, (unsigned long long)s->evicted, (unsigned long long)s->timed_out,
+        (unsigned long long)t->offered, (unsigned long long)t->sent, (unsigned long long)t->dropped,
+        (unsigned long long)t->left, (unsigned long long)t->sent_frames, (unsigned long long)t->messages);
+}
+
+void server_close(struct server *s)
+{
+    int64_t now = now_of(s);
+    catch_up_all(s, now);
+    for (uint32_t i = 0; i < s->n_clients; i++) {
+        struct client *c = s->clients[i].client;
+        if (c->state == CLIENT_OPEN) say_goodbye(c, now);
+        bury(s, c);
+    }
+    s->n_clients = 0;
+    queue_done(&s->replay, s->io);
+    queue_done(&s->late, s->io);
+    s->io->host->free(s->clients);
+    if (s->epoll >= 0) tell(s);
+    if (s->epoll >= 0) close(s->epoll);
+    if (s->listener >= 0) close(s->listener);
+}
