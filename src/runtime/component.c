@@ -66,3 +66,12 @@ void component_go_on(struct runtime *rt, struct component *c)
         for (int i = 0; i < rt->nworkers; i++) task_wake(&rt->workers[i]->task);
     bell_ring(&rt->control);
 }
+
+void component_join(struct component *a, struct component *b)
+{
+    a = component_of(a), b = component_of(b);
+    if (a == b) return;
+    if (atomic_load(&b->paused)) atomic_store(&a->paused, true);
+    if (atomic_load(&b->starved)) note_write(&a->hunger, b->hunger.text), atomic_store(&a->starved, true);
+    atomic_store(&b->joined, a);
+}

@@ -17,9 +17,8 @@
 
 struct pool *inst_pool(struct inst *i) { return i->worker->pool; }
 
-struct inst *inst_new(struct node *n, struct worker *w, int index, struct err *err)
+struct inst *inst_new(struct node *n, struct worker *w, int index)
 {
-    (void)err;
     struct inst *i = mem_zalloc(sizeof *i);
     i->node = n;
     i->worker = w;

@@ -247,7 +247,7 @@ struct link_change {
     struct link *add, *remove;
 };
 
-struct inst *inst_new(struct node *n, struct worker *w, int index, struct err *err);
+struct inst *inst_new(struct node *n, struct worker *w, int index);
 void inst_free(struct inst *i);
 /* Opens and starts the operator; image, when not NULL, holds saved state of all instances of the node. */
 enum status inst_open(struct inst *i, const struct text *images, int nimages, struct err *err);
@@ -350,6 +350,7 @@ struct component {
     struct component *next;
 };
 struct component *component_of(struct component *c);
+void component_join(struct component *a, struct component *b); /* b is a from here on; control */
 void component_fail(struct runtime *rt, struct component *c, const struct err *err);
 void component_starve(struct runtime *rt, struct component *c, const char *whose);
 enum status component_hunger(struct component *c, struct err *err); /* E_NOMEM, with advice */
