@@ -88,7 +88,7 @@ void change_replace(struct change *ch, uint64_t old_id, const struct object *obj
 static enum status make_parts(struct change *ch, struct err *err)
 {
     struct runtime *rt = ch->rt;
-    for (struct drop *d = ch->drops; d; d = d->next) d->sink = drop_find(rt, d->sink_id);
+    for (struct drop *d = ch->drops; d; d = d->next) d->sink = runtime_sink(rt, d->sink_id);
     for (struct replacement *r = ch->replacements; r; r = r->next) swap_find(ch, r);
     for (struct swap *s = ch->swaps; s; s = s->next)
         if (!s->old) use_collect(ch, s->object->plan);

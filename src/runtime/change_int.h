@@ -131,7 +131,6 @@ void swap_take_effect(struct change *ch); /* with the lock, workers paused */
 void swap_settle(struct change *ch);      /* the barrier has passed */
 
 /* ---- drop.c */
-struct run_sink *drop_find(struct runtime *rt, uint64_t id);
 void drop_take_off(struct runtime *rt, struct run_sink *s, bool discard); /* with the lock, workers paused */
 void drop_cancel(struct change *ch);
 void drop_finish(struct change *ch, int64_t until);

@@ -2,13 +2,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/change_int.h"
 
-struct run_sink *drop_find(struct runtime *rt, uint64_t id)
-{
-    struct run_sink *s = rt->sinks;
-    while (s && (s->sink_id != id || s->detached)) s = s->next;
-    return s;
-}
-
 static struct run_outlet *run_outlet_of(struct runtime *rt, const struct run_sink *s)
 {
     struct run_outlet *o = rt->outlets;

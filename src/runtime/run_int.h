@@ -351,6 +351,7 @@ struct component {
 };
 struct component *component_of(struct component *c);
 void component_join(struct component *a, struct component *b); /* b is a from here on; control */
+static inline bool in_component(struct component *of, struct component *c) { return component_of(of) == c; }
 void component_fail(struct runtime *rt, struct component *c, const struct err *err);
 void component_starve(struct runtime *rt, struct component *c, const char *whose);
 enum status component_hunger(struct component *c, struct err *err); /* E_NOMEM, with advice */
@@ -595,7 +596,9 @@ void runtime_resume(struct runtime *rt);
 
 /* false: not within the time. */
 bool turn_take(struct runtime *rt, int64_t timeout_us);
-void turn_give(struct runtime *rt);
+bool turn_try(void *rt);
+void turn_give(struct runtime *rt); /* sweeps first */
+enum status turn_not_had(struct err *err);
 
 /* Control, with the turn. An epoch through all of a component; the one before must have been answered (epoch_wait), for a
  * ring keeps room for one barrier. */
@@ -606,6 +609,15 @@ enum status epoch_blocked(struct runtime *rt, struct component *c, const char *w
 int64_t time_left(struct runtime *rt, int64_t until); /* INT64_MAX: no limit */
 #define CANCEL_US 1000000 /* a connector that was canceled comes back in that time */
 bool node_ended(const struct node *n); /* all instances */
+struct run_sink *runtime_sink(struct runtime *rt, uint64_t id); /* that runs; NULL: none. With the lock */
+void runtime_stop_threads(struct runtime *rt);
+
+/* ---- sweep.c: with the lock */
+void stock_take(struct runtime *rt); /* notes of each component whether something in it has still to end, and whether it is kept all the same */
+bool stock_busy(struct runtime *rt); /* any component; after stock_take */
+bool stock_through(struct run_sink *s); /* nothing will come of it by itself any more */
+void sweep_all(struct runtime *rt); /* without the lock, with the turn */
+void sweep_component(struct runtime *rt, struct component *c); /* all of it; workers paused */
 /* What follows: control with the turn and the lock, workers paused. */
 void node_free(struct node *n);
 /* Node n loses a consumer (an outlet or a subscription, whichever is not NULL), and with it goes all that fed only it.
