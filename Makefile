@@ -16,6 +16,17 @@ CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev
 CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets
 MODEL_DEPS := build-essential spin
 
+# Packages come first, as this file is read: beside them nothing is built, however many jobs there are, and what is looked for below is
+# there. NODEPS=1: they are there.
+GOALS := $(filter-out deps clean rooms format install-headers,$(or $(MAKECMDGOALS),all))
+NEEDS := $(if $(NODEPS),,$(if $(GOALS),$(PRODUCT_DEPS) $(CONNECTOR_DEPS)) $(if $(filter check units slt conformance bench unused check-connectors bench-connectors build/%,$(GOALS)),$(TEST_DEPS)) \
+  $(if $(filter check-connectors bench-connectors,$(GOALS)),$(CONNECTOR_TEST_DEPS)) $(if $(filter models,$(GOALS)),$(MODEL_DEPS)))
+ifneq ($(strip $(NEEDS)),)
+ifneq ($(shell tools/deps.sh $(NEEDS) >&2 && echo there),there)
+$(error Packages are missing: see above. NODEPS=1 goes on without them)
+endif
+endif
+
 FLAGS.release := -O3 -g -DNDEBUG
 FLAGS.check := -O2 -g -DLAM_FAULTS
 FLAGS.cov := -O0 -g --coverage -DLAM_FAULTS
@@ -42,12 +53,11 @@ FLIGHTS ?= build/bench/flights.csv
 found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E -include $(HEADER.$1) -x c /dev/null) >/dev/null 2>&1 && echo yes)
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
 FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_frames.c),$(wildcard tests/fuzz/fuzz_*.c)))
-.PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps deps-test deps-models demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
+.PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: $(if $(NODEPS),,deps) program lib
-	@$(MAKE) -s NODEPS=1 MODE=$(MODE) connectors
+all: program lib connectors
 program: build/laminar
 lib: build/lib/liblaminar.so build/lib/liblaminar.a
 
@@ -136,7 +146,7 @@ $O/bench/$1: bench/connectors/$1.c $O/lib/liblaminar.a
 endef
 PEERED := $(filter $(CONNECTORS),$(basename $(notdir $(wildcard bench/connectors/*.py))))
 $(foreach m,$(PEERED),$(eval $(call CONNECTOR_BENCH,$m)))
-bench-connectors: $(if $(NODEPS),,deps-connectors) $O/laminar $(CONNECTORS:%=$O/modules/%.so) $(PEERED:%=$O/bench/%)
+bench-connectors: $O/laminar $(CONNECTORS:%=$O/modules/%.so) $(PEERED:%=$O/bench/%)
 	@for c in $(PEERED); do bench/connectors/$$c.py $O || exit; done
 $O/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
@@ -182,16 +192,16 @@ build/bench/flights.csv: $O/bench/gen_flights
 build/bench/bids.jsonl: $O/bench/gen_bids
 	@mkdir -p $(@D)
 	$< > $@
-bench: $(if $(NODEPS),,deps deps-test) program lib $(NUMBERS) $(FLIGHTS) build/bench/bids.jsonl
+bench: program lib $(NUMBERS) $(FLIGHTS) build/bench/bids.jsonl
 	@bench/peer.sh build/peer
 	@bench/figures.py --bin $O/bench --laminar build/laminar --library build/lib/liblaminar.so --flights $(FLIGHTS) \
 	  --bids build/bench/bids.jsonl --peer build/peer/libduckdb.so --out build/bench $(PART)
-bench-kernels: $(if $(NODEPS),,deps) $(KERNELS)
+bench-kernels: $(KERNELS)
 	@for b in $(KERNELS); do taskset -c 0 $$b || exit; done
 
 # What make check runs: the units, a little fuzzing, the program from outside, the SQL files and the pages of documentation,
 # the pages made of tables and the examples of embedding.
-check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/metrics_doc $(EXAMPLES:%=$O/%) $O/conformance
+check: $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/metrics_doc $(EXAMPLES:%=$O/%) $O/conformance
 	@failed=0; for t in $(TESTS); do $$t >$$t.log 2>&1 || { failed=1; echo "FAILED $$t"; tail -20 $$t.log; }; done; \
 	$(MAKE) -s fuzz MODE=$(MODE) NODEPS=1 N=500 >$O/fuzz.log 2>&1 || { failed=1; tail -20 $O/fuzz.log; }; \
 	$O/options_doc | diff -u docs/connectors.md - || { failed=1; echo "docs/connectors.md is out of date: make docs"; }; \
@@ -206,16 +216,11 @@ check: $(if $(NODEPS),,deps-test) $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
-ifdef NODEPS
 check-connectors: $O/laminar $O/drive $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do [ ! -x $$t ] || $$t $O || failed=1; done; exit $$failed
-else
-check-connectors: deps-connectors
-	@$(MAKE) --no-print-directory NODEPS=1 MODE=$(MODE) check-connectors
-endif
 
 # Ten seconds of made-up trades: bars and a score per account, live.
-demo: $(if $(NODEPS),,deps) program
+demo: program
 	@build/laminar run examples/market/market.sql --live bars,wash_score
 
 # Worked examples with known answers from a folder beside the tree, or make acceptance ACCEPTANCE=folder
@@ -224,7 +229,7 @@ acceptance: program
 	@tests/acceptance/run.py $(ACCEPTANCE)
 
 # Every fuzz target over its seeds, then N mutations of them: make fuzz MODE=asan N=1000000 SEED=7
-fuzz: $(if $(NODEPS),,deps) $(FUZZ)
+fuzz: $(FUZZ)
 	@for f in $(FUZZ); do echo $$f; $$f $$(ls -d tests/fuzz/corpus/$${f##*/fuzz_} tests/$${f##*/fuzz_}_corpus 2>/dev/null) -n $(or $(N),20000) -s $(or $(SEED),1) || exit; done
 
 format:
@@ -232,23 +237,17 @@ format:
 tidy:
 	clang-tidy --quiet $(wildcard src/*/*.c) -- $(filter-out -MMD -MP,$(CPPFLAGS)) -std=gnu17
 
+# Everything, for the program, its tests and its models.
 deps:
-	@tools/deps.sh $(PRODUCT_DEPS) $(CONNECTOR_DEPS)
-deps-test: deps
-	@tools/deps.sh $(TEST_DEPS)
-
-deps-connectors: deps-test
-	@tools/deps.sh $(CONNECTOR_TEST_DEPS)
+	@tools/deps.sh $(PRODUCT_DEPS) $(CONNECTOR_DEPS) $(TEST_DEPS) $(CONNECTOR_TEST_DEPS) $(MODEL_DEPS)
 
 # The Spin models of gate and ring, and their broken variants, which must fail.
-models: $(if $(NODEPS),,deps-models)
+models:
 	@tools/models.sh build/models
-deps-models:
-	@tools/deps.sh $(MODEL_DEPS)
 
 # Random scripts on a simulated machine against a model: more of what test_sim does in check; the ledger is tests/sim.md.
 SEEDS ?= 20000
-sim: $(if $(NODEPS),,deps)
+sim:
 	@$(MAKE) --no-print-directory NODEPS=1 MODE=release build/release/tests/test_sim
 	@SEEDS=$(SEEDS) build/release/tests/test_sim
 

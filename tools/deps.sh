@@ -1,9 +1,10 @@
 #!/bin/sh
 # Installs the Debian packages named that are missing. SPDX-License-Identifier: Apache-2.0
 set -eu
+there=" $(dpkg-query -W -f='${Status} ${Package} ' "$@" 2>/dev/null | tr '\n' ' ')"
 missing=
 for p in "$@"; do
-    dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
+    case "$there" in *" install ok installed $p "*) ;; *) missing="$missing $p" ;; esac
 done
 [ -n "$missing" ] || exit 0
 echo "installing:$missing" >&2
