@@ -404,7 +404,7 @@ static void nulls_are_blank(void **state)
     for (int i = 0; i < 3; i++) memset(b->cols[i].valid = batch_validity(b, 70), 0, 16);
     struct encoder *e = encoder_of(s, CHANGELOG_NONE);
     struct text out = {0};
-    encoder_put_whole(e, b, 3, 61, &out);
+    encoder_put_whole(e, b, 0, 70, &out);
     assert_null(memmem(out.p, out.n, "SSSS", 4));
     struct ipc_message m;
     size_t at = 0;
