@@ -13,7 +13,7 @@ PKG.postgres := libpq
 HEADER.websocket := wslay/wslay.h
 LIBS.websocket := -lwslay
 CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev
-CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets
+CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets chromium
 MODEL_DEPS := build-essential spin
 
 # Packages come first, as this file is read: beside them nothing is built, however many jobs there are, and what is looked for below is
