@@ -79,7 +79,9 @@ enum lam_option_type {
     LAM_OPTION_ENUM,     /* one of `values`, "a|b|c"; read as its place, 0, 1, 2 */
     LAM_OPTION_CHAR,     /* one byte; read as its code */
 };
-enum { LAM_OPTION_REQUIRED = 1, LAM_OPTION_SECRET = 2 }; /* a secret's value is shown nowhere */
+enum { LAM_OPTION_REQUIRED = 1, LAM_OPTION_SECRET = 2 };
+/* A secret's value is shown nowhere. Its name must say what it is (password, secret, token, credential, ...key): by that it is hidden
+ * in a statement that could not be read, too. */
 
 struct lam_option {
     const char *name; /* lower case letters, digits and dots; users may write _ and - for a dot */
