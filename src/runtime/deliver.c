@@ -90,7 +90,8 @@ static enum status open_instance(struct deliver *d, struct err *err)
 
 static void break_with(struct deliver *d, struct err *err)
 {
-    if (err->code == E_TIMEOUT) err->code = d->last == CALL_OPEN ? E_CONNECT : E_WRITE; /* to who waits, E_TIMEOUT means their own */
+    /* To who waits, E_TIMEOUT means their own, and ST_RETRY nothing. */
+    if (err->code == E_TIMEOUT || err->code < 0) err->code = d->last == CALL_OPEN ? E_CONNECT : E_WRITE;
     add(&d->write_errors, 1);
     deliver_note(d, err);
     runtime_log(d->rt, 0, "%s", d->err.text);
