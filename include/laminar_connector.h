@@ -267,8 +267,8 @@ struct lam_source_class {
     /* BYTES: puts into p->extra what seek needs besides p->offset, which lies within the last payloads. NULL: nothing.
      */
     void (*mark)(struct lam_io *io, int split, struct lam_position *p);
-    /* All rows before p are part of a durable checkpoint, so the system may be told to forget them. NULL: nobody is
-     * told. */
+    /* All rows before p are delivered, or part of a durable checkpoint, so the system may be told to forget them. Also called once more
+     * between the last poll and close: after a clean stop, when every sink has everything. NULL: nobody is told. */
     void (*ack)(struct lam_io *io, uint64_t epoch, int split, const struct lam_position *p);
     /* Any thread, between open and close: a poll that waits returns LAM_IO_CANCELED soon. NULL only when not blocking.
      */

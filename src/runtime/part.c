@@ -245,6 +245,13 @@ void part_close_source(struct part *p)
     source_free(s);
 }
 
+/* Control closes it then, once it knows what was delivered: ack.c. */
+static bool may_be_acked(const struct part *p, int kind)
+{
+    if (!p->source || p->source->class->ack == source_no_ack) return false;
+    return kind == END_FLUSH || kind == END_HOLD || (kind == END_CUT && atomic_load(&p->reader->rt->closing));
+}
+
 enum step part_finish(struct part *p, int kind)
 {
     batch_unref(p->piece);
@@ -253,7 +260,7 @@ enum step part_finish(struct part *p, int kind)
     p->piece = p->batch = NULL;
     part_drop_rest(p);
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
-    part_close_source(p);
+    if (!may_be_acked(p, kind)) part_close_source(p);
     p->over = true;
     letterbox_close(p->reader);
     answer_end(p->reader->rt, p->reader->component, &p->answer);

@@ -260,6 +260,30 @@ bool reader_done(struct reader *r)
     return true;
 }
 
+bool reader_keeps_open(struct reader *r)
+{
+    bool open = false;
+    for (int i = 0; i < r->nparts; i++) open |= r->parts[i].source && atomic_load(&r->parts[i].task.done);
+    return open && reader_done(r);
+}
+
+static void ack_part(struct part *p, uint64_t epoch)
+{
+    for (int i = 0; i < p->nsplits; i++) {
+        const struct split *s = &p->splits[i];
+        if (s->at.offset || s->at.n) p->source->class->ack(p->source, epoch, s->number, &s->at);
+    }
+}
+
+void reader_close(struct reader *r, bool delivered, uint64_t epoch)
+{
+    for (int i = 0; i < r->nparts; i++) {
+        struct part *p = &r->parts[i];
+        if (p->source && delivered) ack_part(p, epoch);
+        part_close_source(p);
+    }
+}
+
 void reader_barrier(struct reader *r, uint64_t epoch, int kind)
 {
     for (int i = 0; i < r->nparts; i++) {
