@@ -102,6 +102,7 @@ static enum step finish(struct deliver *d)
 {
     uint64_t left = offer_held(d);
     if (left) {
+        atomic_store(&d->left, true);
         runtime_log(d->rt, 1, "sink \"%s\": %llu rows were not delivered and are dropped", d->object->name, (unsigned long long)left);
         struct cursor_stats at;
         cursor_stats(d->cursor, &at);
@@ -426,6 +427,8 @@ bool deliver_broken(struct deliver *d, struct err *err)
     lock_give(&d->lock);
     return true;
 }
+
+bool deliver_complete(struct deliver *d) { return deliver_done(d) && !atomic_load(&d->left) && !deliver_broken(d, NULL); }
 
 const char *sink_state_name(enum sink_state s)
 {

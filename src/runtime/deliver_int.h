@@ -111,6 +111,7 @@ struct deliver {
     _Atomic uint64_t rows, bytes, writes, write_errors, retries, timeouts, dropped, dead_lettered, flushes, waits, epoch;
     struct histogram write_us; /* of whole writes */
     struct meter meter; /* busy: in the connector's calls and what leads to them; blocked: rows wait for the system outside */
+    _Atomic bool left; /* rows that were not delivered */
     _Atomic bool broken; /* err stands: BLOCKED by it, or closed with it */
     struct err err;
     struct note last_error;
