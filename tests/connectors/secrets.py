@@ -181,6 +181,7 @@ def nobody_answers():
             canaries.append(canary)
         said = tell(folder, scripts)
         assert len(re.findall(rb"^close 0$", said, re.M)) == len(scripts), said.decode(errors="replace")[-2000:]
+        assert b"[LAM-5001]" in said and b"LAM--" not in said, "a failure that was tried again has a code of its own"
         none_in(said, folder, canaries)
 
 
