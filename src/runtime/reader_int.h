@@ -150,8 +150,8 @@ enum status fetch_records_seek(struct part *p, struct split *s, struct err *err)
 void fetch_note_bad(struct part *p, struct split *s); /* fetch.c */
 
 /* ---- reread.c
- * The bad records among the bytes [from, decoder's p), at `offset` of the split, wait as letters. */
-void reread_bad(struct part *p, struct split *s, const char *from, int64_t offset, uint64_t bad);
+ * The bad records among those between where a decoder stood before and where it stands now wait as letters. */
+void reread_bad(struct part *p, struct split *s, const struct decoder *before, uint64_t bad);
 bool reread_post(struct part *p); /* false: they find no room now */
 
 /* ---- letter.c
