@@ -79,7 +79,13 @@ enum lam_option_type {
     LAM_OPTION_ENUM,     /* one of `values`, "a|b|c"; read as its place, 0, 1, 2 */
     LAM_OPTION_CHAR,     /* one byte; read as its code */
 };
-enum { LAM_OPTION_REQUIRED = 1, LAM_OPTION_SECRET = 2 }; /* a secret's value is shown nowhere */
+enum {
+    LAM_OPTION_REQUIRED = 1,
+    LAM_OPTION_SECRET = 2, /* its value is shown nowhere */
+    /* A name that users bring from elsewhere and this class does not have: giving it is an error, for which the sentence
+     * is the hint, so it says why and what to do instead. */
+    LAM_OPTION_REFUSED = 8,
+};
 
 struct lam_option {
     const char *name; /* lower case letters, digits and dots; users may write _ and - for a dot */

@@ -150,7 +150,8 @@ int lam_register_connector(const struct lam_module *m)
 static void put_options(struct table *t, const struct option_spec *o)
 {
     struct text names = {0};
-    for (; o->name; o++) text_printf(&names, "%s%s", names.n ? ", " : "", o->name);
+    for (; o->name; o++)
+        if (!(o->flags & OPT_REFUSED)) text_printf(&names, "%s%s", names.n ? ", " : "", o->name);
     table_text(t, names.n ? text_cstr(&names) : NULL);
     text_done(&names);
 }
