@@ -96,6 +96,7 @@ void client_conf_begin(struct client_conf *c, struct lam_io *io, struct lam_erro
     set_security(c);
     client_conf_set(c, "log.connection.close", "false");
     client_conf_set(c, "reconnect.backoff.max.ms", "2000");
+    client_conf_int(c, "socket.timeout.ms", io->host->option_int(io->options, "socket.timeout.ms") / 1000);
 }
 
 rd_kafka_t *client_new(struct client_conf *c, rd_kafka_type_t type)

@@ -33,8 +33,7 @@ struct writing {
     int partitioner;
 };
 
-/* ---- called by the library's threads, or from rd_kafka_poll
- * ---------------------------------------------------------- */
+/* ---- called by the library's threads, or from rd_kafka_poll */
 
 static void on_event(rd_kafka_t *rk, void *opaque)
 {
@@ -65,8 +64,7 @@ static int32_t next_partition(const rd_kafka_topic_t *t, const void *key, size_t
     return (int32_t)(turn % (uint32_t)count);
 }
 
-/* ---- open
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- open */
 
 static int column_of(const struct lam_io *io, const char *name)
 {
@@ -231,8 +229,7 @@ static int write_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker,
     return LAM_IO_OK;
 }
 
-/* ---- rows
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- rows */
 
 /* Takes in reports; the error of one that was no success, or of a producer that can do no more. */
 static int collect(struct lam_io *io, struct lam_error *err)
@@ -399,8 +396,7 @@ static bool write_unmarked(const struct lam_host *host, const struct lam_options
     return host->option_set(o, "key.column");
 }
 
-/* ---- the class
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the class */
 
 static const struct lam_metadata columns[] = {
     {.name = "_key", .type = "BLOB", .sentence = "Key of the message, unless key.column names one."},

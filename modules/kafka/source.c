@@ -1,9 +1,11 @@
 /* Topics, a split for each partition. Partitions are assigned by us alone and read from places that the database keeps:
- * there is no group of consumers, and nothing that another one does moves ours. The library's threads fetch ahead into
+ * no group of consumers is joined, and nothing that another one does moves ours. The library's threads fetch ahead into
  * a queue for each partition, which is bounded; nobody is asked for more while it is full. SPDX-License-Identifier:
  * Apache-2.0 */
 #include "client.h"
+#include "group.h"
 #include "meta.h"
+#include "source_options.h"
 #include "start.h"
 
 #include <stdio.h>
@@ -30,6 +32,7 @@ struct reading {
     int n;
     struct partition *partitions;
     struct meta meta;
+    struct group group;
 };
 
 static void on_event(rd_kafka_t *rk, void *opaque)
@@ -39,8 +42,7 @@ static void on_event(rd_kafka_t *rk, void *opaque)
     io->host->wake(io);
 }
 
-/* ---- open
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- open */
 
 static int connect_to(struct lam_io *io, struct lam_error *err)
 {
@@ -49,6 +51,7 @@ static int connect_to(struct lam_io *io, struct lam_error *err)
     const struct lam_options *o = io->options;
     struct client_conf c;
     client_conf_begin(&c, io, err);
+    group_conf(&r->group, &c);
     client_conf_set(&c, "enable.partition.eof", "true");
     client_conf_set(&c, "auto.offset.reset", "error");
     client_conf_set(&c, "auto.commit.enable", "false");
@@ -64,6 +67,7 @@ static int connect_to(struct lam_io *io, struct lam_error *err)
     if (!r->rk) return c.result;
     r->main = rd_kafka_queue_get_main(r->rk);
     rd_kafka_queue_cb_event_enable(r->main, on_event, io);
+    group_open(&r->group, io, r->rk, r->main);
     return LAM_IO_OK;
 }
 
@@ -122,8 +126,7 @@ static const char *read_split_name(struct lam_io *io, int split)
     return ((struct reading *)io->self)->partitions[split].name;
 }
 
-/* ---- reading
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- reading */
 
 static void halt(struct partition *p)
 {
@@ -198,6 +201,7 @@ static int read_poll(struct lam_io *io, int split, int64_t now, struct lam_recor
     int result = LAM_IO_OK;
     bool more = true;
     rd_kafka_poll(r->rk, 0);
+    group_tell(&r->group);
     if (!p->started && !p->ended) result = begin(io, p, err);
     if (!result && !p->ended && p->at == p->n) {
         ssize_t n = rd_kafka_consume_batch_queue(p->queue, 0, p->taken, AT_ONCE);
@@ -218,9 +222,19 @@ static int read_poll(struct lam_io *io, int split, int64_t now, struct lam_recor
     return out->n ? LAM_IO_OK : LAM_IO_WAIT;
 }
 
+static void read_ack(struct lam_io *io, uint64_t epoch, int split, const struct lam_position *at)
+{
+    (void)epoch;
+    struct reading *r = io->self;
+    const struct partition *p = &r->partitions[split];
+    group_note(&r->group, rd_kafka_topic_name(p->topic), p->number, at->offset + 1);
+    io->host->wake(io);
+}
+
 static void read_close(struct lam_io *io)
 {
     struct reading *r = io->self;
+    group_close(&r->group);
     for (int i = 0; i < r->n; i++) {
         halt(&r->partitions[i]);
         if (r->partitions[i].topic) rd_kafka_topic_destroy(r->partitions[i].topic);
@@ -237,67 +251,7 @@ static bool read_bounded(const struct lam_host *host, const struct lam_options *
     return host->option_int(o, "bounded");
 }
 
-/* ---- the class
- * ------------------------------------------------------------------------------------------------------- */
-
-static const struct lam_option options[] = {
-    CLIENT_OPTIONS,
-    {.name = "topic", .type = LAM_OPTION_TEXT, .sentence = "Topics to read, with commas between."},
-    {.name = "topic.pattern",
-     .type = LAM_OPTION_TEXT,
-     .sentence = "Regular expression of the topics to read, as there are when the source starts; in place of topic."},
-    {.name = "startup.mode",
-     .type = LAM_OPTION_ENUM,
-     .dflt = "earliest",
-     .values = "earliest|latest|timestamp|offsets",
-     .sentence = "Where to begin: at the first message that is kept, behind the last, at a time, or at offsets."},
-    {.name = "startup.timestamp.ms",
-     .type = LAM_OPTION_INT,
-     .max = INT64_MAX,
-     .sentence = "That time, in milliseconds since 1970."},
-    {.name = "startup.specific.offsets",
-     .type = LAM_OPTION_TEXT,
-     .sentence =
-         "Those offsets, as partition:offset with commas between; other partitions are read from the beginning."},
-    {.name = "bounded",
-     .type = LAM_OPTION_BOOL,
-     .dflt = "false",
-     .sentence = "End where the topics ended when the source was started."},
-    {.name = "isolation.level",
-     .type = LAM_OPTION_ENUM,
-     .dflt = "read_committed",
-     .values = "read_committed|read_uncommitted",
-     .sentence = "Whether messages of transactions are given before these are committed."},
-    {.name = "queued.max.bytes",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "16 MiB",
-     .min = 1024,
-     .max = 2147482624,
-     .sentence = "Bytes to fetch ahead, for each partition."},
-    {.name = "fetch.min.bytes",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "1",
-     .min = 1,
-     .max = 100000000,
-     .sentence = "A broker answers when it has so much."},
-    {.name = "fetch.max.bytes",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "52428800",
-     .min = 1000000,
-     .max = 2147483135,
-     .sentence = "Longest answer."},
-    {.name = "fetch.max.wait.ms",
-     .type = LAM_OPTION_DURATION,
-     .dflt = "500 ms",
-     .max = 300000000,
-     .sentence = "A broker answers after that time at the latest."},
-    {.name = "max.partition.fetch.bytes",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "1 MiB",
-     .min = 1,
-     .max = 1000000000,
-     .sentence = "Part of an answer that one partition may take."},
-};
+/* ---- the class */
 
 static const struct lam_source_class source = {
     .size = sizeof source,
@@ -306,9 +260,9 @@ static const struct lam_source_class source = {
     .payload = LAM_RECORDS,
     .replayable = true,
     .instance_size = sizeof(struct reading),
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .option_size = sizeof options[0],
+    .options = source_options,
+    .n_options = sizeof source_options / sizeof *source_options,
+    .option_size = sizeof source_options[0],
     .default_format = "json",
     .bounded = read_bounded,
     .open = read_open,
@@ -316,6 +270,7 @@ static const struct lam_source_class source = {
     .split_name = read_split_name,
     .seek = read_seek,
     .poll_records = read_poll,
+    .ack = read_ack,
     .close = read_close,
     .metadata = meta_columns,
     .n_metadata = META_COLUMNS,

@@ -13,4 +13,8 @@ int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition
 int start_offsets(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions,
                   struct lam_error *err);
 
+/* As the values of startup.mode. */
+enum start_mode { START_GROUP, START_EARLIEST, START_LATEST, START_TIMESTAMP, START_OFFSETS, START_SPECIFIC };
+#define START_MODES "group-offsets|earliest|latest|timestamp|offsets|specific-offsets"
+
 #endif
