@@ -242,10 +242,13 @@ struct lam_source_class {
      * here and to connect in poll. Close follows in any case. A source may be opened several times at once, for
      * parallel reading: then each instance is asked for some of the splits. */
     int (*open)(struct lam_io *io, struct lam_error *err);
-    /* How many splits (files, partitions) there are: parts that are read side by side, each in its own order. Asked
-     * once, after open; numbered from 0. NULL: 1. */
+    /* How many splits (files, partitions) there are: parts that are read side by side, each in its own order, numbered
+     * from 0. Asked after open, and again before each round of polls: while the source runs more may come, behind the others; wake() when
+     * nothing else would bring a poll. They are read from their beginning. At least 1 at first. NULL: 1. */
     int (*splits)(struct lam_io *io);
-    const char *(*split_name)(struct lam_io *io, int split); /* valid until close. NULL: the class's name */
+    /* Valid until close; no two splits have the same, and all instances give the same, whatever its number there. NULL
+     * only without splits: the class's name. */
+    const char *(*split_name)(struct lam_io *io, int split);
     int64_t (*split_size)(struct lam_io *io,
                           int split); /* in units of position.offset, for progress; -1: unknown, as with NULL */
     /* Before the first poll of a split, and again when a run begins anew. at NULL: the beginning, or for a source that

@@ -352,8 +352,10 @@ bool part_before_rows(struct part *p, enum step *out)
 static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us)
 {
     enum step out;
-    if (part_before_rows(p, &out)) return out;
+    struct err err = {.pos = NO_POS};
     int ended = 0;
+    if (part_before_rows(p, &out)) return out;
+    if (p->source && deal_take(p, &err)) return part_fail(p, &err), part_finish(p, END_CUT);
     for (int k = 0; k < p->nsplits; k++) {
         struct split *s = &p->splits[p->turn];
         p->turn = (p->turn + 1) % p->nsplits;
@@ -361,7 +363,6 @@ static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us
             ended++;
             continue;
         }
-        struct err err = {.pos = NO_POS};
         enum status st = fetch_batch(p, s, now, &err);
         if (st == ST_OK) {
             part_hand_on(p);
