@@ -273,8 +273,9 @@ struct lam_source_class {
     /* BYTES: puts into p->extra what seek needs besides p->offset, which lies within the last payloads. NULL: nothing.
      */
     void (*mark)(struct lam_io *io, int split, struct lam_position *p);
-    /* All rows before p are part of a durable checkpoint, so the system may be told to forget them. NULL: nobody is
-     * told. */
+    /* All rows up to p have been delivered: what came of them every sink has flushed, by the mark of that epoch, or by the end
+     * of the source, which is told before close. So the system may be told to forget them; it need not be, and an ack may be left out.
+     * NULL: nobody is told. */
     void (*ack)(struct lam_io *io, uint64_t epoch, int split, const struct lam_position *p);
     /* Any thread, between open and close: a poll that waits returns LAM_IO_CANCELED soon. NULL only when not blocking.
      */
@@ -285,6 +286,10 @@ struct lam_source_class {
     const struct lam_metadata *metadata;
     int n_metadata;
     size_t metadata_size; /* sizeof(struct lam_metadata) */
+    /* After WAIT: whether all that the system has of the split was given, as far as it can know that now: not while it
+     * lags, is not connected, or has not heard. Only such a split counts as idle when nothing has come for idle.timeout; call
+     * wake() when it becomes one. NULL: after WAIT it has always caught up. */
+    bool (*caught_up)(struct lam_io *io, int split);
 };
 
 /* ---- sinks ---------------------------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@ static void note_trouble(rd_kafka_t *rk, int e, const char *why, void *opaque)
 {
     (void)rk;
     struct trouble *t = ((struct lam_io *)opaque)->self;
+    if (client_class(e, LAM_IO_OK) == LAM_IO_CONNECT || client_class(e, LAM_IO_OK) == LAM_IO_TIMEOUT) t->outages++;
     if (t->e && (e == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || e == RD_KAFKA_RESP_ERR__TRANSPORT)) return;
     t->e = e;
     snprintf(t->text, sizeof t->text, "%s", why);

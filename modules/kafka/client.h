@@ -72,6 +72,7 @@ extern const struct lam_source_class *const kafka_sources[];
  * know why. Begins the instance of every class; filled by rd_kafka_poll. */
 struct trouble {
     rd_kafka_resp_err_t e; /* 0: none */
+    int64_t outages;       /* connections that were lost or not made */
     char text[200];
 };
 

@@ -30,64 +30,78 @@ static void add_topic(const struct rd_kafka_metadata_topic *t, rd_kafka_topic_pa
             rd_kafka_topic_partition_list_add(out, t->topic, t->partitions[i].id);
 }
 
-static int add_named(struct lam_io *io, rd_kafka_t *rk, const char *name, rd_kafka_topic_partition_list_t *out,
-                     struct lam_error *err)
+static rd_kafka_resp_err_t add_named(rd_kafka_t *rk, const char *name, int ms, rd_kafka_topic_partition_list_t *out,
+                                     const char **what)
 {
     const struct rd_kafka_metadata *m;
     rd_kafka_topic_t *t = rd_kafka_topic_new(rk, name, NULL);
-    rd_kafka_resp_err_t e = t ? rd_kafka_metadata(rk, 0, t, &m, START_MS) : rd_kafka_last_error();
+    rd_kafka_resp_err_t e = t ? rd_kafka_metadata(rk, 0, t, &m, ms) : rd_kafka_last_error();
     if (t) rd_kafka_topic_destroy(t);
-    if (e) return broken(io, rk, e, "its topics", err);
+    if (e) return e;
     e = m->topic_cnt ? m->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     if (!e) add_topic(&m->topics[0], out);
     rd_kafka_metadata_destroy(m);
-    return e ? broken(io, rk, e, name, err) : LAM_IO_OK;
+    *what = name;
+    return e;
 }
 
-static int add_list(struct lam_io *io, rd_kafka_t *rk, const char *names, rd_kafka_topic_partition_list_t *out,
-                    struct lam_error *err)
+static rd_kafka_resp_err_t add_list(rd_kafka_t *rk, const char *names, int ms, rd_kafka_topic_partition_list_t *out,
+                                    struct start_error *why)
 {
-    int result = LAM_IO_OK;
-    while (*names && !result) {
+    while (*names && !why->e) {
         names += strspn(names, ", ");
-        char name[250] = {0};
         size_t n = strcspn(names, ", ");
-        if (n >= sizeof name) return io->host->fail(err, LAM_IO_OPTION, "the name of a topic has at most 249 letters");
-        memcpy(name, names, n);
-        if (n) result = add_named(io, rk, name, out, err);
-        names += n;
+        const char *what = why->what;
+        if (n >= sizeof why->name) n = sizeof why->name - 1; /* which no topic has, as the brokers will say */
+        memcpy(why->name, names, n);
+        why->name[n] = 0;
+        if (n) why->e = add_named(rk, why->name, ms, out, &what);
+        if (why->e) why->what = what;
+        names += strcspn(names, ", ");
     }
-    return result;
+    return why->e;
 }
 
 /* Topics whose names begin with two underscores are the brokers' own. */
-static int add_matching(struct lam_io *io, rd_kafka_t *rk, const char *pattern, rd_kafka_topic_partition_list_t *out,
-                        struct lam_error *err)
+static rd_kafka_resp_err_t add_matching(rd_kafka_t *rk, const char *pattern, int ms,
+                                        rd_kafka_topic_partition_list_t *out, struct start_error *why)
 {
     const struct rd_kafka_metadata *m;
     regex_t re;
-    if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
-        return io->host->fail(err, LAM_IO_OPTION, "topic.pattern '%s' is no regular expression", pattern);
-    rd_kafka_resp_err_t e = rd_kafka_metadata(rk, 1, NULL, &m, START_MS);
-    for (int i = 0; !e && i < m->topic_cnt; i++)
+    why->bad_pattern = regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB);
+    if (why->bad_pattern) return why->e = RD_KAFKA_RESP_ERR__INVALID_ARG;
+    why->e = rd_kafka_metadata(rk, 1, NULL, &m, ms);
+    for (int i = 0; !why->e && i < m->topic_cnt; i++)
         if (strncmp(m->topics[i].topic, "__", 2) && !regexec(&re, m->topics[i].topic, 0, NULL, 0))
             add_topic(&m->topics[i], out);
-    if (!e) rd_kafka_metadata_destroy(m);
+    if (!why->e) rd_kafka_metadata_destroy(m);
     regfree(&re);
-    return e ? broken(io, rk, e, "its topics", err) : LAM_IO_OK;
+    return why->e;
+}
+
+rd_kafka_resp_err_t start_ask(const struct lam_io *io, rd_kafka_t *rk, int ms, rd_kafka_topic_partition_list_t *out,
+                              struct start_error *why)
+{
+    const char *names = io->host->option_text(io->options, "topic");
+    *why = (struct start_error){.what = "its topics"};
+    if (names) return add_list(rk, names, ms, out, why);
+    return add_matching(rk, io->host->option_text(io->options, "topic.pattern"), ms, out, why);
 }
 
 int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *out, struct lam_error *err)
 {
     const char *names = io->host->option_text(io->options, "topic"),
                *pattern = io->host->option_text(io->options, "topic.pattern");
+    struct start_error why;
     if (!names == !pattern) {
         io->host->fail(err, LAM_IO_OPTION, "%s", names ? "both topic and topic.pattern" : "no topic");
         io->host->hint(err, "set one of topic and topic.pattern");
         return LAM_IO_OPTION;
     }
-    int result = names ? add_list(io, rk, names, out, err) : add_matching(io, rk, pattern, out, err);
-    if (result) return result;
+    rd_kafka_resp_err_t e = start_ask(io, rk, START_MS, out, &why);
+    if (why.bad_pattern)
+        return io->host->fail(err, LAM_IO_OPTION, "topic.pattern '%s' is no regular expression", pattern);
+    if (e) return broken(io, rk, e, why.what, err);
     if (!out->cnt) return io->host->fail(err, LAM_IO_OPTION, "there is no topic '%s'", names ? names : pattern);
     rd_kafka_topic_partition_list_sort(out, NULL, NULL);
     return LAM_IO_OK;

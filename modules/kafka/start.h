@@ -7,6 +7,16 @@
 
 #define START_MS 10000
 
+/* What failed of the topics, and why. */
+struct start_error {
+    rd_kafka_resp_err_t e; /* 0: nothing */
+    const char *what;      /* `name`, or all of them */
+    bool bad_pattern;
+    char name[256];
+};
+/* Adds the partitions that the options' topics have now to `out`; waits so long at most. Any thread. */
+rd_kafka_resp_err_t start_ask(const struct lam_io *io, rd_kafka_t *rk, int ms, rd_kafka_topic_partition_list_t *out,
+                              struct start_error *why);
 /* Adds the partitions of the options' topics to `out`, in order of topic and number. OK or an error. */
 int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *out, struct lam_error *err);
 /* Sets the offset of each of them: a number, or RD_KAFKA_OFFSET_BEGINNING. */

@@ -112,6 +112,7 @@ static enum step finish(struct deliver *d)
     offer_done(d);
     d->blocked = false;
     be(d, SINK_CLOSED);
+    ack_look(d->rt);
     if (d->has_watch) task_wake(&d->watch);
     return STEP_DONE;
 }
@@ -132,6 +133,7 @@ static enum step end(struct deliver *d, bool complete)
         if (!err.code) err_set(&err, E_WRITE, "closing failed");
         break_with(d, &err);
     }
+    atomic_store(&d->all_out, !st && complete && !offer_held(d));
     return finish(d);
 }
 
@@ -145,6 +147,7 @@ static enum step block(struct deliver *d, struct err *err)
     d->blocked = true;
     d->stale = d->sink && d->keeps;
     be(d, SINK_BLOCKED);
+    ack_look(d->rt);
     return STEP_WAIT;
 }
 
@@ -389,6 +392,10 @@ bool deliver_done(struct deliver *d)
 {
     return atomic_load(&d->task.done) && (!d->has_watch || atomic_load(&d->watch.done));
 }
+
+uint64_t deliver_epoch(struct deliver *d) { return atomic_load(&d->epoch); }
+bool deliver_over(struct deliver *d) { return atomic_load(&d->state) == SINK_CLOSED; }
+bool deliver_all_out(struct deliver *d) { return atomic_load(&d->all_out); }
 
 const struct object *deliver_object(struct deliver *d) { return d->object; }
 

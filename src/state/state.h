@@ -37,6 +37,7 @@ struct state; /* all objects of one operator instance */
 struct state_object;
 struct state *state_new(struct account *account, uint64_t seed);
 void state_free(struct state *s);
+bool state_is_kept(const struct state *s); /* something was declared */
 int64_t state_bytes(const struct state *s);
 /* Charges n bytes ahead or returns E_NOMEM; what the next writes do not use is given back by state_settle. */
 enum status state_reserve(struct state *s, int64_t n) MUST_CHECK;

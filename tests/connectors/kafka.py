@@ -2,14 +2,18 @@
 """Kafka's source and sink against a real broker. kafka.py BUILD [PATTERN]: cases whose names contain PATTERN.
 SPDX-License-Identifier: Apache-2.0"""
 import collections
+import fcntl
 import json
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -40,7 +44,7 @@ def wait_until(what, f, seconds=60):
     end = time.monotonic() + seconds
     while not f():
         if time.monotonic() > end:
-            raise AssertionError("never: " + what)
+            raise AssertionError("never: " + (what() if callable(what) else what))
 
 
 class World:
@@ -272,7 +276,7 @@ def source(w, columns, topic, name="r", **options):
 
 
 def into(w, name, of="r", mode="replace"):
-    return f"CREATE SINK o FROM {of} INTO FILE (path = '{name}', format = 'json', mode = '{mode}');"
+    return f"CREATE SINK o FROM {of} INTO FILE (path = '{name}', format = 'json', mode = '{mode}', flush.interval = '50 ms');"
 
 
 def rows_of(w, name):
@@ -364,6 +368,159 @@ def topics(w):
         rc, said = w.run(source(w, "v BIGINT", topic, **options) + into(w, "many.jsonl"), ok=False)
         equal(bool(rc), True, said)
         holds(said, want)
+
+
+def numbers(first, last):
+    return "".join(f'{{"v":{i}}}\n' for i in range(first, last))
+
+
+def got(w, name):
+    return [r["v"] for r in rows_of(w, name)]
+
+
+@case
+def group_goes_on(w):
+    """A group keeps the place between two databases: each run takes what is new, and tells the group when its sinks have it."""
+    w.broker.topic("grouped", 1)
+    options = {"group.id": "readers"}
+    for n in (0, 1, 2):
+        w.broker.write("grouped", numbers(10 * n, 10 * n + 10))
+        w.run(source(w, "v BIGINT", "grouped", **options) + into(w, "grouped.jsonl"))
+        equal(got(w, "grouped.jsonl"), list(range(10 * n, 10 * n + 10)), f"run {n}")
+        equal(w.broker.group("readers"), {("grouped", 0): 10 * n + 10})
+    w.run(source(w, "v BIGINT", "grouped", startup__mode="earliest", **options) + into(w, "grouped.jsonl"))
+    equal(got(w, "grouped.jsonl"), list(range(30)), "another startup.mode")
+    w.broker.set_group("readers", "grouped", 0, 25)
+    w.run(source(w, "v BIGINT", "grouped", broker__commit__on__checkpoint="false", **options) + into(w, "grouped.jsonl"))
+    equal(got(w, "grouped.jsonl"), list(range(25, 30)), "from where it was set to")
+    equal(w.broker.group("readers"), {("grouped", 0): 25}, "not told")
+
+
+@case
+def group_without_a_place(w):
+    w.broker.topic("fresh", 2)
+    w.broker.write("fresh", numbers(0, 10), "-p", "0")
+    w.broker.write("fresh", numbers(10, 20), "-p", "1")
+    for n, (options, want) in enumerate((({}, range(20)), (dict(auto__offset__reset="earliest"), range(20)), (dict(offset_reset="latest"), []))):
+        w.run(source(w, "v BIGINT", "fresh", group_id=f"new{n}", **options) + into(w, "fresh.jsonl"))
+        equal(sorted(got(w, "fresh.jsonl")), list(want), str(options))
+    rc, said = w.run(source(w, "v BIGINT", "fresh", group__id="none", auto__offset__reset="none") + into(w, "fresh.jsonl"), ok=False)
+    equal(rc, 1, said)
+    holds(said, "the group 'none' has no place in fresh/0", "auto.offset.reset")
+    w.broker.set_group("some", "fresh", 1, 7)  # in one partition only
+    w.run(source(w, "v BIGINT", "fresh", group__id="some") + into(w, "fresh.jsonl"))
+    equal(sorted(got(w, "fresh.jsonl")), list(range(10)) + [17, 18, 19])
+    for options, want in ((dict(startup__mode="group-offsets"), "without group.id"), (dict(auto__offset__reset="latest"), "does not go with this startup.mode"),
+                          (dict(startup__timestamp__ms="5"), "does not go with this startup.mode"), (dict(startup__specific__offsets="0:5"), "does not go with")):
+        rc, said = w.run(source(w, "v BIGINT", "fresh", **options) + into(w, "fresh.jsonl"), ok=False)
+        equal(rc, 1, said)
+        holds(said, want)
+
+
+class Shell:
+    """The program at a terminal, told statements while it runs."""
+
+    def __init__(self, w):
+        self.terminal, theirs = pty.openpty()
+        environment = {**os.environ, "LAMINAR_MODULES": BUILD + "/modules", "TERM": "dumb", "HOME": w.folder}
+        self.p = subprocess.Popen([BUILD + "/laminar"], cwd=w.folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True,
+                                  preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(theirs)
+        w.started.append(self.p)
+        self.text = ""
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        try:
+            while data := os.read(self.terminal, 65536):
+                self.text += data.decode(errors="replace")
+        except OSError:
+            pass  # it has ended
+
+    def tell(self, sql):
+        """At the prompt: what is typed before is lost."""
+        wait_until(lambda: "a prompt\n" + self.text, lambda: self.text.endswith("laminar> ") and not termios.tcgetattr(self.terminal)[3] & termios.ICANON)
+        self.text += "\n"
+        os.write(self.terminal, (sql + "\n").encode())
+
+    def done(self):
+        self.p.terminate()
+        self.p.wait(timeout=30)
+
+
+@case
+def group_is_told(w):
+    """While it runs: at a checkpoint, of what the sink has flushed; not of rows that lie in a window."""
+    w.broker.topic("told", 1)
+    w.broker.write("told", numbers(0, 10))
+    s = Shell(w)
+    s.tell(source(w, "v BIGINT", "told", bounded="false", group__id="plain") + into(w, "told.jsonl", mode="append"))
+    s.tell(source(w, "v BIGINT, _timestamp TIMESTAMPTZ, WATERMARK FOR _timestamp", "told", name="q", bounded="false", group__id="counting") +
+           "CREATE STREAM n AS SELECT window_start, count(*) AS n FROM q GROUP BY TUMBLE(_timestamp, INTERVAL '1' DAY);" + into(w, "counts.jsonl", "n", "append").replace("SINK o", "SINK c"))
+    wait_until(lambda: "rows\n" + s.text, lambda: os.path.exists(w.folder + "/told.jsonl") and len(got(w, "told.jsonl")) == 10)
+    s.tell("CHECKPOINT;")
+    wait_until("the group is told", lambda: w.broker.group("plain") == {("told", 0): 10})
+    w.broker.write("told", numbers(10, 15))
+    wait_until("more rows", lambda: len(got(w, "told.jsonl")) == 15)
+    s.tell("CHECKPOINT;")
+    wait_until("the group is told again", lambda: w.broker.group("plain") == {("told", 0): 15})
+    equal(w.broker.group("counting"), {}, "a count is kept in memory only")
+    s.tell("SHOW SOURCES;")
+    wait_until("ten rows were counted", lambda: re.search(r"q +│ kafka +│ json +│ _timestamp +│ \w+ +│ +15 ", s.text))
+    s.done()
+
+
+@case
+def new_partitions(w):
+    """Partitions and topics that are added while it reads are read from their beginning."""
+    w.broker.topic("growing-1", 1)
+    w.broker.write("growing-1", numbers(0, 10))
+    p = w.start(source(w, "v BIGINT", None, topic__pattern="^growing-", bounded="false", metadata__max__age__ms="300") + into(w, "growing.jsonl", mode="append"))
+    wait_until("rows", lambda: p.poll() is not None or (os.path.exists(w.folder + "/growing.jsonl") and len(got(w, "growing.jsonl")) == 10))
+    w.broker.add_partitions("growing-1", 3)
+    w.broker.write("growing-1", numbers(10, 20), "-p", "2")
+    w.broker.topic("growing-2", 1)
+    w.broker.write("growing-2", numbers(20, 30))
+    wait_until("rows of new partitions", lambda: p.poll() is not None or sorted(got(w, "growing.jsonl")) == list(range(30)))
+    w.broker.write("growing-1", numbers(30, 40), "-p", "2")
+    wait_until("later rows", lambda: p.poll() is not None or sorted(got(w, "growing.jsonl")) == list(range(40)))
+    equal(p.poll(), None, "it runs")
+    p.terminate()
+    w.finish(p)
+
+
+@case
+def silence_of_a_broker(w):
+    """A partition without rows stops holding time back once it has nothing more, but not while its broker is away."""
+    w.broker.topic("quiet", 2)
+    path = w.folder + "/quiet.jsonl"
+    windows = lambda: len(rows_of(w, "quiet.jsonl")) if os.path.exists(path) else 0
+    stamp = lambda s: f'{{"ts":"2024-01-01 00:00:{s:02}"}}\n'
+    w.broker.write("quiet", stamp(0), "-p", "0")
+    w.broker.write("quiet", stamp(0), "-p", "1")
+
+    def speak():
+        """Partition 0 is awake, whatever the other does: if all were idle time would stand."""
+        w.broker.write("quiet", stamp(5), "-p", "0")
+        return p.poll() is not None or windows() == 1
+
+    sql = (source(w, "ts TIMESTAMP, WATERMARK FOR ts", "quiet", bounded="false", idle__timeout="5 s") +
+           "CREATE STREAM u AS SELECT window_start, count(*) AS n FROM r GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);" + into(w, "quiet.jsonl", "u", "append"))
+    p = w.start(sql, ["--workers", "1"])
+    wait_until("partition 1 is idle", speak)
+    w.broker.write("quiet", stamp(6), "-p", "1")
+    w.broker.write("quiet", stamp(7), "-p", "0")
+    wait_until("both are awake", lambda: p.poll() is not None or windows() == 2)
+    equal(p.poll(), None, "it runs")
+    w.broker.kill()
+    time.sleep(7)  # longer than idle.timeout
+    equal(windows(), 2, "windows while the broker is away")
+    w.broker.start()
+    w.broker.write("quiet", stamp(9), "-p", "0")
+    wait_until("partition 1 is idle again", lambda: p.poll() is not None or windows() == 4)
+    equal(p.poll(), None, "it runs")
+    p.terminate()
+    w.finish(p)
 
 
 @case
