@@ -188,6 +188,50 @@ def sink_poison(w):
 
 
 @case
+def sink_dead_letters(w):
+    """Rows that can never be taken go to a topic, with all that they were and why; what that topic cannot take goes to the stream of dead letters."""
+    w.broker.topic("picky", 2, cleanup__policy="compact", max__message__bytes=3000)
+    w.broker.topic("dead", 1, max__message__bytes=20000)
+    rows = [{"_key": "a", "t": "good"}, {"_key": None, "t": "no key"}, {"_key": "b", "t": "y" * 5000}, {"_key": "c", "t": "far", "_partition": 7},
+            {"_key": "d", "t": "bad", "_headers": "[1]"}, {"_key": "e", "t": "old", "_timestamp": "1960-01-01 00:00:00"}, {"_key": "f", "t": "z" * 30000},
+            {"_key": "g", "t": "good"}]
+    sql = ("CREATE SOURCE t (_key VARCHAR, _headers VARCHAR, _timestamp TIMESTAMP, _partition INTEGER, t VARCHAR) " + lines(w, "picky.jsonl", rows) +
+           "CREATE STREAM u AS SELECT _key::BLOB AS _key, _headers::JSON AS _headers, _timestamp::TIMESTAMPTZ AS _timestamp, _partition, t FROM t;" +
+           "CREATE STREAM letters (t VARCHAR, error VARCHAR, sink VARCHAR); CREATE SINK l FROM letters INTO FILE (path = 'letters.jsonl', format = 'json');")
+    w.run(sql + sink(w, "picky", "u", dlq__topic="dead", dead_letter="letters"))
+    equal(sorted(w.broker.read("picky", "%k\\n").split()), ["a", "g"])
+    got = {m.split("|")[0] or "-": m.split("|")[1:] for m in w.broker.read("dead", "%k|%h|%s\\n").splitlines()}
+    equal(sorted(got), ["-", "b", "c", "d", "e"])
+    for key, (why, text) in {"-": ("a row without a key for a topic that is compacted", "no key"), "b": ("a message of 5009 bytes, and the topic 'picky' takes 3000", "y" * 5000),
+                             "c": ("the topic 'picky' has no partition 7", "far"), "d": ("_headers is no object of texts", "bad"),
+                             "e": ("a message's time is after 1970", "old")}.items():
+        holds(got[key][0], "laminar.error=" + why, "laminar.topic=picky", "laminar.sink=s")
+        equal(json.loads(got[key][1]), {"t": text}, key)
+    holds(got["c"][0], "laminar.partition=7")
+    holds(got["d"][0], "laminar.headers=[1]")
+    holds(got["e"][0], "laminar.timestamp.us=-315619200000000")
+    letters = rows_of(w, "letters.jsonl")
+    equal([(x["t"], x["sink"]) for x in letters], [("z" * 30000, "s")])
+    holds(letters[0]["error"], "and the topic 'picky' takes 3000")
+
+
+@case
+def sink_dead_letters_lost(w):
+    """A topic of dead letters that takes nothing stops the sink with the row in it: it is neither lost nor passed over."""
+    rows = [{"k": "a", "t": "x"}, {"k": "b", "t": "y" * 5000}, {"k": "c", "t": "x"}]
+    sql = "CREATE SOURCE t (k VARCHAR, t VARCHAR) " + lines(w, "lost.jsonl", rows)
+    w.broker.topic("short", max__message__bytes=3000)
+    rc, said = w.run(sql + sink(w, "short", key__column="k", dlq__topic="no such topic") + "SHOW SINKS;", ok=False)
+    equal(rc, 1, said)
+    holds(said, "no such topic")
+    rc, said = w.run(sql + sink(w, "short", key__column="k", dlq__topic="short"), ok=False)
+    equal(rc, 1, said)
+    holds(said, "dlq.topic is the topic 'short' itself")
+    w.run(sql + sink(w, "short", key__column="k", dlq__topic="made"))  # the broker makes it
+    equal(w.broker.read("made", "%k\\n").split(), ["b"])
+
+
+@case
 def sink_tombstones(w):
     """Rows of a changelog: the last message of a key is its row, or none."""
     w.broker.topic("upsert", 2)
@@ -572,6 +616,113 @@ def follows(w):
         p.terminate()
     rc, out, err = w.finish(p)
     equal(rows_of(w, "live.jsonl")[0]["n"], 1, err)
+
+
+# ---- what brokers answer ------------------------------------------------------------------------------------------------------
+
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, INIT_PRODUCER_ID = 0, 1, 2, 3, 8, 9, 10, 22
+OUT_OF_RANGE, NO_TOPIC, NO_LEADER, NOT_LEADER, TIMED_OUT, TOO_LARGE, LOADING, NO_COORDINATOR, NOT_COORDINATOR, FEW_REPLICAS, FEW_REPLICAS_AFTER, UNKNOWN_MEMBER = (
+    1, 3, 5, 6, 7, 10, 14, 15, 16, 19, 20, 25)
+NOT_YOUR_TOPIC, NOT_YOUR_GROUP, OUT_OF_ORDER, STALE_EPOCH, BAD_DISK, UNKNOWN_PRODUCER = 29, 30, 45, 47, 56, 59
+
+
+class Mock:
+    """Brokers that fail as they are told."""
+
+    def __init__(self):
+        self.p = subprocess.Popen([BUILD + "/kafka_mock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.address = self.p.stdout.readline().strip()
+
+    def tell(self, *words):
+        self.p.stdin.write(" ".join(map(str, words)) + "\n")
+        self.p.stdin.flush()
+        equal(self.p.stdout.readline().strip(), "ok", str(words))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.p.kill()
+        self.p.wait()
+
+
+ROWS = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 2000, fields = 'k: sequence(0, 1)');"
+
+
+def read_mock(w, m, topic):
+    w.run(source(w, "k BIGINT", topic, **{"bootstrap.servers": m.address}) + into(w, "mock.jsonl"))
+    return [r["k"] for r in rows_of(w, "mock.jsonl")]
+
+
+@case
+def errors_that_pass(w):
+    """Of brokers that are not ready, and of a producer that is no longer sure of its sequence: all rows arrive, each key's in order."""
+    with Mock() as m:
+        for n, (api, codes) in enumerate(((PRODUCE, (NOT_LEADER, FEW_REPLICAS, FEW_REPLICAS_AFTER, TIMED_OUT, NO_TOPIC, BAD_DISK)), (PRODUCE, (OUT_OF_ORDER,)),
+                                          (PRODUCE, (UNKNOWN_PRODUCER,)), (PRODUCE, (STALE_EPOCH,)), (INIT_PRODUCER_ID, (LOADING, NOT_COORDINATOR)),
+                                          (METADATA, (NO_LEADER, NOT_LEADER)))):
+            topic = f"passing{n}"
+            m.tell("topic", topic, 1)
+            m.tell("errors", api, *codes)
+            w.run(ROWS + sink(w, topic, **{"bootstrap.servers": m.address}))
+            keys = read_mock(w, m, topic)
+            equal(sorted(set(keys)), list(range(2000)), f"{api} {codes}")
+            if len(codes) > 1:
+                equal(keys, list(range(2000)), f"once and in order, {api} {codes}")
+
+
+@case
+def errors_that_stay(w):
+    """Of a broker that refuses rows or us: the sink stops and says why; no row is passed over."""
+    with Mock() as m:
+        for n, (code, want) in enumerate(((TOO_LARGE, "too large"), (NOT_YOUR_TOPIC, "uthorization failed"))):
+            topic = f"staying{n}"
+            m.tell("topic", topic, 1)
+            m.tell("errors", PRODUCE, *[code] * 50)
+            rc, said = w.run(ROWS + sink(w, topic, **{"bootstrap.servers": m.address}), ok=False)
+            equal(rc, 1, said)
+            holds(said, f"the topic '{topic}' took not all", want)
+            m.tell("errors", PRODUCE)
+            equal(read_mock(w, m, topic) if n else [], [])
+
+
+@case
+def errors_of_reading(w):
+    with Mock() as m:
+        m.tell("topic", "reading", 1)
+        options = {"bootstrap.servers": m.address}
+        w.run(ROWS + sink(w, "reading", **options))
+        m.tell("errors", FETCH, NOT_LEADER, NO_TOPIC, BAD_DISK, TIMED_OUT)
+        m.tell("errors", LIST_OFFSETS, NOT_LEADER)
+        equal(read_mock(w, m, "reading"), list(range(2000)))
+        for code, want in ((OUT_OF_RANGE, "choose another startup.mode"), (NOT_YOUR_TOPIC, "uthorization failed")):
+            m.tell("errors", FETCH, *[code] * 20)
+            rc, said = w.run(source(w, "k BIGINT", "reading", **options) + into(w, "mock.jsonl"), ok=False)
+            equal(rc, 1, said)
+            holds(said, "reading/0", want)
+            w.run(source(w, "k BIGINT", "reading", startup__mode="latest", **options) + into(w, "mock.jsonl"))
+
+
+@case
+def errors_of_a_group(w):
+    """A group that cannot be asked is an error; one that cannot be told is a line in the log."""
+    with Mock() as m:
+        m.tell("topic", "grouped", 1)
+        options = {"bootstrap.servers": m.address, "group.id": "g"}
+        w.run(ROWS + sink(w, "grouped", **{"bootstrap.servers": m.address}))
+        m.tell("errors", OFFSET_FETCH, LOADING, NOT_COORDINATOR)
+        m.tell("errors", FIND_COORDINATOR, NO_COORDINATOR)
+        w.run(source(w, "k BIGINT", "grouped", **options) + into(w, "mock.jsonl"))
+        equal(len(rows_of(w, "mock.jsonl")), 2000)
+        m.tell("errors", OFFSET_FETCH, NOT_YOUR_GROUP)
+        rc, said = w.run(source(w, "k BIGINT", "grouped", **options) + into(w, "mock.jsonl"), ok=False)
+        equal(rc, 1, said)
+        holds(said, "the places of its group", "uthorization failed")
+        m.tell("errors", OFFSET_COMMIT, UNKNOWN_MEMBER)
+        rc, said = w.run(source(w, "k BIGINT", "grouped", startup__mode="earliest", **options) + into(w, "mock.jsonl"), ok=False)
+        equal(rc, 0, said)
+        equal(len(rows_of(w, "mock.jsonl")), 2000)
+        holds(said, "the group 'g' was not told where the source stands (1 times so far)")
 
 
 @case
