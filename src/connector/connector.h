@@ -126,6 +126,8 @@ struct source_class {
     /* Fills the proof for a position (its offset is set). */
     void (*mark)(struct source *s, int split, struct position *p);
     void (*ack)(struct source *s, uint64_t epoch, int split, const struct position *p);
+    /* After ST_WAIT: whether silence means that there is nothing: not while the split lags or its system is away. */
+    bool (*caught_up)(struct source *s, int split);
     void (*cancel)(struct source *s); /* any thread: a blocked poll returns soon */
     void (*close)(struct source *s); /* frees all but the instance */
 };
@@ -137,6 +139,7 @@ int source_no_wait(struct source *s, int split, struct pollfd *fds, int max, int
 enum status source_no_head(struct source *s, int split, char *p, size_t n, size_t *got, struct err *err);
 void source_no_mark(struct source *s, int split, struct position *p);
 void source_no_ack(struct source *s, uint64_t epoch, int split, const struct position *p);
+bool source_always_caught_up(struct source *s, int split);
 void source_no_cancel(struct source *s);
 
 /* ---- sinks ------------------------------------------------------------------------------------------ */
