@@ -2,14 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "handshake.h"
 
+#include "span.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-
-struct span {
-    const char *p;
-    size_t n;
-};
 
 /* ---- SHA-1 and base64, of a key and the protocol's constant: 60 bytes, two blocks */
 
@@ -53,7 +49,7 @@ static void sha1_of_60(const char *p, uint8_t out[20])
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static void accept_key(const char *key, char out[29])
+void handshake_accept(const char *key, char out[29])
 {
     char text[KEY_BYTES + sizeof CONSTANT];
     uint8_t sum[21] = {0};
@@ -78,39 +74,6 @@ static bool is_key(struct span s)
 }
 
 /* ---- lines */
-
-static bool is_word(struct span s, const char *word)
-{
-    return s.n == strlen(word) && !strncasecmp(s.p, word, s.n);
-}
-static bool is_text(struct span s, const char *text)
-{
-    return s.n == strlen(text) && !memcmp(s.p, text, s.n);
-}
-
-static struct span trim(struct span s)
-{
-    while (s.n && (*s.p == ' ' || *s.p == '\t')) s.p++, s.n--;
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
-    return s;
-}
-
-/* Cuts what stands before `sep` off *rest; all of it when there is none. */
-static struct span cut(struct span *rest, char sep)
-{
-    const char *at = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
-    struct span s = {rest->p, at ? (size_t)(at - rest->p) : rest->n};
-    size_t used = s.n + (at != NULL);
-    *rest = (struct span){rest->p + used, rest->n - used};
-    return s;
-}
-
-static bool has_word(struct span list, const char *word)
-{
-    while (list.n)
-        if (is_word(trim(cut(&list, ',')), word)) return true;
-    return false;
-}
 
 struct request {
     struct span method, target, version; /* of HTTP */
@@ -204,7 +167,7 @@ static bool judge(const struct handshake_rules *rules, struct request *r, struct
     if (r->origin.p && !is_allowed(r->origin, rules->origins))
         return refuse(out, 403, "Pages of this origin may not connect: allowed.origins of the sink does not have it.");
     if (!read_query(r->target, out)) return refuse(out, 400, "last_sequence is not one number.");
-    accept_key(r->key.p, out->accept);
+    handshake_accept(r->key.p, out->accept);
     out->status = 101;
     return true;
 }

@@ -24,6 +24,9 @@ struct handshake {
 /* False: the request is not complete yet. */
 bool handshake_read(const struct handshake_rules *r, const char *p, size_t n, struct handshake *out);
 
+/* What the other side must say of a key of 24 digits. */
+void handshake_accept(const char *key, char out[29]);
+
 /* The answer in `to`; how long it is. */
 enum { HANDSHAKE_ANSWER = 512 };
 size_t handshake_answer(const struct handshake *h, char to[HANDSHAKE_ANSWER]);
