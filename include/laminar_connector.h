@@ -140,6 +140,8 @@ struct lam_host {
      * place, bytes written, ...). Asked again with more, what was written stays, but the place may be another. Valid
      * until the next of these calls. */
     char *(*record_room)(struct lam_records *out, size_t n);
+    /* Whether the user has given the option, be it its default: for options that exclude each other. */
+    bool (*option_given)(const struct lam_options *o, const char *name);
 };
 
 /* One instance of a class: a source or sink that is open. The host's but for *self. */
@@ -276,6 +278,11 @@ struct lam_source_class {
     const struct lam_metadata *metadata;
     int n_metadata;
     size_t metadata_size; /* sizeof(struct lam_metadata) */
+    /* For a system that does not wait to be asked, as those who connect to a server: called before each poll, and also
+     * while no rows are wanted, because the source is paused or what it feeds has no room, when a descriptor of `wait`
+     * is ready or its time has come. What it cannot help comes to light with the next poll. NULL: while no rows are
+     * wanted nobody looks at `wait`. */
+    void (*serve)(struct lam_io *io);
 };
 
 /* ---- sinks ---------------------------------------------------------------------------------------------------- */

@@ -86,6 +86,12 @@ static bool host_option_set(const struct lam_options *o, const char *name)
     return value_of(o, name);
 }
 
+static bool host_option_given(const struct lam_options *o, const char *name)
+{
+    const struct option_value *v = value_of(o, name);
+    return v && v->set;
+}
+
 static int host_fail(struct lam_error *e, int code, const char *fmt, ...)
 {
     struct err *err = (struct err *)e;
@@ -160,4 +166,5 @@ const struct lam_host outside_host = {
     .put = host_put,
     .record = outside_record,
     .record_room = outside_record_room,
+    .option_given = host_option_given,
 };
