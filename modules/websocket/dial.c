@@ -303,8 +303,8 @@ static void go_on_talking(struct dial *d, int64_t now)
 {
     struct peer *p = &d->peer;
     peer_read(p, now);
-    peer_write(p, now);
     peer_tick(p, now);
+    peer_write(p, now);
     if (p->state != PEER_DEAD) return;
     d->code = p->code;
     if (p->code)

@@ -66,8 +66,16 @@ static ssize_t take_in(wslay_event_context_ptr ctx, uint8_t *to, size_t n, int f
 
 /* ---- messages, as wslay tells */
 
+static void forget_part(struct peer *p)
+{
+    if (p->rules->pool) *p->rules->pool -= buffer_left(&p->part);
+    buffer_take(&p->part, buffer_left(&p->part));
+    if (p->part.cap > READ_BYTES) buffer_done(&p->part, p->io);
+}
+
 static void break_off(struct peer *p, uint16_t code)
 {
+    forget_part(p);
     wslay_event_shutdown_read(p->frames);
     wslay_event_queue_close(p->frames, code, NULL, 0);
     snprintf(p->reason, sizeof p->reason, "%s",
@@ -106,13 +114,6 @@ static void frame_goes_on(wslay_event_context_ptr ctx, const struct wslay_event_
     }
     if (p->rules->pool) *p->rules->pool += f->data_length;
     buffer_put(&p->part, p->io, f->data, f->data_length);
-}
-
-static void forget_part(struct peer *p)
-{
-    if (p->rules->pool) *p->rules->pool -= buffer_left(&p->part);
-    buffer_take(&p->part, buffer_left(&p->part));
-    if (p->part.cap > READ_BYTES) buffer_done(&p->part, p->io);
 }
 
 static void frame_ends(wslay_event_context_ptr ctx, void *of)
@@ -237,13 +238,13 @@ void peer_write(struct peer *p, int64_t now)
 {
     if (p->state == PEER_DEAD) return;
     put_control(p);
-    bool moved = false;
+    bool moved = false, was_full = p->polls_out; /* room in it again: the other side has taken bytes */
     while (p->state != PEER_DEAD && buffer_left(&p->out)) {
         ssize_t k = p->carrier->send(p->of, p->out.p + p->out.from, buffer_left(&p->out));
         if (k < 0 && !is_busy()) die(p, strerror(errno));
         p->polls_out = k <= 0;
         if (k <= 0) break;
-        moved = true;
+        moved |= was_full;
         buffer_take(&p->out, (size_t)k);
         put_control(p);
     }
@@ -347,13 +348,13 @@ void peer_tick(struct peer *p, int64_t now)
         lives(p, now);
     else if (p->life_by && now >= p->life_by)
         die(p, "nothing moved for ping.timeout.ms");
-    else if (p->state == PEER_OPEN && now >= p->ping_at)
+    else if (p->state == PEER_OPEN && now >= p->ping_at && p->asked == p->answered)
         peer_ask(p, now);
 }
 
 int64_t peer_wakes(const struct peer *p)
 {
-    int64_t at = p->state == PEER_OPEN ? p->ping_at : INT64_MAX;
+    int64_t at = p->state == PEER_OPEN && p->asked == p->answered ? p->ping_at : INT64_MAX;
     return p->life_by && p->life_by < at ? p->life_by : at;
 }
 
