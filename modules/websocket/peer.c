@@ -90,6 +90,8 @@ static void frame_begins(wslay_event_context_ptr ctx, const struct wslay_event_o
     struct peer *p = of;
     p->is_part_of_message = !wslay_is_ctrl_frame(f->opcode);
     p->is_fin = f->fin;
+    p->n_bye = 0;
+    p->bye_length = f->opcode == WSLAY_CONNECTION_CLOSE ? (size_t)f->payload_length : 0;
     p->whole = NULL;
     if (f->opcode == WSLAY_CONNECTION_CLOSE && f->payload_length == 1) break_off(p, WSLAY_CODE_PROTOCOL_ERROR);
     if (!p->is_part_of_message) return;
@@ -99,9 +101,34 @@ static void frame_begins(wslay_event_context_ptr ctx, const struct wslay_event_o
     p->n_whole = f->fin && !buffer_left(&p->part) ? (size_t)f->payload_length : SIZE_MAX;
 }
 
+/* What others wrote, for a message of one line. */
+static void keep_reason(struct peer *p, const uint8_t *text, size_t n)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < n && k < sizeof p->reason - 1; i++)
+        p->reason[k++] = text[i] < ' ' || text[i] >= 127 ? '?' : (char)text[i];
+    p->reason[k] = 0;
+}
+
+/* wslay is older than the codes 1012 to 1014 and would call them wrong. */
+static void hear_late_code(struct peer *p, const uint8_t *bytes, size_t n)
+{
+    if (p->n_bye + n > sizeof p->bye) return;
+    memcpy(p->bye + p->n_bye, bytes, n);
+    p->n_bye += n;
+    if (p->n_bye != p->bye_length || p->n_bye < 2) return;
+    uint16_t code = (uint16_t)(p->bye[0] << 8 | p->bye[1]);
+    if (code < 1012 || code > 1014) return;
+    p->code = code;
+    keep_reason(p, p->bye + 2, p->n_bye - 2);
+    wslay_event_shutdown_read(p->frames);
+    wslay_event_queue_close(p->frames, code, NULL, 0);
+}
+
 static void frame_goes_on(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_chunk_arg *f, void *of)
 {
     struct peer *p = of;
+    if (p->bye_length) hear_late_code(p, f->data, f->data_length);
     if (!p->is_part_of_message || !p->inbox || !wslay_event_get_read_enabled(ctx)) return;
     if (f->data_length == p->n_whole) {
         p->whole = f->data;
@@ -128,15 +155,6 @@ static void frame_ends(wslay_event_context_ptr ctx, void *of)
     else
         inbox_add(p->inbox, p->part.p + p->part.from, buffer_left(&p->part), wall, p->number);
     forget_part(p);
-}
-
-/* What others wrote, for a message of one line. */
-static void keep_reason(struct peer *p, const uint8_t *text, size_t n)
-{
-    size_t k = 0;
-    for (size_t i = 0; i < n && k < sizeof p->reason - 1; i++)
-        p->reason[k++] = text[i] < ' ' || text[i] >= 127 ? '?' : (char)text[i];
-    p->reason[k] = 0;
 }
 
 static void control_came(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *m, void *of)
@@ -227,11 +245,16 @@ static void put_control(struct peer *p)
     if (wslay_event_send(p->frames)) die(p, "there is no memory for frames");
 }
 
+static bool has_said_bye(const struct peer *p)
+{
+    return p->code || wslay_event_get_close_received(p->frames);
+}
+
 /* Both have said that it ends. */
 static void end_if_closed(struct peer *p)
 {
     if (p->state != PEER_CLOSING || buffer_left(&p->out)) return;
-    if (wslay_event_get_close_received(p->frames) && wslay_event_get_close_sent(p->frames)) die(p, "it was closed");
+    if (has_said_bye(p) && wslay_event_get_close_sent(p->frames)) die(p, "it was closed");
 }
 
 void peer_write(struct peer *p, int64_t now)
@@ -287,8 +310,8 @@ static void say_1002(struct peer *p)
  * the close frame. */
 static bool is_deaf(const struct peer *p)
 {
-    return p->is_broken || (p->state == PEER_CLOSING && !wslay_event_get_read_enabled(p->frames) &&
-                            !wslay_event_get_close_received(p->frames));
+    return p->is_broken ||
+           (p->state == PEER_CLOSING && !wslay_event_get_read_enabled(p->frames) && !has_said_bye(p));
 }
 
 static void throw_away(struct peer *p)
@@ -309,7 +332,7 @@ void peer_read(struct peer *p, int64_t now)
         return;
     }
     p->moved = false;
-    if (wslay_event_recv(p->frames) && p->state != PEER_DEAD) say_1002(p);
+    if (wslay_event_recv(p->frames) && p->state != PEER_DEAD && !p->code) say_1002(p);
     if (!p->rules->is_client && !peer_has_unread(p)) buffer_done(&p->in, p->io); /* there are many of them */
     if (p->state == PEER_DEAD) return;
     if (p->moved) lives(p, now);

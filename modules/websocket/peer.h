@@ -44,6 +44,8 @@ struct peer {
     const uint8_t *whole;        /* it came in one piece, which is not kept */
     size_t n_whole;
     bool is_part_of_message, is_fin;
+    uint8_t bye[125]; /* payload of its close frame */
+    size_t n_bye, bye_length;
     bool moved;           /* bytes came */
     bool polls_out;       /* the carrier took less than it was offered */
     bool is_broken;       /* what came is no frame, and it is not listened to any more */

@@ -230,7 +230,7 @@ def reconnects():
         c = s.open(more=text(row(9)))
         p.wait_lines(7)
         equal([x.split(",")[0::2] for x in p.lines[1:]], [["0", "1"], ["1", "2"], ["2", "3"], ["3", "4"], ["4", "5"], ["9", "6"]])
-        holds(p.said, "closed the connection: 1001 restart?;", "what is sent until then is missed", "again after", "gap 5, after 5 messages")
+        holds(p.said, "closed the connection: 1001 restart?;", "what is sent until then is missed", "again after", "gap 5, after 5 messages", "closed the connection: 1013")
         equal(p.stop()["gaps"], 5)
         equal(c.close_code()[0], 1000)
 
@@ -390,7 +390,7 @@ def tls():
                 try:
                     s.open()
                     raise AssertionError("it trusts " + certificate)
-                except OSError:
+                except (OSError, EOFError):
                     pass
                 p.end(1)
                 holds(p.said, "LAM-5001", "cannot connect to wss://", "certificate" if "certificate" in p.said else "SSL")
@@ -608,12 +608,10 @@ def server_no_pong():
 
 @case
 def server_block():
-    n = 60000
+    n = 30000
     with Listening(reads=False, ack="message") as l:
         p = l.program
         c = Client(l.port)
-        drained = threading.Thread(target=lambda: [ack(c) for _ in iter(lambda: done.is_set(), True)], daemon=True)
-        done = threading.Event()
         sent, t = blast(lambda x: c.send(frame(TEXT, x.encode(), mask=True)), n, 1000)
         until(lambda: sent[0] > 1000, "rows are taken")
         assert stands(sent) < n, "nobody reads, and all was taken"
@@ -635,7 +633,7 @@ def server_block():
 
 @case
 def server_drop():
-    n = 60000
+    n = 30000
     with Listening(reads=False, on__backpressure="drop") as l:
         p = l.program
         c = Client(l.port)
