@@ -101,6 +101,10 @@ struct lam_bytes;
 struct lam_records;
 struct lam_position;
 struct lam_io;
+struct lam_rows;
+struct lam_view; /* see view_new */
+struct lam_kept;
+struct lam_passed;
 
 struct lam_host {
     size_t size;
@@ -140,6 +144,20 @@ struct lam_host {
      * place, bytes written, ...). Asked again with more, what was written stays, but the place may be another. Valid
      * until the next of these calls. */
     char *(*record_room)(struct lam_records *out, size_t n);
+    /* For a sink of RECORDS whose clients choose what they get: a view is the rows that pass `filter`, as values of `format`. The
+     * filter is a condition of SQL over io->schema (without queries, aggregates and functions whose cost its text does not bound),
+     * NULL: all rows; the format is the name of one that writes values one by one, with its default options, NULL: the
+     * values that the sink is given. It may come from anyone. NULL: it is none, and `why`, of n bytes, is one line
+     * that says so, beginning with the code: "[LAM-1100] ...". To be freed before close has returned. */
+    struct lam_view *(*view_new)(struct lam_io *io, const char *filter, const char *format, char *why, size_t n);
+    /* During write_records only: which of the first n rows that it was offered pass. */
+    void (*view_read)(struct lam_view *v, const struct lam_rows *rows, int64_t n, struct lam_passed *out);
+    /* A copy of the first n rows offered to write_records, for views that are made later: the bytes it holds, which are counted by the
+     * host. To be freed before close has returned. From it a view gives values of its own in any case. */
+    struct lam_kept *(*rows_keep)(struct lam_io *io, const struct lam_rows *rows, int64_t n, int64_t *bytes);
+    void (*kept_read)(struct lam_view *v, const struct lam_kept *k, struct lam_passed *out);
+    void (*kept_free)(struct lam_kept *k);
+    void (*view_free)(struct lam_view *v); /* NULL is allowed */
 };
 
 /* One instance of a class: a source or sink that is open. The host's but for *self. */
@@ -156,6 +174,7 @@ struct lam_io {
      * gives them, and only them, beside its records; of a sink's rows they are not part of the value. Without children:
      * there are none. */
     const struct ArrowSchema *metadata;
+    const char *format; /* of a sink of RECORDS: what its values are in, "json"; NULL for others */
 };
 
 /* ---- sources ------------------------------------------------------------------------------------------------ */
@@ -304,6 +323,19 @@ struct lam_values {
     const char *bytes;
     const int64_t *offsets; /* n + 1: value i is bytes[offsets[i]] up to before bytes[offsets[i + 1]] */
     const uint8_t *none;    /* 1: there is no value (raw of NULL), a tombstone. NULL: all have one */
+};
+
+/* What view_read gives; valid until the view's next call. */
+struct lam_passed {
+    size_t size;
+    int64_t n;
+    const uint32_t *which; /* n numbers, ascending: row rows->from + which[i] passes */
+    /* Of a view with a format of its own, and of rows that were kept: value i is that of row which[i], n of them. Else n is 0, and
+     * value which[i] of those that were offered is meant. */
+    struct lam_values values;
+    int64_t failed;  /* rows for which the filter has no value (division by zero): they do not pass */
+    const char *why; /* of the first of them, beginning with the code */
+    bool spent;      /* that was a limit on what a row may cost: who chose the filter should have it no longer */
 };
 
 struct lam_sink_class {

@@ -33,6 +33,8 @@ struct connector_ctx {
     void (*log)(void *ctx, int level, const char *message); /* any thread; NULL: nobody listens */
     void *log_ctx;
     bool epochs; /* a sink that can: its rows are to be seen by commits only */
+    const struct encoder_class *encoder; /* a sink of records: of values, */
+    enum changelog_style changelog;      /* and how they show changes */
 };
 
 /* Lets threads of a connector's own wake the task that drives an instance. */
@@ -55,6 +57,8 @@ struct divided {
     int *mine_at, *value_at;
 };
 void metadata_divide(struct arena *a, const struct metadata *table, const struct schema *s, struct divided *out);
+/* The columns of values alone: a batch that shows them, or b itself when all are. A reference. */
+struct batch *divided_values(const struct divided *d, struct pool *pool, struct batch *b);
 
 /* Where classes that were loaded or registered come from. */
 struct module {

@@ -22,7 +22,8 @@ void outside_open(struct outside_io *o, const char *class_name, const struct met
                             .options = (const struct lam_options *)ctx->options,
                             .schema = &o->schema,
                             .metadata = &o->metadata,
-                            .epochs = ctx->epochs};
+                            .epochs = ctx->epochs,
+                            .format = ctx->encoder ? ctx->encoder->name : NULL};
 }
 
 void outside_close(struct outside_io *o)

@@ -16,7 +16,7 @@ struct record_writer {
     struct batch *seen;      /* as the encoder sees it: the columns of values */
 };
 
-static enum changelog_style style_of(const struct object *o, const struct sink_class *c)
+enum changelog_style record_style(const struct object *o, const struct sink_class *c)
 {
     if (o->plan->stream == STREAM_APPEND || (c->unmarked && c->unmarked(c, o->options))) return CHANGELOG_NONE;
     return options_int(o->options, "changelog") == 1 ? CHANGELOG_OP : CHANGELOG_W;
@@ -31,7 +31,7 @@ enum status record_writer_new(struct pool *pool, const struct object *o, struct 
     w->pool = pool;
     w->arena = arena_new();
     metadata_divide(w->arena, c->metadata, o->schema, &w->columns);
-    enum status st = encoder_new_values(o->format->class, w->columns.value, style_of(o, c), o->options, &w->encoder, err);
+    enum status st = encoder_new_values(o->format->class, w->columns.value, record_style(o, c), o->options, &w->encoder, err);
     if (st) return record_writer_free(w), st;
     *out = w;
     return ST_OK;
@@ -55,25 +55,12 @@ void record_writer_free(struct record_writer *w)
     mem_free(w);
 }
 
-/* The columns of values alone. */
-static struct batch *values_of(struct record_writer *w, struct batch *b)
-{
-    const struct divided *d = &w->columns;
-    if (!d->mine->n) return batch_ref(b);
-    struct batch *out = batch_new(w->pool, d->value->n);
-    out->rows = b->rows;
-    out->weight = b->weight;
-    batch_pin(out, b);
-    for (int i = 0; i < d->value->n; i++) out->cols[i] = b->cols[d->value_at[i]];
-    return out;
-}
-
 static void encode(struct record_writer *w, struct batch *b, uint32_t from)
 {
     if (w->batch != b) {
         let_go(w);
         w->batch = batch_ref(b);
-        w->seen = values_of(w, b);
+        w->seen = divided_values(&w->columns, w->pool, b);
     }
     values_clear(&w->values, from, BATCH_ROWS_MAX);
     uint32_t few = ENCODE_BYTES / (b->bytes_held / b->rows + 1) + 1;
