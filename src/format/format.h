@@ -115,6 +115,7 @@ struct encoder_class {
     const char *name;
     size_t size;
     const struct option_spec *options;
+    bool ends; /* its text has an end, behind which nothing can be put: a target that has one is not appended to */
     enum status (*open)(struct encoder *e, const struct options *o, struct err *err);
     /* What stands before the first row (a header line); called once before anything is put, unless appending to a file
      * that has it. */
@@ -123,6 +124,8 @@ struct encoder_class {
     /* Adds the values of n rows, for which there is room. NULL: the format has no values of its own for a row; put NULL: it has
      * nothing else. */
     void (*put_values)(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct values *out);
+    /* How many of the n rows from `from` on can be written; less than n: why the next cannot. NULL: all. Others are not to be put. */
+    uint32_t (*fits)(const struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct err *why);
     /* Formats that lay out many rows together (box) hold some back. flush gives them out; more may come. end gives them
      * out and finishes; what is put after it begins anew. */
     void (*flush)(struct encoder *e, struct text *out);
@@ -141,8 +144,13 @@ enum status encoder_new_values(const struct encoder_class *c, const struct schem
 enum status encoder_new(const struct encoder_class *c, const struct schema *schema, enum changelog_style changelog,
                         const struct options *o, struct encoder **out, struct err *err);
 void encoder_free(struct encoder *e);
+/* See fits. */
+uint32_t encoder_fits(const struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct err *why);
+/* Of n rows that fit, one value that can be read alone: with what stands before the first row and behind the last (a header line, a
+ * schema, an end). For encoders of encoder_new, between two ends. */
+void encoder_put_whole(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct text *out);
 
-/* "csv", "tsv", "json" (= "jsonl", "jsonlines"), "box" (out only), "raw" (of records only);
+/* "csv", "tsv", "json" (= "jsonl", "jsonlines"), "box" (out only), "raw" (of records only), "arrow_ipc" (= "arrow");
  * NULL: no such format, or not in that direction. */
 const struct decoder_class *decoder_find(const char *name);
 const struct encoder_class *encoder_find(const char *name);

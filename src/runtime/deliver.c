@@ -78,13 +78,13 @@ static enum status open_instance(struct deliver *d, struct err *err)
     call_begin(d, CALL_OPEN);
     enum status st = call_end(d, d->class->open(d->sink, 1, &marker, &fresh, err), false, err);
     if (st == ST_WAIT) return st;
+    if (!st) st = offer_begin(d, fresh, err);
     if (st) {
         close_instance(d, false, NULL);
         d->last = CALL_OPEN;
         return st;
     }
     d->opened = true;
-    offer_begin(d, fresh);
     return ST_OK;
 }
 

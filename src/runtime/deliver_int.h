@@ -139,7 +139,7 @@ extern const struct task_class watch_class;
 /* ---- offer.c */
 enum status offer_write(struct deliver *d, struct err *err); /* some of what there is */
 enum status offer_flush(struct deliver *d, int64_t now, bool now_please, int64_t *wake_us, struct err *err);
-void offer_begin(struct deliver *d, bool fresh); /* after open */
+enum status offer_begin(struct deliver *d, bool fresh, struct err *err); /* after open */
 void offer_rewind(struct deliver *d); /* a new instance is to get what is not flushed */
 enum status offer_skip(struct deliver *d, struct err *err);
 void offer_unsettle(struct deliver *d); /* what was not flushed counts as held again */
