@@ -127,7 +127,7 @@ $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # The sink's own code beside its library.
-$O/bench/websocket: bench/connectors/websocket.c $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
+$O/bench/websocket: bench/connectors/websocket.c $(patsubst %,$O/modules/websocket/%.o,client handshake listener queue segment server)
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LIBS.websocket)
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
@@ -136,7 +136,7 @@ $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) 
 	$(CC) $(FLAGS.$(MODE)) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
 # Those of a module link its objects.
 $O/fuzz/fuzz_websocket_request: $O/modules/websocket/handshake.o
-$O/fuzz/fuzz_websocket_frames: $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
+$O/fuzz/fuzz_websocket_frames: $(patsubst %,$O/modules/websocket/%.o,client handshake listener queue segment server)
 $O/fuzz/fuzz_websocket_frames: LDLIBS += $(LIBS.websocket)
 # Connectors beside their libraries alone; each starts its server.
 define CONNECTOR_BENCH

@@ -2,12 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server.h"
 
+#include "listener.h"
+
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -26,58 +26,7 @@ static int64_t now_of(const struct server *s)
     return s->io->host->now(s->io);
 }
 
-/* ---- the address */
-
-/* "host:port", "[host]:port", "port": host is loopback when there is none. */
-static bool split_address(const char *text, char host[64], char port[8])
-{
-    const char *colon = strrchr(text, ':'), *from = text, *to = colon;
-    strcpy(host, "127.0.0.1");
-    if (colon && *from == '[' && to > from && to[-1] == ']')
-        from++, to--;
-    else if (colon && memchr(from, ':', (size_t)(to - from)))
-        return false;
-    if (colon && to > from) {
-        if (to - from > 63) return false;
-        snprintf(host, 64, "%.*s", (int)(to - from), from);
-    }
-    if (!strcmp(host, "localhost")) strcpy(host, "127.0.0.1");
-    const char *digits = colon ? colon + 1 : text;
-    size_t n = strlen(digits);
-    if (!n || n > 5 || strspn(digits, "0123456789") != n || atoi(digits) > 65535) return false;
-    strcpy(port, digits);
-    return true;
-}
-
-static int bad_address(struct server *s, struct lam_error *err)
-{
-    const struct lam_host *h = s->io->host;
-    h->fail(err, LAM_IO_OPTION, "bind.address '%s' of %s is no address of this machine and a port", s->set.address,
-            s->io->name);
-    h->hint(err,
-            "write it as '127.0.0.1:8080', '[::1]:8080', or '0.0.0.0:8080' for all networks; port 0 takes a free one");
-    return LAM_IO_OPTION;
-}
-
-static int cannot_listen(struct server *s, struct lam_error *err)
-{
-    const struct lam_host *h = s->io->host;
-    h->fail(err, LAM_IO_CONNECT, "%s cannot listen on %s: %s", s->io->name, s->set.address, strerror(errno));
-    if (errno == EADDRINUSE) h->hint(err, "another program has this port: choose another by bind.address");
-    return LAM_IO_CONNECT;
-}
-
-static void name_server(struct server *s)
-{
-    struct sockaddr_storage a;
-    socklen_t n = sizeof a;
-    char host[64] = "?", port[8] = "?";
-    if (!getsockname(s->listener, (struct sockaddr *)&a, &n))
-        getnameinfo((struct sockaddr *)&a, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-    bool six = strchr(host, ':');
-    snprintf(s->name, sizeof s->name, "ws://%s%s%s:%s%.40s", six ? "[" : "", host, six ? "]" : "", port,
-             s->set.rules.path);
-}
+/* ---- the listener */
 
 static void watch_listener(struct server *s, bool on)
 {
@@ -85,15 +34,6 @@ static void watch_listener(struct server *s, bool on)
     if (on == s->listens) return;
     epoll_ctl(s->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->listener, &e);
     s->listens = on;
-}
-
-static bool listen_at(struct server *s, const struct addrinfo *a)
-{
-    int on = 1;
-    s->listener = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (s->listener < 0) return false;
-    setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    return !bind(s->listener, a->ai_addr, a->ai_addrlen) && !listen(s->listener, (int)s->set.backlog);
 }
 
 static void warn_of_descriptors(struct server *s)
@@ -111,21 +51,16 @@ static int64_t least(int64_t a, int64_t b)
 
 int server_open(struct server *s, struct lam_error *err)
 {
-    char host[64], port[8];
-    struct addrinfo *a = NULL,
-                    want = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-    if (!split_address(s->set.address, host, port) || getaddrinfo(host, port, &want, &a)) return bad_address(s, err);
-    bool ok = listen_at(s, a);
-    freeaddrinfo(a);
-    if (ok) s->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!ok || s->epoll < 0) return cannot_listen(s, err);
+    const struct listening l = {s->set.address, s->set.rules.path, s->set.backlog};
+    int result = listener_open(s->io, &l, &s->listener, s->name, err);
+    if (result) return result;
+    s->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (s->epoll < 0) return listener_fail(s->io, &l, err);
     watch_listener(s, true);
-    name_server(s);
     s->tick_at = INT64_MAX;
     s->tick_us = least(least(least(TICK_MOST, s->set.handshake_us / 4), s->set.ping_us / 4), s->set.pong_us / 4);
     s->first = s->next = (uint64_t)s->io->host->wall(s->io);
     warn_of_descriptors(s);
-    s->io->host->log(s->io, 2, "listening on %s", s->name);
     return LAM_IO_OK;
 }
 
