@@ -152,9 +152,12 @@ struct lam_host {
     struct lam_view *(*view_new)(struct lam_io *io, const char *filter, const char *format, char *why, size_t n);
     /* During write_records only: which of the first n rows that it was offered pass. */
     void (*view_read)(struct lam_view *v, const struct lam_rows *rows, int64_t n, struct lam_passed *out);
-    /* A copy of the first n rows offered to write_records, for views that are made later: the bytes it holds, which are counted by the
-     * host. To be freed before close has returned. From it a view gives values of its own in any case. */
-    struct lam_kept *(*rows_keep)(struct lam_io *io, const struct lam_rows *rows, int64_t n, int64_t *bytes);
+    /* During write_records only: copies some of the n rows from row `from` of those it was offered, for views that are made later, into
+     * *k, or when that is NULL into a new one. How many; 0: *k has no room. *bytes: what *k holds now, which the host
+     * counts. To be freed before close has returned. */
+    int64_t (*rows_keep)(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n,
+                         int64_t *bytes);
+    /* Which of these rows pass, with values in any case. */
     void (*kept_read)(struct lam_view *v, const struct lam_kept *k, struct lam_passed *out);
     void (*kept_free)(struct lam_kept *k);
     void (*view_free)(struct lam_view *v); /* NULL is allowed */
@@ -323,6 +326,7 @@ struct lam_values {
     const char *bytes;
     const int64_t *offsets; /* n + 1: value i is bytes[offsets[i]] up to before bytes[offsets[i + 1]] */
     const uint8_t *none;    /* 1: there is no value (raw of NULL), a tombstone. NULL: all have one */
+    bool whole;             /* one value holds all n rows, as lam_sink_class.whole asks: it ends at offsets[1] */
 };
 
 /* What view_read gives; valid until the view's next call. */
@@ -399,6 +403,9 @@ struct lam_sink_class {
      * descriptor of `wait` is ready or its time has come, also while there are no rows. OK, RETRY, or an error. NULL: nobody asks, and `wait` is
      * only looked at after WAIT. */
     int (*serve)(struct lam_io *io, struct lam_error *err);
+    /* RECORDS: a value of a format that has an end (arrow_ipc: a schema, rows, an end) is to hold all rows of a call, and not
+     * one: see lam_values.whole. *accepted counts rows still; what was not accepted is made into another value. */
+    bool whole;
 };
 
 /* ---- modules ---------------------------------------------------------------------------------------------------- */

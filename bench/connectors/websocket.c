@@ -155,7 +155,7 @@ static void run_ours(struct server *s, int turns, int per_turn)
 {
     struct lam_values v = {.size = sizeof v, .n = per_turn, .bytes = values, .offsets = offsets};
     for (int t = 0; t < turns; t++) {
-        server_write(s, &v, per_turn);
+        server_write(s, &v, NULL, per_turn);
         s->drain_by = INT64_MAX;
         while (!server_drain(s)) server_serve(s);
     }
@@ -221,8 +221,10 @@ static void ours(int clients, int turns, int per_turn)
     int report[2];
     uint64_t bytes;
     s.set = (struct server_settings){.address = "0",
-                                     .rules = {"/", NULL, 8192},
-                                     .framing = {1, false, 1},
+                                     .rules = {.path = "/", .max = 8192},
+                                     .format = "json",
+                                     .is_bare = true,
+                                     .batch = 1,
                                      .max_clients = 20000,
                                      .backlog = 4096,
                                      .client_bytes = 1 << 20,
@@ -239,7 +241,7 @@ static void ours(int clients, int turns, int per_turn)
     run_ours(&s, turns, per_turn);
     double cpu = cpu_now() - from;
     for (uint32_t i = 0; i < s.n_clients; i++)
-        s.clients[i].client->state = CLIENT_CLOSING; /* no close frame: bytes are counted */
+        s.clients[i]->state = CLIENT_CLOSING; /* no close frame: bytes are counted */
     server_close(&s);
     must(read(report[0], &bytes, 8) == 8, "report");
     waitpid(pid, NULL, 0);

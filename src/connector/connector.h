@@ -165,6 +165,7 @@ struct sink_class {
     const struct metadata *metadata; /* RECORDS: columns that are no part of the value; NULL: none */
     const char *default_format;
     const char *(*guess_format)(const struct options *o);
+    bool whole; /* RECORDS: values of formats that have an end (arrow_ipc) are to hold many rows each */
     /* RECORDS: whether values have no column that marks a change. NULL: they have. */
     bool (*unmarked)(const struct sink_class *c, const struct options *o);
     /* marker: the last epoch whose rows the target proves to hold; 0: none. *fresh: a header (encoder begin) is wanted.

@@ -29,6 +29,7 @@ struct outside_io {
     struct divided columns;
     struct ArrowSchema metadata; /* columns.mine */
     struct pool *pool;           /* of a sink */
+    bool whole;                  /* it asks for values of many rows */
     struct batch *rows;          /* of a write under way, for views */
     _Atomic bool is_open;        /* open was called and close was not; any thread looks */
 };
@@ -41,7 +42,7 @@ void outside_close(struct outside_io *o);
 struct lam_view *outside_view_new(struct lam_io *io, const char *filter, const char *format, char *why, size_t n);
 void outside_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, struct lam_passed *out);
 void outside_view_free(struct lam_view *v);
-struct lam_kept *outside_rows_keep(struct lam_io *io, const struct lam_rows *rows, int64_t n, int64_t *bytes);
+int64_t outside_rows_keep(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n, int64_t *bytes);
 void outside_kept_read(struct lam_view *v, const struct lam_kept *k, struct lam_passed *out);
 void outside_kept_free(struct lam_kept *k);
 

@@ -33,6 +33,7 @@ static enum status open(struct sink *s, uint64_t incarnation, uint64_t *marker, 
 {
     struct outside_sink *x = of(s);
     x->class = class_of(s->class);
+    x->o.whole = x->class->whole;
     if (!x->o.pool) x->o.pool = pool_new(s->ctx.account);
     if (!x->o.is_open) outside_open(&x->o, x->class->name, s->class->metadata, &s->ctx, &s->wake, x->self);
     *marker = 0;
@@ -100,7 +101,8 @@ static enum status write_records(struct sink *s, const struct values *v, const s
                                 .n = v->n - skip,
                                 .bytes = v->text.p ? v->text.p : "",
                                 .offsets = v->offsets + skip,
-                                .none = v->has_none ? v->none + skip : NULL};
+                                .none = v->has_none ? v->none + skip : NULL,
+                                .whole = v->whole};
     int64_t n = 0;
     int result = x->class->write_records(&x->o.io, &values, &rows, &n, outside_err(err));
     return took(x, "write_records", result, b, from, end, n, accepted, err);
@@ -215,6 +217,7 @@ enum status outside_sink(struct arena *a, const struct module *m, const struct l
         .payload = (enum payload_kind)c->payload,
         .options = options,
         .metadata = metadata,
+        .whole = c->whole,
         .unmarked = unmarked,
         .guarantee = (enum guarantee)c->guarantee,
         .blocking = c->blocking,

@@ -11,7 +11,8 @@ struct lam_view {
     struct arena *arena;
     struct eval *filter;     /* NULL: all rows pass */
     struct encoder *encoder;
-    bool own; /* it has a format of its own */
+    bool own;   /* it has a format of its own */
+    bool whole; /* one value for many rows */
     struct values values;
     uint32_t sel[BATCH_ROWS_MAX];
     struct row_errors errors;
@@ -39,10 +40,11 @@ static enum status open_format(struct lam_view *v, const char *format, struct er
     const struct connector_ctx *ctx = v->o->ctx;
     const struct encoder_class *c = format ? encoder_find(format) : ctx->encoder;
     struct options *options = (struct options *)(uintptr_t)ctx->options;
-    v->own = format;
     if (!c) return err_set(err, E_FORMAT, "there is no format '%.60s'", format ? format : "");
     if (format) TRY(options_read(v->arena, "the view", &c->options, 1, NULL, 0, &options, err));
-    return encoder_new_values(c, v->o->columns.value, ctx->changelog, options, &v->encoder, err);
+    v->whole = v->o->whole && c->ends;
+    v->own = format || v->whole; /* one value of all rows is no use for some of them */
+    return (v->whole ? encoder_new : encoder_new_values)(c, v->o->columns.value, ctx->changelog, options, &v->encoder, err);
 }
 
 struct lam_view *outside_view_new(struct lam_io *io, const char *filter, const char *format, char *why, size_t n)
@@ -72,14 +74,46 @@ void outside_view_free(struct lam_view *v)
 }
 
 /* Runs of rows are encoded where they lie, so that a change is seen beside the one it belongs to. */
-static void encode(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n)
+static void encode_each(struct lam_view *v, struct batch *b, uint32_t n)
+{
+    for (uint32_t i = 0, run; i < n; i += run) {
+        for (run = 1; i + run < n && v->sel[i + run] == v->sel[i] + run;) run++;
+        v->encoder->class->put_values(v->encoder, b, v->sel[i], run, &v->values);
+    }
+}
+
+static void encode_whole(struct lam_view *v, struct batch *b, uint32_t n)
+{
+    const struct rows some = {b, v->sel, n};
+    AUTO(batch_unref) struct batch *dense = rows_dense(v->o->pool, v->o->columns.value, &some);
+    v->values.whole = true;
+    v->values.n = n;
+    encoder_put_whole(v->encoder, dense, 0, n, &v->values.text);
+    v->values.offsets[1] = (int64_t)v->values.text.n;
+}
+
+/* Rows that the format cannot hold are left out, and counted with those that the filter could not judge. */
+static uint32_t drop_unfit(struct lam_view *v, const struct batch *b, uint32_t n)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; v->encoder->class->fits && i < n; i++) {
+        struct err why = {.pos = NO_POS};
+        if (encoder_fits(v->encoder, b, v->sel[i], 1, &why))
+            v->sel[kept++] = v->sel[i];
+        else if (!v->errors.count++)
+            v->errors.first = why;
+    }
+    return v->encoder->class->fits ? kept : n;
+}
+
+/* How many rows are left. */
+static uint32_t encode(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n)
 {
     AUTO(batch_unref) struct batch *seen = divided_values(&v->o->columns, v->o->pool, b);
     values_clear(&v->values, from, BATCH_ROWS_MAX);
-    for (uint32_t i = 0, run; i < n; i += run) {
-        for (run = 1; i + run < n && v->sel[i + run] == v->sel[i] + run;) run++;
-        v->encoder->class->put_values(v->encoder, seen, v->sel[i], run, &v->values);
-    }
+    n = drop_unfit(v, seen, n);
+    if (n) (v->whole ? encode_whole : encode_each)(v, seen, n);
+    return n;
 }
 
 /* What passes of the n rows from `from` on, in sel. */
@@ -96,15 +130,15 @@ static uint32_t pass(struct lam_view *v, struct batch *b, uint32_t from, uint32_
 static void read(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n, bool encodes, struct lam_passed *out)
 {
     uint32_t kept = pass(v, b, from, n);
+    if (encodes) kept = encode(v, b, from, kept);
     *out = (struct lam_passed){.size = sizeof *out, .n = kept, .which = v->sel, .failed = v->errors.count};
-    if (encodes) {
-        encode(v, b, from, kept);
+    if (encodes)
         out->values = (struct lam_values){.size = sizeof out->values,
                                           .n = kept,
                                           .bytes = v->values.text.p ? v->values.text.p : "",
                                           .offsets = v->values.offsets,
-                                          .none = v->values.has_none ? v->values.none : NULL};
-    }
+                                          .none = v->values.has_none ? v->values.none : NULL,
+                                          .whole = v->values.whole};
     for (uint32_t i = 0; i < kept; i++) v->sel[i] -= from;
     if (!v->errors.count) return;
     tell(&v->errors.first, v->why, sizeof v->why);
@@ -119,20 +153,27 @@ void outside_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t 
 
 /* ---- rows that are kept */
 
+#define KEPT_ROWS 64
+
 struct lam_kept {
-    struct batch *b;
+    struct batch *b; /* under construction until it is full */
 };
 
-struct lam_kept *outside_rows_keep(struct lam_io *io, const struct lam_rows *rows, int64_t n, int64_t *bytes)
+int64_t outside_rows_keep(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n, int64_t *bytes)
 {
     struct outside_io *o = container_of(io, struct outside_io, io);
-    struct lam_kept *k = mem_zalloc(sizeof *k);
-    uint32_t sel[BATCH_ROWS_MAX];
-    for (uint32_t i = 0; i < n; i++) sel[i] = (uint32_t)rows->from + i;
-    const struct rows some = {o->rows, sel, (uint32_t)n};
-    k->b = rows_compact(o->pool, o->ctx->schema, &some);
-    *bytes = (int64_t)sizeof *k + k->b->bytes_held;
-    return k;
+    uint32_t sel[KEPT_ROWS], most;
+    if (!*k) {
+        *k = mem_zalloc(sizeof **k);
+        (*k)->b = batch_for(o->pool, o->ctx->schema, KEPT_ROWS);
+    }
+    struct batch *b = (*k)->b;
+    most = KEPT_ROWS - b->rows;
+    if (n > most) n = most;
+    for (uint32_t i = 0; i < n; i++) sel[i] = (uint32_t)(rows->from + from) + i;
+    if (n) batch_scatter(b, KEPT_ROWS, o->ctx->schema, o->rows, sel, (uint32_t)n);
+    *bytes = (int64_t)sizeof **k + b->bytes_held;
+    return n;
 }
 
 void outside_kept_read(struct lam_view *v, const struct lam_kept *k, struct lam_passed *out)

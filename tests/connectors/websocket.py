@@ -230,9 +230,9 @@ def ping_pong_and_fragments():
         equal(c.frame(), (PONG, b"!"))
         opcode, data = c.frame()
         equal((opcode, json.loads(data)["type"]), (TEXT, "error"))
-        for b in frame(TEXT, b'{"action":"subscribe"}'):
+        for b in frame(TEXT, b'{"action":"ping"}'):
             c.send(bytes([b]))
-        equal(json.loads(c.frame()[1])["type"], "error")
+        equal(json.loads(c.frame()[1])["type"], "heartbeat")
         r.rows([(7, "a")])
         equal(records(c, 1)[0][1]["k"], 7)
         equal(r.end()["messages from clients"], 2)
