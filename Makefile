@@ -9,10 +9,10 @@ TEST_DEPS := libcmocka-dev python3 zstd
 # Connectors that are modules, each with its library (a package of pkg-config), and what their tests start.
 PKG.kafka := rdkafka
 PKG.postgres := libpq
-# A library that pkg-config does not know is found by its header.
-HEADER.websocket := wslay/wslay.h
-LIBS.websocket := -lwslay -lssl -lcrypto -lz
-CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev libssl-dev zlib1g-dev
+# Libraries that pkg-config does not know are found by their headers.
+HEADER.websocket := wslay/wslay.h curl/curl.h openssl/ssl.h zlib.h
+LIBS.websocket := -lwslay -lcurl -lssl -lcrypto -lz
+CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev libcurl4-openssl-dev libssl-dev zlib1g-dev
 CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets
 MODEL_DEPS := build-essential spin
 
@@ -50,7 +50,7 @@ KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
 NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency change fanout wake idle half_load sinks peer_duckdb)
 FLIGHTS ?= build/bench/flights.csv
 
-found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E -include $(HEADER.$1) -x c /dev/null) >/dev/null 2>&1 && echo yes)
+found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E $(addprefix -include ,$(HEADER.$1)) -x c /dev/null) >/dev/null 2>&1 && echo yes)
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
 FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_action.c %/fuzz_websocket_frames.c),$(wildcard tests/fuzz/fuzz_*.c)))
 .PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
@@ -127,7 +127,7 @@ $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # The sink's own code beside its library.
-WEBSOCKET_SERVER := $(patsubst %,$O/modules/websocket/%.o,action client deflate guard handshake history json listener queue segment server subscribe view wire)
+WEBSOCKET_SERVER := $(patsubst %,$O/modules/websocket/%.o,action auth buffer client deflate guard handshake history json listener queue segment server subscribe view wire)
 $O/bench/websocket: bench/connectors/websocket.c $(WEBSOCKET_SERVER)
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LIBS.websocket)

@@ -161,6 +161,8 @@ struct lam_host {
     void (*kept_read)(struct lam_view *v, const struct lam_kept *k, struct lam_passed *out);
     void (*kept_free)(struct lam_kept *k);
     void (*view_free)(struct lam_view *v); /* NULL is allowed */
+    /* Whether the user has given the option, be it its default: for options that exclude each other. */
+    bool (*option_given)(const struct lam_options *o, const char *name);
 };
 
 /* One instance of a class: a source or sink that is open. The host's but for *self. */
@@ -298,6 +300,11 @@ struct lam_source_class {
     const struct lam_metadata *metadata;
     int n_metadata;
     size_t metadata_size; /* sizeof(struct lam_metadata) */
+    /* For a system that does not wait to be asked, as those who connect to a server: called before each poll, and also
+     * while no rows are wanted, because the source is paused or what it feeds has no room, when a descriptor of `wait`
+     * is ready or its time has come. What it cannot help comes to light with the next poll. NULL: while no rows are
+     * wanted nobody looks at `wait`. */
+    void (*serve)(struct lam_io *io);
 };
 
 /* ---- sinks ---------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 /* See guard.h. SPDX-License-Identifier: Apache-2.0 */
 #include "guard.h"
 
+#include "auth.h"
+
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,16 +27,15 @@ static char *basic(struct lam_io *io, const char *name, const char *password)
 static int read_auth(struct guard *g, struct lam_io *io, struct lam_error *err)
 {
     const struct lam_host *h = io->host;
-    const char *token = h->option_text(io->options, "auth.token"), *name = h->option_text(io->options, "auth.username"),
-               *password = h->option_text(io->options, "auth.password");
-    if (!h->option_set(io->options, "auth.type"))
-        return token || name || password ? lacks(io, "auth.token, auth.username or auth.password", "auth.type", err) : LAM_IO_OK;
-    bool bearer = !h->option_int(io->options, "auth.type");
-    if (bearer && (!token || !*token || name || password)) return lacks(io, "auth.type = 'bearer'", "auth.token, and that alone", err);
-    if (!bearer && (!name || !password || token || strchr(name, ':')))
-        return lacks(io, "auth.type = 'basic'", "auth.username, without a colon, and auth.password, and those alone", err);
-    g->scheme = bearer ? "Bearer" : "Basic";
-    g->credentials = bearer ? strcpy(h->alloc(strlen(token) + 1), token) : basic(io, name, password);
+    int result = auth_check(io, err);
+    if (result || !h->option_set(io->options, "auth.type")) return result;
+    const char *token = h->option_text(io->options, "auth.token");
+    if (h->option_int(io->options, "auth.type") > 1)
+        return h->fail(err, LAM_IO_OPTION, "auth.type = 'hmac' of %s is for clients: a server asks for bearer or basic", io->name);
+    if (token && !*token) return lacks(io, "auth.type = 'bearer'", "an auth.token that is not empty", err);
+    g->scheme = token ? "Bearer" : "Basic";
+    g->credentials = token ? strcpy(h->alloc(strlen(token) + 1), token)
+                           : basic(io, h->option_text(io->options, "auth.username"), h->option_text(io->options, "auth.password"));
     return LAM_IO_OK;
 }
 

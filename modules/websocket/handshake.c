@@ -4,15 +4,10 @@
 
 #include "action.h"
 #include "json.h"
+#include "span.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-
-struct span {
-    const char *p;
-    size_t n;
-};
 
 /* ---- SHA-1 and base64, of a key and the protocol's constant: 60 bytes, two blocks */
 
@@ -56,7 +51,7 @@ static void sha1_of_60(const char *p, uint8_t out[20])
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static void accept_key(const char *key, char out[29])
+void handshake_accept(const char *key, char out[29])
 {
     char text[KEY_BYTES + sizeof CONSTANT];
     uint8_t sum[21] = {0};
@@ -81,39 +76,6 @@ static bool is_key(struct span s)
 }
 
 /* ---- lines */
-
-static bool is_word(struct span s, const char *word)
-{
-    return s.n == strlen(word) && !strncasecmp(s.p, word, s.n);
-}
-static bool is_text(struct span s, const char *text)
-{
-    return s.n == strlen(text) && !memcmp(s.p, text, s.n);
-}
-
-static struct span trim(struct span s)
-{
-    while (s.n && (*s.p == ' ' || *s.p == '\t')) s.p++, s.n--;
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
-    return s;
-}
-
-/* Cuts what stands before `sep` off *rest; all of it when there is none. */
-static struct span cut(struct span *rest, char sep)
-{
-    const char *at = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
-    struct span s = {rest->p, at ? (size_t)(at - rest->p) : rest->n};
-    size_t used = s.n + (at != NULL);
-    *rest = (struct span){rest->p + used, rest->n - used};
-    return s;
-}
-
-static bool has_word(struct span list, const char *word)
-{
-    while (list.n)
-        if (is_word(trim(cut(&list, ',')), word)) return true;
-    return false;
-}
 
 struct request {
     struct span method, target, version; /* of HTTP */
@@ -274,7 +236,7 @@ static bool judge(const struct handshake_rules *rules, struct request *r, struct
     const char *wrong = read_query(r->target, out);
     if (wrong) return refuse(out, 400, wrong);
     out->deflates = rules->deflates && offers_deflate(r->extensions);
-    accept_key(r->key.p, out->accept);
+    handshake_accept(r->key.p, out->accept);
     out->status = 101;
     return true;
 }

@@ -35,6 +35,8 @@ bool handshake_read(const struct handshake_rules *r, const char *p, size_t n, st
 
 /* %XX and + decoded, as text with a zero behind it; at most t.n + 1 bytes. False: it is not UTF-8 in such letters. */
 bool handshake_decode(struct handshake_text t, char *to);
+/* What the other side must say of a key of 24 digits. */
+void handshake_accept(const char *key, char out[29]);
 
 /* The answer in `to`; how long it is. */
 enum { HANDSHAKE_ANSWER = 512 };

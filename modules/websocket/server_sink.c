@@ -1,6 +1,7 @@
-/* The sink `websocket`: a server whose clients all get every record. SPDX-License-Identifier: Apache-2.0 */
+/* The sink `websocket` in mode server, whose clients all get every record; and the class, of both modes.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "module.h"
-#include "server.h"
+#include "sink.h"
 
 #include <string.h>
 
@@ -106,10 +107,17 @@ static int sink_close(struct lam_io *io, bool complete, struct lam_error *err)
     return LAM_IO_OK;
 }
 
+const struct sink_calls server_sink_calls = {sink_open, sink_write, sink_flush, sink_serve, sink_wait, sink_close};
+
 #define MINUTE 60000000
 #define HOUR   (60 * (int64_t)MINUTE)
 
+/* Of both modes: see sink.c for whose are whose. */
 static const struct lam_option options[] = {
+    {.name = "mode",
+     .type = LAM_OPTION_ENUM,
+     .values = "client|server",
+     .sentence = "Send records to a server, or be one whose clients get them; unset: server, unless url is given."},
     {.name = "bind.address",
      .type = LAM_OPTION_TEXT,
      .dflt = "127.0.0.1:8080",
@@ -165,7 +173,8 @@ static const struct lam_option options[] = {
      .dflt = "1",
      .min = 1,
      .max = 10000,
-     .sentence = "Records that go into one frame at most, one on each line."},
+     .sentence = "Records that go into one frame at most, one on each line.",
+     .also = "batch.max.size"},
     {.name = "max.connections",
      .type = LAM_OPTION_INT,
      .dflt = "10000",
@@ -207,7 +216,7 @@ static const struct lam_option options[] = {
      .dflt = "30 s",
      .min = 10000,
      .max = 24 * HOUR,
-     .sentence = "How often a client is asked whether it is there."},
+     .sentence = "How often the other side is asked whether it is there."},
     {.name = "ping.timeout.ms",
      .type = LAM_OPTION_DURATION,
      .dflt = "10 s",
@@ -237,28 +246,37 @@ static const struct lam_option options[] = {
      .dflt = "64 KiB",
      .min = 0,
      .max = (int64_t)1 << 30,
-     .sentence = "Bytes of a message from a client; a longer one ends the connection (1009)."},
+     .sentence = "Bytes of a message from the other side; a longer one ends the connection (1009)."},
+    DIAL_OPTIONS,
+    {.name = "batch.interval.ms",
+     .type = LAM_OPTION_DURATION,
+     .dflt = "0",
+     .max = HOUR,
+     .sentence = "Client: how long a frame waits for more records, up to batch; 0: it takes those that are there."},
+    {.name = "buffer.on.disconnect",
+     .type = LAM_OPTION_TEXT,
+     .sentence = "Refused: rows wait in the log of the sink's stream, as its option overflow says."},
 };
 
-const struct lam_sink_class websocket_server_sink = {
-    .size = sizeof websocket_server_sink,
+const struct lam_sink_class websocket_sink = {
+    .size = sizeof websocket_sink,
     .name = "websocket",
     .aliases = (const char *const[]){"ws", NULL},
-    .sentence = "Serves records to WebSocket clients, each at its own pace.",
+    .sentence = "Serves records to WebSocket clients, each at its own pace, or sends them to a server.",
     .payload = LAM_RECORDS,
     .guarantee = LAM_AT_MOST_ONCE,
     .changelog = true,
     .flush_us = 1000000,
-    .instance_size = sizeof(struct server),
+    .instance_size = sizeof(struct sink_self),
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .option_size = sizeof options[0],
     .default_format = "json",
-    .open = sink_open,
-    .write_records = sink_write,
-    .flush = sink_flush,
-    .wait = sink_wait,
-    .serve = sink_serve,
-    .close = sink_close,
+    .open = websocket_sink_open,
+    .write_records = websocket_sink_write,
+    .flush = websocket_sink_flush,
+    .wait = websocket_sink_wait,
+    .serve = websocket_sink_serve,
+    .close = websocket_sink_close,
     .whole = true,
 };

@@ -129,6 +129,8 @@ struct source_class {
     void (*ack)(struct source *s, uint64_t epoch, int split, const struct position *p);
     void (*cancel)(struct source *s); /* any thread: a blocked poll returns soon */
     void (*close)(struct source *s); /* frees all but the instance */
+    /* Called between the other calls, also while no rows are wanted, when what `wait` names is there; NULL: then nobody looks at it. */
+    void (*serve)(struct source *s);
 };
 /* Named defaults for what a class does not need. */
 const char *source_no_guess(const struct options *o);

@@ -86,6 +86,12 @@ static bool host_option_set(const struct lam_options *o, const char *name)
     return value_of(o, name);
 }
 
+static bool host_option_given(const struct lam_options *o, const char *name)
+{
+    const struct option_value *v = value_of(o, name);
+    return v && v->set;
+}
+
 static int host_fail(struct lam_error *e, int code, const char *fmt, ...)
 {
     struct err *err = (struct err *)e;
@@ -166,4 +172,5 @@ const struct lam_host outside_host = {
     .kept_read = outside_kept_read,
     .kept_free = outside_kept_free,
     .view_free = outside_view_free,
+    .option_given = host_option_given,
 };

@@ -291,6 +291,12 @@ static int wait(struct source *s, int split, struct pollfd *fds, int max, int64_
     return n < 0 ? 0 : n > max ? max : n;
 }
 
+static void serve(struct source *s)
+{
+    struct outside_source *x = of(s);
+    x->class->serve(&x->o.io);
+}
+
 static void mark(struct source *s, int split, struct position *p)
 {
     struct outside_source *x = of(s);
@@ -399,6 +405,7 @@ enum status outside_source(struct arena *a, const struct module *m, const struct
         .ack = ack,
         .cancel = cancel,
         .close = close,
+        .serve = c->serve ? serve : NULL,
     };
     *out = &x->class;
     return ST_OK;
