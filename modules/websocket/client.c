@@ -319,7 +319,8 @@ void client_write(struct client *c)
 void client_close(struct client *c, uint16_t code, const char *reason, int64_t now)
 {
     if (c->state != CLIENT_OPEN) return;
-    c->state = CLIENT_CLOSING;
+    put_control(c); /* what it was told comes before the end */
+    c->state = c->state == CLIENT_DEAD ? CLIENT_DEAD : CLIENT_CLOSING;
     c->deadline = now + c->server->set.pong_us;
     wslay_event_queue_close(c->frames, code, (const uint8_t *)reason, strlen(reason));
 }

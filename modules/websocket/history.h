@@ -4,7 +4,7 @@
 
 #include <laminar_connector.h>
 
-struct written { /* rows one after another, some tens */
+struct written { /* rows one after another, up to some hundreds */
     struct lam_kept *rows;
     uint64_t sequence, end; /* of the first row, and behind the last */
     uint64_t bytes, frame_bytes;

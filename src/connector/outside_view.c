@@ -153,7 +153,7 @@ void outside_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t 
 
 /* ---- rows that are kept */
 
-#define KEPT_ROWS 64
+#define KEPT_ROWS 256 /* fewer would leave most of a block of text unused */
 
 struct lam_kept {
     struct batch *b; /* under construction until it is full */
