@@ -56,7 +56,7 @@ class Run:
             if not line:
                 raise AssertionError("it ended: " + self.said.decode())
             self.said += line
-            m = re.search(rb"listening on ws://[^ ]*:(\d+)/", line)
+            m = re.search(rb"listening on wss?://[^ ]*:(\d+)/", line)
             self.port = int(m[1]) if m else None
 
     def rows(self, rows):

@@ -2,14 +2,13 @@
 """Clients of the WebSocket sink that choose what they get. websocket_subscribe.py BUILD [PATTERN]. SPDX-License-Identifier: Apache-2.0"""
 import json
 import os
-import re
 import sys
 import threading
 from urllib.parse import quote
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from websocket_run import Run, case, equal, holds, main, records, rest
-from websocket_client import BINARY, CLOSE, TEXT, Client, answer, frame, request
+from websocket_run import Run, case, equal, holds, main, records
+from websocket_client import BINARY, TEXT, Client, answer, frame, request
 
 
 def say(client, **message):
