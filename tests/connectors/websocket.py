@@ -388,6 +388,17 @@ def no_replay():
 
 
 @case
+def conformance():
+    listener = os.path.join(os.path.dirname(os.path.abspath(__file__)), "websocket_listener.py")
+    p = subprocess.run([BUILD + "/conformance", "websocket"], env={**os.environ, "LAMINAR_WEBSOCKET": listener, "LAMINAR_MODULES": BUILD + "/modules"},
+                       capture_output=True, text=True, timeout=200)
+    if p.returncode:
+        raise AssertionError(p.stderr)
+    for name in ["refuse", "rows", "wide", "types", "deadline", "slow", "outage", "cancel", "stop"]:
+        holds(p.stderr, f"sink   websocket      {name:10}ok")
+
+
+@case
 def port_taken():
     with Run() as r:
         script = os.path.join(r.folder.name, "t.sql")
