@@ -447,7 +447,8 @@ void client_join(struct client *c, struct view *v)
         io->host->account(io, (int64_t)((cap - c->cap_views) * sizeof *c->views));
         c->cap_views = cap;
     }
-    c->views[c->n_views++] = (struct membership){v, view_join(v, c)};
+    c->views[c->n_views++] = (struct membership){v, UINT32_MAX};
+    view_join(v, c);
 }
 
 void client_leave(struct client *c, struct view *v)
@@ -455,9 +456,9 @@ void client_leave(struct client *c, struct view *v)
     uint32_t i = 0;
     while (c->views[i].view != v) i++;
     uint32_t place = c->views[i].place;
-    c->views[i] = c->views[--c->n_views];
     c->counts.left += queue_remove(&c->queue, v->number);
     view_leave(v, place);
+    c->views[i] = c->views[--c->n_views];
     if (v->number && !v->n) server_drop_view(c->server, v);
 }
 

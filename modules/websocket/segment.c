@@ -44,11 +44,16 @@ static uint64_t sequence_of(const struct records *r, int64_t i)
     return r->sequence + (r->which ? r->which[i] : (uint64_t)i);
 }
 
+/* Where the value of a record stands. */
+static int64_t place_of(const struct records *r, int64_t i)
+{
+    return r->which && !r->dense ? r->which[i] : i;
+}
+
 static void put_record(struct segment *s, const struct framing *f, const struct records *r, int64_t i)
 {
     char number[24];
-    int64_t at = r->which && !r->dense ? r->which[i] : i;
-    const int64_t *o = r->values->offsets + at;
+    const int64_t *o = r->values->offsets + place_of(r, i);
     if (f->lead) {
         put(s, f->lead, strlen(f->lead));
         put(s, number, (size_t)snprintf(number, sizeof number, "%llu", (unsigned long long)sequence_of(r, i)));
@@ -130,9 +135,28 @@ static struct segment *begin(struct lam_io *io, uint32_t view)
 static void end(struct segment *s, uint32_t records, uint64_t sequence)
 {
     s->frames[s->n] = (struct frame){s->size, records, sequence};
-    s->bytes = s->io->host->resize(s->bytes, s->bytes_cap, s->size); /* it may be kept for long */
-    s->bytes_cap = s->size;
+    if (s->bytes_cap - s->size > s->size / 4) { /* it may be kept for long */
+        s->bytes = s->io->host->resize(s->bytes, s->bytes_cap, s->size);
+        s->bytes_cap = s->size;
+    }
     s->io->host->account(s->io, footprint(s));
+}
+
+/* Room at once for what fits into a segment of the records from i on; a little more than they will take. */
+static void reserve_all(struct segment *s, const struct framing *f, const struct records *r, int64_t i)
+{
+    const size_t around = f->lead ? strlen(f->lead) + 20 + sizeof ",\"data\":}" : 1;
+    size_t n = 0;
+    uint32_t frames = 1, in_frame = 0;
+    for (; i < r->n && n < SEGMENT_BYTES; i++, in_frame++) {
+        const int64_t *o = r->values->offsets + place_of(r, i);
+        if (in_frame == f->batch) in_frame = 0, frames++;
+        n += (size_t)(o[1] - o[0]) + around;
+    }
+    s->bytes_cap = (uint32_t)(n + frames * FRAME_HEAD);
+    s->bytes = s->io->host->resize(NULL, 0, s->bytes_cap);
+    s->frames_cap = frames + 2;
+    s->frames = s->io->host->resize(NULL, 0, s->frames_cap * sizeof *s->frames);
 }
 
 struct segment *segment_new(struct lam_io *io, const struct framing *f, const struct records *r, int64_t *i)
@@ -142,6 +166,8 @@ struct segment *segment_new(struct lam_io *io, const struct framing *f, const st
     if (r->values->whole) {
         put_whole(s, f, r);
         *i = r->n;
+    } else {
+        reserve_all(s, f, r, *i);
     }
     while (*i < r->n && s->size < SEGMENT_BYTES) put_frame(s, f, r, first, i);
     end(s, (uint32_t)(*i - first), sequence_of(r, *i));

@@ -76,7 +76,7 @@ void server_watch(struct server *s, struct client *c)
 {
     uint32_t events = (c->n_out ? 0 : EPOLLIN) | (c->polls_out || c->wire.wants_out ? EPOLLOUT : 0);
     struct epoll_event e = {.events = events, .data.ptr = c};
-    for (uint32_t i = 0; i < c->n_views; i++) c->views[i].view->members[c->views[i].place].polls_out = c->polls_out;
+    for (uint32_t i = 0; i < c->n_views; i++) view_sort(c->views[i].view, c->views[i].place);
     if (events == c->events) return;
     if (epoll_ctl(s->epoll, c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->wire.fd, &e)) c->state = CLIENT_DEAD;
     c->events = events;

@@ -80,7 +80,34 @@ void view_free(struct view *v)
 
 /* ---- members */
 
-uint32_t view_join(struct view *v, struct client *c)
+static void put_member(struct view *v, uint32_t place, struct member m)
+{
+    v->members[place] = m;
+    client_moved(m.client, v, place);
+}
+
+static void swap_members(struct view *v, uint32_t a, uint32_t b)
+{
+    struct member m = v->members[a];
+    if (a == b) return;
+    put_member(v, a, v->members[b]);
+    put_member(v, b, m);
+}
+
+/* In the round under way, who has had its turn may have it again, but nobody goes without: who joins those that wait was offered all
+ * that there is, and who leaves them is offered it before the round goes on. */
+void view_sort(struct view *v, uint32_t place)
+{
+    bool keeps_up = !v->members[place].client->polls_out;
+    if (keeps_up == (place < v->ready)) return;
+    if (keeps_up)
+        swap_members(v, place, v->ready++);
+    else
+        swap_members(v, place, --v->ready);
+    if (v->late_at < v->ready) v->late_at = v->ready;
+}
+
+void view_join(struct view *v, struct client *c)
 {
     if (v->n == v->cap) {
         uint32_t cap = v->cap ? 2 * v->cap : 8;
@@ -88,16 +115,18 @@ uint32_t view_join(struct view *v, struct client *c)
         host_of(v)->account(v->server->io, (int64_t)((cap - v->cap) * sizeof *v->members));
         v->cap = cap;
     }
-    v->members[v->n] = (struct member){c, v->server->next, c->polls_out};
-    return v->n++;
+    put_member(v, v->n++, (struct member){c, v->server->next});
+    view_sort(v, v->n - 1);
 }
 
 void view_leave(struct view *v, uint32_t place)
 {
-    v->late_at = 0; /* places change: the round begins anew */
-    if (place == --v->n) return;
-    v->members[place] = v->members[v->n];
-    client_moved(v->members[place].client, v, place);
+    if (place < v->ready) {
+        swap_members(v, place, --v->ready);
+        place = v->ready;
+    }
+    if (place != --v->n) put_member(v, place, v->members[v->n]);
+    v->late_at = v->ready; /* who was last may have had no turn: the round begins anew */
 }
 
 /* ---- offering */
@@ -114,12 +143,26 @@ void view_catch_up(struct view *v, uint32_t place, int64_t now)
     }
 }
 
-bool view_catch_up_all(struct view *v, int64_t now)
+/* Those that keep up; who no longer does changes places with another, whose turn it is then. */
+static bool serve_ready(struct view *v, int64_t now)
 {
     bool all_live = true;
-    for (uint32_t i = 0; i < v->n; i++) {
+    for (uint32_t i = 0; i < v->ready;) {
+        struct client *c = v->members[i].client;
         view_catch_up(v, i, now);
-        all_live &= v->members[i].client->state != CLIENT_DEAD;
+        all_live &= c->state != CLIENT_DEAD;
+        if (v->members[i].client == c && i < v->ready) i++;
+    }
+    return all_live;
+}
+
+bool view_catch_up_all(struct view *v, int64_t now)
+{
+    bool all_live = serve_ready(v, now);
+    for (uint32_t i = v->ready; i < v->n; i++) {
+        struct client *c = v->members[i].client;
+        view_catch_up(v, i, now);
+        all_live &= c->state != CLIENT_DEAD;
     }
     queue_clear_before(&v->late, v->server->next);
     return all_live;
@@ -130,7 +173,7 @@ static bool catch_up_some(struct view *v, uint64_t bytes, uint64_t end, int64_t 
 {
     bool all_live = true;
     uint64_t most = LATE_BYTES < v->server->set.client_bytes ? LATE_BYTES : v->server->set.client_bytes;
-    for (uint64_t n = 1 + v->n * bytes / most; n && v->late_at < v->n; n--) {
+    for (uint64_t n = 1 + (v->n - v->ready) * bytes / most; n && v->late_at < v->n; n--) {
         struct client *c = v->members[v->late_at].client;
         view_catch_up(v, v->late_at++, now);
         all_live &= c->state != CLIENT_DEAD;
@@ -138,26 +181,17 @@ static bool catch_up_some(struct view *v, uint64_t bytes, uint64_t end, int64_t 
     if (v->late_at < v->n) return all_live;
     queue_clear_before(&v->late, v->late_round);
     v->late_round = end;
-    v->late_at = 0;
+    v->late_at = v->ready;
     return all_live;
 }
 
 /* Those who keep up are served at once; a look at each of the others for every frame would keep them waiting. */
 static bool fan_out(struct view *v, struct segment *g, int64_t now)
 {
-    bool all_live = true, all_served = true;
     uint64_t end = g->frames[g->n].sequence;
     queue_push(&v->late, v->server->io, g, 0, g->n);
-    for (uint32_t i = 0; i < v->n; i++) {
-        struct client *c = v->members[i].client;
-        if (v->members[i].polls_out) {
-            all_served = false;
-            continue;
-        }
-        view_catch_up(v, i, now);
-        all_live &= c->state != CLIENT_DEAD;
-    }
-    if (!all_served) return catch_up_some(v, segment_bytes(g, 0, g->n), end, now) && all_live;
+    bool all_live = serve_ready(v, now);
+    if (v->ready < v->n) return catch_up_some(v, segment_bytes(g, 0, g->n), end, now) && all_live;
     queue_clear_before(&v->late, end);
     return all_live;
 }

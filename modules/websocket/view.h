@@ -20,11 +20,10 @@ struct view {
     struct member {
         struct client *client;
         uint64_t offered; /* records before this one were offered to it */
-        bool polls_out;   /* the client's; here so that those who keep up are found without a look at the others */
-    } * members;
-    uint32_t n, cap;
-    struct queue late;   /* frames not offered yet to all who take nothing now: that is done by rounds */
-    uint32_t late_at;    /* the member whose turn it is */
+    } * members;         /* first those that keep up, then those whose socket takes nothing now */
+    uint32_t ready, n, cap;
+    struct queue late;   /* frames not offered yet to all who take nothing: that is done by rounds */
+    uint32_t late_at;    /* the one of them whose turn it is */
     uint64_t late_round; /* records before this one were there when the round began: it offers them to all */
     bool has_failed;     /* members were told that the filter has no value for some rows */
     int64_t second, spent_us; /* how long the filter took since then */
@@ -36,8 +35,9 @@ struct view *view_all(struct server *s);
 struct view *view_new(struct server *s, uint32_t number, const char *filter, const char *format, char *why, size_t n);
 void view_free(struct view *v);
 
-uint32_t view_join(struct view *v, struct client *c); /* its place; it is offered what comes from now on */
-void view_leave(struct view *v, uint32_t place);      /* whoever was last has that place then: its client is told */
+void view_join(struct view *v, struct client *c); /* which has v in its list; it is offered what comes from now on */
+void view_leave(struct view *v, uint32_t place); /* others may have other places then, as after view_sort: their clients are told */
+void view_sort(struct view *v, uint32_t place);  /* whether the member keeps up has changed, perhaps */
 
 /* The first n rows of a write. The bytes of the frames they became. False: some client died. */
 bool view_write(struct view *v, const struct lam_values *values, const struct lam_rows *rows, int64_t n, uint64_t *bytes, int64_t now);
