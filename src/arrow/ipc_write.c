@@ -143,9 +143,22 @@ static void put_places(const struct slice *x, struct text *out)
     out->n += (size_t)x->bytes[1];
 }
 
+/* What lies under a NULL is nobody's business. */
+static void clear_nulls(const struct slice *x, char *values)
+{
+    for (int64_t i = 0; i < x->n; i++) {
+        if (bit_at(x->a->buffers[0], x->from + i)) continue;
+        if (x->shape.bits)
+            values[i / 8] = (char)(values[i / 8] & ~(1 << i % 8));
+        else
+            memset(values + x->shape.width * i, 0, x->shape.width);
+    }
+}
+
 static void put_buffer(const struct slice *x, int i, struct text *out)
 {
     const char *p = x->bytes[i] ? x->a->buffers[i] : NULL;
+    size_t at = out->n;
     if (!p) return;
     if (i == 0 || x->shape.bits)
         put_bits(p, x->from, x->n, out);
@@ -155,6 +168,7 @@ static void put_buffer(const struct slice *x, int i, struct text *out)
         put_places(x, out);
     else
         text_put(out, p + (int64_t)x->shape.width * x->from, (size_t)x->bytes[1]);
+    if (i == 1 && x->nulls && !x->shape.offsets && !out->full) clear_nulls(x, out->p + at);
     text_put(out, "\0\0\0\0\0\0\0", (size_t)(padded(x->bytes[i]) - x->bytes[i]));
 }
 

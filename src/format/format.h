@@ -32,6 +32,8 @@ struct decoder_class {
     const char *name;
     size_t size;
     const struct option_spec *options;
+    bool many;       /* a record may have several rows, so records in a run of bytes are not lines */
+    bool skips_none; /* a record without a value has no rows; otherwise it is a row of NULLs */
     /* header: see decoder_new; valid during the call. */
     enum status (*open)(struct decoder *d, const struct options *o, const char *header, size_t header_n,
                         struct err *err);
@@ -57,6 +59,7 @@ struct decoder { /* the first member of each decoder */
     uint32_t cap;                  /* of both */
     int64_t offset; /* of p in the split, i.e. bytes consumed by whole records so far; while a record that is
                        too long is passed over, p runs ahead of it */
+    uint32_t row; /* rows of the record at `offset` that were given, where records have many. Set by the caller to go on from there */
     struct decode_report report;
 };
 /* offset: where in the split decoding starts (0: the very beginning, where a header line stands). A decoder that starts
@@ -72,9 +75,10 @@ enum status decoder_new_some(const struct decoder_class *c, const struct schema 
 enum status decoder_new_records(const struct decoder_class *c, const struct schema *schema, const struct schema *declared,
                                 const struct options *o, enum on_error on_error, size_t record_max, const char *split,
                                 struct decoder **out, struct err *err);
-/* Decodes the records r[0..n), n <= BATCH_ROWS_MAX, of a text with FORMAT_PADDING after it. Each becomes one row or is bad: row
- * i of *out is of record of[i] (ascending). A record without a value is a row of NULLs. *used: how many were looked at: all,
- * or under ON_ERROR_FAIL those before a bad one; E_DECODE when that is the first. */
+/* Decodes the records r[0..n), n <= BATCH_ROWS_MAX, of a text with FORMAT_PADDING after it. Each becomes one row (several or none
+ * where the class says so) or is bad: row i of *out is of record of[i] (ascending; room for BATCH_ROWS_MAX). A record without a value is
+ * a row of NULLs, or none. *used: how many were looked at: all, fewer when the others' rows have no room in the batch, or under
+ * ON_ERROR_FAIL those before a bad one; E_DECODE when that is the first. */
 enum status decoder_records(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n, uint32_t *of,
                             uint32_t *used, struct batch **out, struct err *err);
 void decoder_free(struct decoder *d);
