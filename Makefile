@@ -13,7 +13,7 @@ PKG.postgres := libpq
 HEADER.websocket := wslay/wslay.h curl/curl.h openssl/ssl.h zlib.h
 LIBS.websocket := -lwslay -lcurl -lssl -lcrypto -lz
 CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev libcurl4-openssl-dev libssl-dev zlib1g-dev
-CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets chromium
+CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets chromium python3-venv
 MODEL_DEPS := build-essential spin
 
 # Packages come first, as this file is read: beside them nothing is built, however many jobs there are, and what is looked for below is
