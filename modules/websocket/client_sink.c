@@ -30,7 +30,8 @@ static void seal(struct client_sink *c)
     c->fill_by = 0;
 }
 
-static void add(struct client_sink *c, const char *p, size_t n, int64_t now)
+/* One value of so many records. */
+static void add(struct client_sink *c, const char *p, size_t n, uint32_t records, int64_t now)
 {
     if (c->filled) {
         buffer_put(&c->bytes, c->io, "\n", 1);
@@ -38,8 +39,9 @@ static void add(struct client_sink *c, const char *p, size_t n, int64_t now)
     }
     buffer_put(&c->bytes, c->io, p, n);
     c->filling += n;
-    if (!c->filled++) c->fill_by = now + c->interval_us;
-    if (c->filled == c->batch || c->filling >= SEND_BYTES) seal(c);
+    if (!c->filled) c->fill_by = now + c->interval_us;
+    c->filled += records;
+    if (c->filled >= c->batch || c->filling >= SEND_BYTES) seal(c);
 }
 
 /* Gives the connection frames that it was not given yet. */
@@ -131,8 +133,8 @@ static void read_settings(struct client_sink *c)
 {
     const struct lam_host *h = c->io->host;
     const struct lam_options *o = c->io->options;
-    const char *format = h->option_text(o, "format");
-    c->opcode = format && !strcmp(format, "raw") ? WSLAY_BINARY_FRAME : WSLAY_TEXT_FRAME;
+    const char *format = c->io->format ? c->io->format : h->option_text(o, "format");
+    c->opcode = format && (!strcmp(format, "raw") || !strcmp(format, "arrow_ipc")) ? WSLAY_BINARY_FRAME : WSLAY_TEXT_FRAME;
     c->batch = (uint32_t)h->option_int(o, "batch");
     c->interval_us = h->option_int(o, "batch.interval.ms");
     c->dial.rules = (struct peer_rules){.is_client = true,
@@ -152,7 +154,7 @@ static int client_sink_open(struct lam_io *io, uint64_t incarnation, uint64_t *m
         read_settings(c);
         if (c->batch > 1 && c->opcode == WSLAY_BINARY_FRAME)
             return io->host->fail(err, LAM_IO_OPTION,
-                                  "raw values of %s cannot be joined: leave out batch, or choose the format json or csv", io->name);
+                                  "values of %s in binary frames cannot be joined: leave out batch, or choose the format json or csv", io->name);
     }
     return connect_and_step(c, io->host->now(io), err);
 }
@@ -166,8 +168,8 @@ static int client_sink_write(struct lam_io *io, const struct lam_values *v, cons
     int result = connect_and_step(c, now, err);
     if (result) return result;
     while (n < v->n && !is_backed_up(c) && !(v->none && v->none[n])) {
-        add(c, v->bytes + v->offsets[n], (size_t)(v->offsets[n + 1] - v->offsets[n]), now);
-        n++;
+        add(c, v->bytes + v->offsets[n], (size_t)(v->offsets[n + 1] - v->offsets[n]), v->whole ? (uint32_t)v->n : 1, now);
+        n += v->whole ? v->n : 1;
         if (!is_backed_up(c)) continue;
         step(c, now);
         if (c->dial.state != DIAL_OPEN) break;

@@ -64,14 +64,14 @@ struct dial {
         {.name = "auth.type",                                                                                          \
          .type = LAM_OPTION_ENUM,                                                                                      \
          .values = "bearer|basic|hmac",                                                                                \
-         .sentence = "Client: how to log in: the token or user and password in the header Authorization, or X-API-Key, "  \
-                     "X-Timestamp and X-Signature; unset: not at all."},                                               \
-        {.name = "auth.token", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_SECRET, .sentence = "Client: token of bearer."}, \
-        {.name = "auth.username", .type = LAM_OPTION_TEXT, .sentence = "Client: user of basic."},                      \
+         .sentence = "How to log in, and for a server, what those who connect must show: the token, or user and password, " \
+                     "in the header Authorization; hmac (client): X-API-Key, X-Timestamp and X-Signature; unset: nothing."}, \
+        {.name = "auth.token", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_SECRET, .sentence = "Token of bearer."}, \
+        {.name = "auth.username", .type = LAM_OPTION_TEXT, .sentence = "User of basic."},                      \
         {.name = "auth.password",                                                                                      \
          .type = LAM_OPTION_TEXT,                                                                                      \
          .flags = LAM_OPTION_SECRET,                                                                                   \
-         .sentence = "Client: password of basic."},                                                                    \
+         .sentence = "Password of basic."},                                                                    \
         {.name = "auth.api.key", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_SECRET, .sentence = "Client: key of hmac."}, \
         {.name = "auth.secret",                                                                                        \
          .type = LAM_OPTION_TEXT,                                                                                      \

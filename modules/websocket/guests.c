@@ -27,12 +27,14 @@ static bool is_busy(void)
 
 static ssize_t receive(void *of, void *to, size_t n)
 {
-    return recv(((struct guest *)of)->fd, to, n, 0);
+    return wire_recv(&((struct guest *)of)->wire, to, n);
 }
 
 static ssize_t send_out(void *of, const void *p, size_t n)
 {
-    return send(((struct guest *)of)->fd, p, n, MSG_NOSIGNAL);
+    struct guest *t = of;
+    const struct iovec part = {(void *)(uintptr_t)p, n};
+    return wire_send(&t->wire, t->host->io, &part, 1);
 }
 
 static const struct peer_carrier carrier = {receive, send_out};
@@ -43,11 +45,11 @@ static void watch(struct guest *t)
     bool open = t->state == GUEST_OPEN;
     bool full = !inbox_takes(&g->inbox); /* then nobody waits for events, and later they are wanted again */
     bool reads = !open || full || peer_is_listening(&t->peer) || t->peer.state == PEER_CLOSING;
-    bool writes = open ? t->peer.polls_out : buffer_left(&t->answer) > 0;
+    bool writes = (open ? t->peer.polls_out : buffer_left(&t->answer) > 0) || t->wire.n_out || t->wire.wants_out;
     uint32_t events = (reads ? EPOLLIN : 0) | (writes ? EPOLLOUT : 0);
     struct epoll_event e = {.events = events, .data.ptr = t};
     if (events == t->events) return;
-    if (epoll_ctl(g->epoll, t->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, t->fd, &e)) t->state = GUEST_DEAD;
+    if (epoll_ctl(g->epoll, t->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, t->wire.fd, &e)) t->state = GUEST_DEAD;
     t->events = events;
 }
 
@@ -57,7 +59,7 @@ static void write_answer(struct guest *t)
     while (buffer_left(&t->answer) && (k = send_out(t, t->answer.p + t->answer.from, buffer_left(&t->answer))) > 0)
         buffer_take(&t->answer, (size_t)k);
     if (k < 0 && !is_busy()) t->state = GUEST_DEAD;
-    if (!buffer_left(&t->answer)) shutdown(t->fd, SHUT_WR);
+    if (!buffer_left(&t->answer) && wire_flush(&t->wire, t->host->io)) wire_end(&t->wire);
 }
 
 static void begin_frames(struct guest *t, const struct handshake *h, const char *answer, size_t n, int64_t now)
@@ -119,11 +121,18 @@ static void talk(struct guest *t, int64_t now)
     t->state = GUEST_DEAD;
 }
 
+/* Whether there are bytes that the socket no longer shows. */
+static bool has_unread(const struct guest *t)
+{
+    return t->state == GUEST_OPEN && peer_is_listening(&t->peer) && (peer_has_unread(&t->peer) || wire_has_more(&t->wire));
+}
+
 static void attend(struct guest *t, uint32_t events, int64_t now)
 {
+    wire_flush(&t->wire, t->host->io);
     if (t->state == GUEST_ASKING) read_request(t, now);
-    if (t->state == GUEST_OPEN)
-        talk(t, now);
+    if (t->state == GUEST_OPEN) do talk(t, now);
+    while (has_unread(t) && wire_has_more(&t->wire));
     else if (t->state == GUEST_REFUSED && events & EPOLLOUT)
         write_answer(t);
     else if (t->state == GUEST_REFUSED)
@@ -137,7 +146,7 @@ static void bury(struct guest *t)
     peer_done(&t->peer);
     buffer_done(&t->request, g->io);
     buffer_done(&t->answer, g->io);
-    close(t->fd);
+    wire_close(&t->wire, g->io);
     g->io->host->account(g->io, -(int64_t)sizeof *t);
     g->io->host->free(t);
 }
@@ -163,7 +172,8 @@ static void add(struct guests *g, int fd, int64_t now)
     }
     struct guest *t = g->all[g->n++] = h->alloc(sizeof *t);
     h->account(g->io, sizeof *t);
-    *t = (struct guest){.host = g, .fd = fd, .number = ++g->numbers, .deadline = now + g->set.handshake_us};
+    *t = (struct guest){.host = g, .number = ++g->numbers, .deadline = now + g->set.handshake_us};
+    wire_open(&t->wire, fd, g->guard.tls);
     if (g->tick_at == INT64_MAX) g->tick_at = now + g->tick_us;
     watch(t);
 }
@@ -172,7 +182,8 @@ static void turn_away(struct guests *g, int fd)
 {
     struct handshake full = {.status = 503, .why = "There are as many connections as max.connections allows."};
     char answer[HANDSHAKE_ANSWER];
-    send(fd, answer, handshake_answer(&full, answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!g->guard.tls) /* an answer would take a handshake first */
+        send(fd, answer, handshake_answer(&full, answer), MSG_NOSIGNAL | MSG_DONTWAIT);
     shutdown(fd, SHUT_WR);
     while (recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0) {
     }
@@ -235,7 +246,7 @@ static void tick(struct guests *g, int64_t now)
 static void go_on(struct guests *g, int64_t now)
 {
     for (uint32_t i = 0; i < g->n && inbox_takes(&g->inbox); i++)
-        if (g->all[i]->state == GUEST_OPEN && peer_has_unread(&g->all[i]->peer)) attend(g->all[i], 0, now);
+        if (has_unread(g->all[i])) attend(g->all[i], 0, now);
 }
 
 void guests_step(struct guests *g, int64_t now)
@@ -314,10 +325,16 @@ static void read_settings(struct guests *g)
     const struct lam_host *h = g->io->host;
     const struct lam_options *o = g->io->options;
     g->set = (struct guests_settings){
-        .listening = {h->option_text(o, "bind.address"), h->option_text(o, "path"),
-                      (uint32_t)h->option_int(o, "listen.backlog")},
-        .rules = {h->option_text(o, "path"), h->option_text(o, "allowed.origins"),
-                  (size_t)h->option_int(o, "max.request.size")},
+        .listening = {.address = h->option_text(o, "bind.address"),
+                      .path = h->option_text(o, "path"),
+                      .backlog = (uint32_t)h->option_int(o, "listen.backlog"),
+                      .is_tls = g->guard.tls,
+                      .is_guarded = g->guard.is_enough},
+        .rules = {.path = h->option_text(o, "path"),
+                  .origins = h->option_text(o, "allowed.origins"),
+                  .max = (size_t)h->option_int(o, "max.request.size"),
+                  .scheme = g->guard.scheme,
+                  .credentials = g->guard.credentials},
         .max = (uint32_t)h->option_int(o, "max.connections"),
         .handshake_us = h->option_int(o, "handshake.timeout.ms"),
         .acks = h->option_int(o, "ack"),
@@ -335,13 +352,15 @@ int guests_open(struct guests *g, struct lam_io *io, struct lam_error *err)
 {
     g->io = io;
     g->listener = g->epoll = -1;
-    read_settings(g);
     inbox_open(&g->inbox, io);
+    int result = guard_open(&g->guard, io, err);
+    if (result) return result;
+    read_settings(g);
     if (g->set.acks && g->inbox.drops)
         return io->host->fail(err, LAM_IO_OPTION,
                               "%s cannot acknowledge messages that on.backpressure = 'drop' may drop: leave out one of both",
                               io->name);
-    int result = listener_open(io, &g->set.listening, &g->listener, g->name, err);
+    result = listener_open(io, &g->set.listening, &g->listener, g->name, err);
     if (result) return result;
     g->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (g->epoll < 0) return listener_fail(io, &g->set.listening, err);
@@ -358,8 +377,8 @@ void guests_close(struct guests *g)
         if (t->state == GUEST_OPEN) {
             peer_close(&t->peer, 1001, "the source has ended", now);
             peer_write(&t->peer, now);
-            shutdown(t->fd, SHUT_WR);
-            for (int k = 0; k < 16 && recv(t->fd, (char[4096]){0}, 4096, MSG_DONTWAIT) > 0; k++) {
+            wire_end(&t->wire);
+            for (int k = 0; k < 16 && recv(t->wire.fd, (char[4096]){0}, 4096, MSG_DONTWAIT) > 0; k++) {
             }
         }
         bury(t);
@@ -371,6 +390,7 @@ void guests_close(struct guests *g)
                          (unsigned long long)g->timed_out, (unsigned long long)g->broken, (unsigned long long)g->inbox.dropped);
     g->io->host->free(g->all);
     inbox_done(&g->inbox);
+    guard_close(&g->guard, g->io);
     if (g->epoll >= 0) close(g->epoll);
     if (g->listener >= 0) close(g->listener);
 }

@@ -2,7 +2,7 @@
 #ifndef WEBSOCKET_GUESTS_H
 #define WEBSOCKET_GUESTS_H
 
-#include "handshake.h"
+#include "guard.h"
 #include "listener.h"
 #include "peer.h"
 
@@ -23,7 +23,7 @@ enum guest_state {
 
 struct guest {
     struct guests *host;
-    int fd;
+    struct wire wire;
     uint64_t number; /* of the connection, from 1 as they came */
     enum guest_state state;
     int64_t deadline; /* of the request, or of hanging up */
@@ -37,6 +37,7 @@ struct guests {
     struct lam_io *io;
     struct guests_settings set;
     struct peer_rules rules;
+    struct guard guard;
     struct inbox inbox;
     char name[LISTENER_NAME];
     int listener, epoll; /* -1: none */

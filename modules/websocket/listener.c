@@ -56,7 +56,7 @@ static void tell_name(struct lam_io *io, const struct listening *l, int fd, char
     if (!getsockname(fd, (struct sockaddr *)&a, &n))
         getnameinfo((struct sockaddr *)&a, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
     bool six = strchr(host, ':');
-    snprintf(name, LISTENER_NAME, "ws://%s%s%s:%s%.40s", six ? "[" : "", host, six ? "]" : "", port, l->path);
+    snprintf(name, LISTENER_NAME, "%s://%s%s%s:%s%.40s", l->is_tls ? "wss" : "ws", six ? "[" : "", host, six ? "]" : "", port, l->path);
     io->host->log(io, 2, "listening on %s", name);
 }
 
@@ -72,6 +72,21 @@ static int listen_at(const struct listening *l, const struct addrinfo *a)
     return -1;
 }
 
+static bool is_loopback(const struct addrinfo *a)
+{
+    if (a->ai_family == AF_INET) return ntohl(((struct sockaddr_in *)a->ai_addr)->sin_addr.s_addr) >> 24 == 127;
+    return a->ai_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)a->ai_addr)->sin6_addr);
+}
+
+static int not_guarded(struct lam_io *io, const struct listening *l, struct lam_error *err)
+{
+    io->host->fail(err, LAM_IO_OPTION, "%s would be open to everyone who reaches %s: there it needs TLS and auth.type", io->name,
+                   l->address);
+    io->host->hint(err, "set tls.certificate.location, tls.key.location and auth.type, listen on 127.0.0.1 behind a proxy, or say "
+                        "allow.insecure = 'true'");
+    return LAM_IO_OPTION;
+}
+
 int listener_open(struct lam_io *io, const struct listening *l, int *fd, char name[LISTENER_NAME],
                   struct lam_error *err)
 {
@@ -79,8 +94,10 @@ int listener_open(struct lam_io *io, const struct listening *l, int *fd, char na
     struct addrinfo *a = NULL,
                     want = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
     if (!split_address(l->address, host, port) || getaddrinfo(host, port, &want, &a)) return bad_address(io, l, err);
-    *fd = listen_at(l, a);
+    bool refused = !l->is_guarded && !is_loopback(a);
+    if (!refused) *fd = listen_at(l, a);
     freeaddrinfo(a);
+    if (refused) return not_guarded(io, l, err);
     if (*fd < 0) return listener_fail(io, l, err);
     tell_name(io, l, *fd, name);
     return LAM_IO_OK;

@@ -15,8 +15,7 @@ struct mode_options {
 
 /* Names of DIAL_OPTIONS. */
 #define DIAL_NAMES                                                                                                     \
-    "url", "headers", "origin", "subprotocol", "auth.type", "auth.token", "auth.username", "auth.password",            \
-        "auth.api.key", "auth.secret", "ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "proxy",     \
+    "url", "headers", "origin", "subprotocol", "auth.api.key", "auth.secret", "ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "proxy",     \
         "connect.timeout.ms"
 
 /* As the user says it, or by which of url and bind.address there is. Any thread. */

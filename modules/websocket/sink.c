@@ -1,13 +1,16 @@
 /* See sink.h. SPDX-License-Identifier: Apache-2.0 */
 #include "sink.h"
 
+#include "guard.h"
 #include "mode.h"
 
 static const struct mode_options modes = {
     .client = (const char *const[]){DIAL_NAMES, "batch.interval.ms", NULL},
     .server = (const char *const[]){"bind.address", "path", "allowed.origins", "envelope", "max.connections", "listen.backlog",
                                     "per.client.buffer", "slow.client.policy", "replay.buffer.size",
-                                    "handshake.timeout.ms", "drain.timeout.ms", "max.request.size", NULL},
+                                    "slow.client.threshold.pct", "subscribe", "max.subscriptions", "max.views", "max.filter.time.ms",
+                                    "max.message.rate", "compression", GUARD_NAMES, "handshake.timeout.ms", "drain.timeout.ms",
+                                    "max.request.size", NULL},
     .refused =
         (const struct refused_option[]){
             {"buffer.on.disconnect", "rows wait in the log of the sink's stream, bounded as its option overflow says"},

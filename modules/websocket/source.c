@@ -17,7 +17,7 @@ static const struct mode_options modes = {
     .client = (const char *const[]){DIAL_NAMES, "subscribe.message", "reconnect.enabled", "reconnect.initial.delay.ms",
                                     "reconnect.max.delay.ms", "reconnect.max.retries", NULL},
     .server = (const char *const[]){"bind.address", "path", "allowed.origins", "max.connections", "listen.backlog",
-                                    "handshake.timeout.ms", "max.request.size", "max.buffered.size", "ack", NULL},
+                                    "handshake.timeout.ms", "max.request.size", "max.buffered.size", "ack", GUARD_NAMES, NULL},
     .refused =
         (const struct refused_option[]){
             {"event.time.field", "declare the time of rows by WATERMARK FOR column"},
@@ -119,6 +119,7 @@ static const struct lam_option options[] = {
      .type = LAM_OPTION_TEXT,
      .sentence = "Server: pages that may connect, as https://example.com, separated by commas; * allows all, and unset "
                  "none, only programs."},
+    GUARD_OPTIONS,
     {.name = "max.connections",
      .type = LAM_OPTION_INT,
      .dflt = "1024",

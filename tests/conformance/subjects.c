@@ -21,6 +21,8 @@ const char *subject_options(const struct subject *s, const char *options)
     for (const char *p = options ? options : s->options; *p; p++)
         if (*p == '@')
             text_puts(&t, world);
+        else if (*p == '#')
+            text_printf(&t, "%d", world_port);
         else
             text_putc(&t, *p);
     snprintf(out, sizeof texts[0], "%s", text_cstr(&t));
@@ -413,6 +415,17 @@ const struct subject sinks[] = {
      .arrived = ledger_arrived,
      .no_outage = DISK,
      .hold = ledger_hold},
+    {.name = "websocket",
+     .module = "websocket",
+     .needs = "LAMINAR_WEBSOCKET",
+     .options = "bind.address = '#', replay.buffer.size = '64 MiB', per.client.buffer = '128 MiB', drain.timeout.ms = '20 s'",
+     .nowhere = "bind.address = '203.0.113.1:80', allow.insecure = 'true'",
+     .set_up = websocket_up,
+     .tear_down = websocket_end,
+     .ready = websocket_ready,
+     .arrived = websocket_arrived,
+     .down = websocket_away,
+     .hold = websocket_hold},
     {.name = "postgres",
      .module = "postgres",
      .needs = "LAMINAR_POSTGRES",
