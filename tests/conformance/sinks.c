@@ -266,8 +266,10 @@ static struct sink *open_direct(struct direct *d, const struct sink_class *c, ui
     struct sink *k = sink_new(c, &d->ctx);
     bool fresh;
     enum status st = ST_RETRY;
-    for (int i = 0; i < 1000 && (st == ST_RETRY || st == ST_WAIT); i++)
+    for (int i = 0; i < 1000 && (st == ST_RETRY || st == ST_WAIT); i++) {
         st = c->open(k, incarnation, marker, &fresh, &d->err);
+        if (st == ST_WAIT) again_while_waiting(k, st);
+    }
     if (!st) return k;
     c->close(k, false, NULL);
     sink_free(k);

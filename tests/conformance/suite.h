@@ -108,6 +108,14 @@ char *websocket_arrived(void);
 void websocket_away(bool down);
 void websocket_hold(bool hold);
 
+/* websocket_dial.c: of those that are clients */
+void websocket_dial_take(void);
+void websocket_dial_give(void);
+void websocket_dial_end(void);
+char *websocket_dial_arrived(void);
+void websocket_dial_hold(bool hold);
+void websocket_dial_line(const char *text, size_t n, bool last);
+
 /* ---- cases */
 
 struct test_case {
