@@ -109,6 +109,10 @@ struct lam_bytes;
 struct lam_records;
 struct lam_position;
 struct lam_io;
+struct lam_rows;
+struct lam_view; /* see view_new */
+struct lam_kept;
+struct lam_passed;
 
 struct lam_host {
     size_t size;
@@ -148,6 +152,25 @@ struct lam_host {
      * place, bytes written, ...). Asked again with more, what was written stays, but the place may be another. Valid
      * until the next of these calls. */
     char *(*record_room)(struct lam_records *out, size_t n);
+    /* For a sink of RECORDS whose clients choose what they get: a view is the rows that pass `filter`, as values of `format`. The
+     * filter is a condition of SQL over io->schema (without queries, aggregates and functions whose cost its text does not bound),
+     * NULL: all rows; the format is the name of one that writes values one by one, with its default options, NULL: the
+     * values that the sink is given. It may come from anyone. NULL: it is none, and `why`, of n bytes, is one line
+     * that says so, beginning with the code: "[LAM-1100] ...". To be freed before close has returned. */
+    struct lam_view *(*view_new)(struct lam_io *io, const char *filter, const char *format, char *why, size_t n);
+    /* During write_records only: which of the first n rows that it was offered pass. */
+    void (*view_read)(struct lam_view *v, const struct lam_rows *rows, int64_t n, struct lam_passed *out);
+    /* During write_records only: copies some of the n rows from row `from` of those it was offered, for views that are made later, into
+     * *k, or when that is NULL into a new one. How many; 0: *k has no room. *bytes: what *k holds now, which the host
+     * counts. To be freed before close has returned. */
+    int64_t (*rows_keep)(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n,
+                         int64_t *bytes);
+    /* Which of these rows pass, with values in any case. */
+    void (*kept_read)(struct lam_view *v, const struct lam_kept *k, struct lam_passed *out);
+    void (*kept_free)(struct lam_kept *k);
+    void (*view_free)(struct lam_view *v); /* NULL is allowed */
+    /* Whether the user has given the option, be it its default: for options that exclude each other. */
+    bool (*option_given)(const struct lam_options *o, const char *name);
 };
 
 /* One instance of a class: a source or sink that is open. The host's but for *self. */
@@ -164,6 +187,7 @@ struct lam_io {
      * gives them, and only them, beside its records; of a sink's rows they are not part of the value. Without children:
      * there are none. */
     const struct ArrowSchema *metadata;
+    const char *format; /* of a sink of RECORDS: what its values are in, "json"; NULL for others */
 };
 
 /* ---- sources ------------------------------------------------------------------------------------------------ */
@@ -292,6 +316,11 @@ struct lam_source_class {
      * lags, is not connected, or has not heard. Only such a split counts as idle when nothing has come for idle.timeout; call
      * wake() when it becomes one. NULL: after WAIT it has always caught up. */
     bool (*caught_up)(struct lam_io *io, int split);
+    /* For a system that does not wait to be asked, as those who connect to a server: called before each poll, and also
+     * while no rows are wanted, because the source is paused or what it feeds has no room, when a descriptor of `wait`
+     * is ready or its time has come. What it cannot help comes to light with the next poll. NULL: while no rows are
+     * wanted nobody looks at `wait`. */
+    void (*serve)(struct lam_io *io);
 };
 
 /* ---- sinks ---------------------------------------------------------------------------------------------------- */
@@ -320,6 +349,20 @@ struct lam_values {
     const char *bytes;
     const int64_t *offsets; /* n + 1: value i is bytes[offsets[i]] up to before bytes[offsets[i + 1]] */
     const uint8_t *none;    /* 1: there is no value (raw of NULL), a tombstone. NULL: all have one */
+    bool whole;             /* one value holds all n rows, as lam_sink_class.whole asks: it ends at offsets[1] */
+};
+
+/* What view_read gives; valid until the view's next call. */
+struct lam_passed {
+    size_t size;
+    int64_t n;
+    const uint32_t *which; /* n numbers, ascending: row rows->from + which[i] passes */
+    /* Of a view with a format of its own, and of rows that were kept: value i is that of row which[i], n of them. Else n is 0, and
+     * value which[i] of those that were offered is meant. */
+    struct lam_values values;
+    int64_t failed;  /* rows for which the filter has no value (division by zero): they do not pass */
+    const char *why; /* of the first of them, beginning with the code */
+    bool spent;      /* that was a limit on what a row may cost: who chose the filter should have it no longer */
 };
 
 struct lam_sink_class {
@@ -383,6 +426,9 @@ struct lam_sink_class {
      * descriptor of `wait` is ready or its time has come, also while there are no rows. OK, RETRY, or an error. NULL: nobody asks, and `wait` is
      * only looked at after WAIT. */
     int (*serve)(struct lam_io *io, struct lam_error *err);
+    /* RECORDS: a value of a format that has an end (arrow_ipc: a schema, rows, an end) is to hold all rows of a call, and not
+     * one: see lam_values.whole. *accepted counts rows still; what was not accepted is made into another value. */
+    bool whole;
 };
 
 /* ---- modules ---------------------------------------------------------------------------------------------------- */

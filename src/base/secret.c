@@ -44,5 +44,6 @@ enum secret secret_name(const char *s, size_t n)
         if (strstr(name, words[i])) return SECRET_YES;
     if (misspelt(s, n)) return SECRET_YES;
     if (!strcmp(name, "primarykey")) return SECRET_NO;
+    if (!strcmp(name, "headers") || !strcmp(name, "proxy")) return SECRET_KEY; /* of a request: they may hold a token, a password */
     return k >= 3 && !strcmp(name + k - 3, "key") ? SECRET_KEY : SECRET_NO;
 }

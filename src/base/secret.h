@@ -6,7 +6,7 @@
 
 enum secret {
     SECRET_NO,
-    SECRET_KEY, /* ends in "key": a secret, or the name of a column */
+    SECRET_KEY, /* ends in "key", or is "headers" or "proxy": a secret, or the name of a column */
     SECRET_YES, /* has password, secret, token or the like in it, or nearly */
 };
 

@@ -34,6 +34,8 @@ struct connector_ctx {
     void (*log)(void *ctx, int level, const char *message); /* any thread; NULL: nobody listens */
     void *log_ctx;
     bool epochs; /* a sink that can: its rows are to be seen by commits only */
+    const struct encoder_class *encoder; /* a sink of records: of values, */
+    enum changelog_style changelog;      /* and how they show changes */
 };
 
 /* Lets threads of a connector's own wake the task that drives an instance. */
@@ -56,6 +58,8 @@ struct divided {
     int *mine_at, *value_at;
 };
 void metadata_divide(struct arena *a, const struct metadata *table, const struct schema *s, struct divided *out);
+/* The columns of values alone: a batch that shows them, or b itself when all are. A reference. */
+struct batch *divided_values(const struct divided *d, struct pool *pool, struct batch *b);
 
 /* Where classes that were loaded or registered come from. */
 struct module {
@@ -130,6 +134,8 @@ struct source_class {
     bool (*caught_up)(struct source *s, int split);
     void (*cancel)(struct source *s); /* any thread: a blocked poll returns soon */
     void (*close)(struct source *s); /* frees all but the instance */
+    /* Called between the other calls, also while no rows are wanted, when what `wait` names is there; NULL: then nobody looks at it. */
+    void (*serve)(struct source *s);
 };
 /* Named defaults for what a class does not need. */
 const char *source_no_guess(const struct options *o);
@@ -167,6 +173,7 @@ struct sink_class {
     const struct metadata *metadata; /* RECORDS: columns that are no part of the value; NULL: none */
     const char *default_format;
     const char *(*guess_format)(const struct options *o);
+    bool whole; /* RECORDS: values of formats that have an end (arrow_ipc) are to hold many rows each */
     /* RECORDS: whether values have no column that marks a change. NULL: they have. */
     bool (*unmarked)(const struct sink_class *c, const struct options *o);
     /* marker: the last epoch whose rows the target proves to hold; 0: none. *fresh: a header (encoder begin) is wanted.

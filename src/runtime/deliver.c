@@ -59,6 +59,8 @@ static struct sink *new_instance(const struct deliver *d)
                                 .declared = d->object->schema,
                                 .name = d->object->name,
                                 .seed = d->rt->cfg.seed,
+                                .encoder = d->object->format ? d->object->format->class : NULL,
+                                .changelog = record_style(d->object, d->class),
                                 .log = d->rt->cfg.log,
                                 .log_ctx = d->rt->cfg.log_ctx};
     return sink_new(d->class, &ctx);
