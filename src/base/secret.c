@@ -36,6 +36,15 @@ static bool misspelt(const char *s, size_t n)
     return false;
 }
 
+/* What a request to a server has that is or may hold a secret, but for a slip of the finger. `header` says whether a file has one. */
+static bool of_request(const char *name)
+{
+    static const char *const names[] = {"headers", "proxy", "authapikey"};
+    for (size_t i = 0; i < countof(names); i++)
+        if (text_distance(name, names[i]) <= 1 && strcmp(name, "header")) return true;
+    return false;
+}
+
 enum secret secret_name(const char *s, size_t n)
 {
     char name[NAME_MAX_N + 1];
@@ -44,6 +53,6 @@ enum secret secret_name(const char *s, size_t n)
         if (strstr(name, words[i])) return SECRET_YES;
     if (misspelt(s, n)) return SECRET_YES;
     if (!strcmp(name, "primarykey")) return SECRET_NO;
-    if (!strcmp(name, "headers") || !strcmp(name, "proxy")) return SECRET_KEY; /* of a request: they may hold a token, a password */
+    if (of_request(name)) return SECRET_YES;
     return k >= 3 && !strcmp(name + k - 3, "key") ? SECRET_KEY : SECRET_NO;
 }
