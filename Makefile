@@ -178,6 +178,9 @@ $O/drive: $O/tests/connectors/drive.o $O/inside.a
 # All that is said of a script, for the test of secrets.
 $O/tell: $O/tests/connectors/tell.o $(patsubst %,$O/src/cli/%.o,datum grid print) $O/lib/liblaminar.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+# Brokers that fail as they are told.
+$O/kafka_mock: tests/connectors/kafka_mock.c
+	$(CC) $(CFLAGS) $(shell pkg-config --cflags rdkafka) -o $@ $< $(shell pkg-config --libs rdkafka)
 # What every source and sink passes.
 $O/conformance: $(patsubst %.c,$O/%.o,$(wildcard tests/conformance/*.c)) $O/inside.a | $(MODULES)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
@@ -219,7 +222,7 @@ check: $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/metrics_doc $(EXAMPL
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
-check-connectors: $O/laminar $O/drive $O/tell $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so)
+check-connectors: $O/laminar $O/drive $O/tell $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so) $(if $(filter kafka,$(CONNECTORS)),$O/kafka_mock)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do [ ! -x $$t ] || $$t $O || failed=1; done; exit $$failed
 
 # Ten seconds of made-up trades: bars and a score per account, live.

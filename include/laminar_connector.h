@@ -79,9 +79,15 @@ enum lam_option_type {
     LAM_OPTION_ENUM,     /* one of `values`, "a|b|c"; read as its place, 0, 1, 2 */
     LAM_OPTION_CHAR,     /* one byte; read as its code */
 };
-enum { LAM_OPTION_REQUIRED = 1, LAM_OPTION_SECRET = 2 };
-/* A secret's value is shown nowhere. Its name must say what it is (password, secret, token, credential, ...key): by that it is hidden
- * in a statement that could not be read, too. */
+enum {
+    LAM_OPTION_REQUIRED = 1,
+    /* Its value is shown nowhere. Its name must say what it is (password, secret, token, credential, ...key): by that it is
+     * hidden in a statement that could not be read, too. */
+    LAM_OPTION_SECRET = 2,
+    /* A name that users bring from elsewhere and this class does not have: giving it is an error, for which the sentence
+     * is the hint, so it says why and what to do instead. */
+    LAM_OPTION_REFUSED = 8,
+};
 
 struct lam_option {
     const char *name; /* lower case letters, digits and dots; users may write _ and - for a dot */
@@ -269,8 +275,9 @@ struct lam_source_class {
     /* BYTES: puts into p->extra what seek needs besides p->offset, which lies within the last payloads. NULL: nothing.
      */
     void (*mark)(struct lam_io *io, int split, struct lam_position *p);
-    /* All rows before p are delivered, or part of a durable checkpoint, so the system may be told to forget them. Also called once more
-     * between the last poll and close: after a clean stop, when every sink has everything. NULL: nobody is told. */
+    /* All rows up to p have been delivered: what came of them every sink has flushed, by the mark of that epoch, or by the
+     * end of the source or of the run, which is told before close. So the system may be told to forget them; it need not be, and an
+     * ack may be left out. NULL: nobody is told. */
     void (*ack)(struct lam_io *io, uint64_t epoch, int split, const struct lam_position *p);
     /* Any thread, between open and close: a poll that waits returns LAM_IO_CANCELED soon. NULL only when not blocking.
      */
@@ -281,6 +288,10 @@ struct lam_source_class {
     const struct lam_metadata *metadata;
     int n_metadata;
     size_t metadata_size; /* sizeof(struct lam_metadata) */
+    /* After WAIT: whether all that the system has of the split was given, as far as it can know that now: not while it
+     * lags, is not connected, or has not heard. Only such a split counts as idle when nothing has come for idle.timeout; call
+     * wake() when it becomes one. NULL: after WAIT it has always caught up. */
+    bool (*caught_up)(struct lam_io *io, int split);
 };
 
 /* ---- sinks ---------------------------------------------------------------------------------------------------- */

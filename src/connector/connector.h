@@ -19,6 +19,7 @@ struct position {
     int64_t offset;
     uint32_t n;
     char extra[52];
+    uint32_t row; /* bytes: rows of the record at `offset` that were read; kept by the runtime */
 };
 
 /* What an instance gets to know. */
@@ -125,6 +126,8 @@ struct source_class {
     /* Fills the proof for a position (its offset is set). */
     void (*mark)(struct source *s, int split, struct position *p);
     void (*ack)(struct source *s, uint64_t epoch, int split, const struct position *p);
+    /* After ST_WAIT: whether silence means that there is nothing: not while the split lags or its system is away. */
+    bool (*caught_up)(struct source *s, int split);
     void (*cancel)(struct source *s); /* any thread: a blocked poll returns soon */
     void (*close)(struct source *s); /* frees all but the instance */
 };
@@ -136,6 +139,7 @@ int source_no_wait(struct source *s, int split, struct pollfd *fds, int max, int
 enum status source_no_head(struct source *s, int split, char *p, size_t n, size_t *got, struct err *err);
 void source_no_mark(struct source *s, int split, struct position *p);
 void source_no_ack(struct source *s, uint64_t epoch, int split, const struct position *p);
+bool source_always_caught_up(struct source *s, int split);
 void source_no_cancel(struct source *s);
 
 /* ---- sinks ------------------------------------------------------------------------------------------ */

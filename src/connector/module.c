@@ -180,8 +180,7 @@ static enum status load_file(const char *path, const char *folder, struct err *e
     return st;
 }
 
-/* ---- names
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- names */
 
 /* The folder of the program or library that this code is part of; "" when it cannot be told. */
 static void own_folder(char out[PATH_MAX])

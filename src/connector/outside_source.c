@@ -316,6 +316,12 @@ static void ack(struct source *s, uint64_t epoch, int split, const struct positi
     if (!place_of(s, at, &place, &skip, NULL)) x->class->ack(&x->o.io, epoch, split, &place);
 }
 
+static bool caught_up(struct source *s, int split)
+{
+    struct outside_source *x = of(s);
+    return x->class->caught_up(&x->o.io, split);
+}
+
 static void cancel(struct source *s)
 {
     struct outside_source *x = of(s);
@@ -406,6 +412,7 @@ enum status outside_source(struct arena *a, const struct module *m, const struct
         .wait = wait,
         .mark = c->mark ? mark : source_no_mark,
         .ack = c->ack ? ack : source_no_ack,
+        .caught_up = c->caught_up ? caught_up : source_always_caught_up,
         .cancel = cancel,
         .close = close,
     };

@@ -76,13 +76,13 @@ static enum status open_instance(struct deliver *d, struct err *err)
     call_begin(d, CALL_OPEN);
     enum status st = call_end(d, d->class->open(d->sink, 1, &marker, &fresh, err), false, err);
     if (st == ST_WAIT) return st;
+    if (!st) st = offer_begin(d, fresh, err);
     if (st) {
         close_instance(d, false, NULL);
         d->last = CALL_OPEN;
         return st;
     }
     d->opened = true;
-    offer_begin(d, fresh);
     return ST_OK;
 }
 
@@ -102,7 +102,6 @@ static enum step finish(struct deliver *d)
 {
     uint64_t left = offer_held(d);
     if (left) {
-        atomic_store(&d->left, true);
         runtime_log(d->rt, 1, "sink \"%s\": %llu rows were not delivered and are dropped", d->object->name, (unsigned long long)left);
         struct cursor_stats at;
         cursor_stats(d->cursor, &at);
@@ -114,6 +113,7 @@ static enum step finish(struct deliver *d)
     offer_done(d);
     d->blocked = false;
     be(d, SINK_CLOSED);
+    ack_look(d->rt);
     if (d->has_watch) task_wake(&d->watch);
     return STEP_DONE;
 }
@@ -134,6 +134,7 @@ static enum step end(struct deliver *d, bool complete)
         if (!err.code) err_set(&err, E_WRITE, "closing failed");
         break_with(d, &err);
     }
+    atomic_store(&d->all_out, !st && complete && !offer_held(d));
     return finish(d);
 }
 
@@ -147,6 +148,7 @@ static enum step block(struct deliver *d, struct err *err)
     d->blocked = true;
     d->stale = d->sink && d->keeps;
     be(d, SINK_BLOCKED);
+    ack_look(d->rt);
     return STEP_WAIT;
 }
 
@@ -377,6 +379,7 @@ void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at
 void deliver_free(struct deliver *d)
 {
     if (!d) return;
+    ack_drop_sink(d);
     host_free(d->own_host);
     offer_done(d);
     cursor_free(d->cursor);
@@ -427,8 +430,6 @@ bool deliver_broken(struct deliver *d, struct err *err)
     lock_give(&d->lock);
     return true;
 }
-
-bool deliver_complete(struct deliver *d) { return deliver_done(d) && !atomic_load(&d->left) && !deliver_broken(d, NULL); }
 
 const char *sink_state_name(enum sink_state s)
 {

@@ -134,7 +134,6 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
         give_up(rt);
         return false; /* what hangs keeps its memory */
     }
-    ack_ended(rt);
     runtime_pause(rt);
     for (struct component *c = rt->components; c; c = c->next)
         if (!atomic_load(&c->joined)) sweep_component(rt, c);
@@ -151,6 +150,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     mem_free(rt->workers);
     lock_done(&rt->lock);
     lock_done(&rt->letter_lock);
+    lock_done(&rt->ack_lock);
     mem_free(rt);
     return true;
 }

@@ -231,6 +231,7 @@ static void inject(struct part *p)
         }
     p->holding = kind & BARRIER_HOLD;
     p->left = (kind & BARRIER_CHANGE) && atomic_load(&r->leaving);
+    ack_mark(p, epoch);
     for (int w = 0; w < r->rt->nworkers; w++) edge_barrier(p->edges[w], epoch, kind);
     answer_epoch(r->rt, r->component, &p->answer, epoch);
 }
@@ -245,13 +246,6 @@ void part_close_source(struct part *p)
     source_free(s);
 }
 
-/* Control closes it then, once it knows what was delivered: ack.c. */
-static bool may_be_acked(const struct part *p, int kind)
-{
-    if (!p->source || p->source->class->ack == source_no_ack) return false;
-    return kind == END_FLUSH || kind == END_HOLD || (kind == END_CUT && atomic_load(&p->reader->rt->closing));
-}
-
 enum step part_finish(struct part *p, int kind)
 {
     batch_unref(p->piece);
@@ -260,11 +254,12 @@ enum step part_finish(struct part *p, int kind)
     p->piece = p->batch = NULL;
     part_drop_rest(p);
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
-    if (!may_be_acked(p, kind)) part_close_source(p);
+    bool waits = ack_waits(p, kind);
+    if (!waits) part_close_source(p);
     p->over = true;
     letterbox_close(p->reader);
     answer_end(p->reader->rt, p->reader->component, &p->answer);
-    return STEP_DONE;
+    return waits ? STEP_WAIT : STEP_DONE;
 }
 
 bool part_all_closed(struct part *p)
@@ -299,6 +294,17 @@ static void resume(struct part *p)
     }
 }
 
+/* Silence of a split whose system is away, or has more than was given, proves nothing: it holds the watermark. It comes back to the
+ * minimum when that is found, and leaves it again when its connector wakes the part, having caught up. */
+static bool may_be_idle(struct part *p, struct split *s)
+{
+    const struct source_class *c = p->reader->class;
+    if (!c || !p->source || c->caught_up(p->source, s->number)) return true;
+    if (s->idle) p->idle_said = false;
+    s->idle = false;
+    return false;
+}
+
 /* Splits without a row for the idle timeout leave the minimum; a timer is armed by the last row only. */
 void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
 {
@@ -307,9 +313,13 @@ void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
     atomic_store(&p->idle_armed, false);
     for (int i = 0; i < p->nsplits; i++) {
         struct split *s = &p->splits[i];
-        if (s->ended || s->idle || !r->idle_us) continue;
+        if (s->ended || !r->idle_us) continue;
         int64_t due = s->last_row_us + r->idle_us;
-        if (due <= now) {
+        if (!may_be_idle(p, s)) {
+            all = false;
+        } else if (s->idle) {
+            continue;
+        } else if (due <= now) {
             s->idle = true;
         } else {
             all = false;
@@ -350,6 +360,7 @@ bool part_before_rows(struct part *p, enum step *out)
     if (!p->batch && p->at_rest < p->nrest) take_rest(p, &p->splits[0]);
     if (p->batch && !part_hand_on(p)) return *out = STEP_WAIT, true;
     if (!r->pushed_end) inject(p); /* an end that was pushed goes first, and answers for the barrier */
+    ack_tell(p);
     if (p->left) return *out = part_finish(p, END_MOVED), true;
     if (atomic_load(&r->stop)) return *out = part_finish(p, END_HOLD), true;
     if (p->holding || part_is_held(p)) return *out = STEP_WAIT, true;
@@ -361,6 +372,7 @@ static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us
     enum step out;
     struct err err = {.pos = NO_POS};
     int ended = 0;
+    if (p->over) return ack_at_end(p);
     if (part_before_rows(p, &out)) return out;
     if (p->source && deal_take(p, &err)) return part_fail(p, &err), part_finish(p, END_CUT);
     for (int k = 0; k < p->nsplits; k++) {

@@ -184,6 +184,7 @@ static void free_part(struct part *p)
 void reader_free(struct reader *r)
 {
     if (!r) return;
+    ack_end(r);
     for (int i = 0; i < r->nparts; i++)
         if (r->parts && r->parts[i].source) wake_task(&r->parts[i].source->wake, NULL);
     host_free(r->own_host);
@@ -214,6 +215,7 @@ void reader_start(struct reader *r)
         if (p->source) wake_task(&p->source->wake, &p->task);
         lock_give(&p->lock);
     }
+    ack_begin(r);
     atomic_store(&r->started, true);
     letterbox_open(r);
 }
@@ -258,30 +260,6 @@ bool reader_done(struct reader *r)
     for (int i = 0; i < r->nparts; i++)
         if (!atomic_load(&r->parts[i].task.done)) return false;
     return true;
-}
-
-bool reader_keeps_open(struct reader *r)
-{
-    bool open = false;
-    for (int i = 0; i < r->nparts; i++) open |= r->parts[i].source && atomic_load(&r->parts[i].task.done);
-    return open && reader_done(r);
-}
-
-static void ack_part(struct part *p, uint64_t epoch)
-{
-    for (int i = 0; i < p->nsplits; i++) {
-        const struct split *s = &p->splits[i];
-        if (s->at.offset || s->at.n) p->source->class->ack(p->source, epoch, s->number, &s->at);
-    }
-}
-
-void reader_close(struct reader *r, bool delivered, uint64_t epoch)
-{
-    for (int i = 0; i < r->nparts; i++) {
-        struct part *p = &r->parts[i];
-        if (p->source && delivered) ack_part(p, epoch);
-        part_close_source(p);
-    }
 }
 
 void reader_barrier(struct reader *r, uint64_t epoch, int kind)

@@ -68,7 +68,7 @@ static struct sub *new_sub(struct runtime *rt, struct node *from, const struct p
         mem_free(s);
         return NULL;
     }
-    component_of(c)->watched = true;
+    atomic_store(&component_of(c)->watched, true);
     s->arena = arena_new();
     s->schema = schema_copy(s->arena, plan->schema);
     s->changelog = plan->stream != STREAM_APPEND;

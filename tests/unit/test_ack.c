@@ -157,6 +157,24 @@ static void what_was_delivered_may_be_forgotten(void **state)
     atomic_store(&is_bounded, false);
 }
 
+static void a_checkpoint_tells_what_is_flushed(void **state)
+{
+    (void)state;
+    for (int threads = 0; threads < 5; threads += threads ? 3 : 1) {
+        struct lam_session *s;
+        struct lam_db *db = begin(threads, "CREATE SINK k FROM t INTO \"toy.counts\"", &s);
+        wait_for_rows(db, ROWS);
+        assert_int_equal(atomic_load(&acks), 0);
+        run(s, "CHECKPOINT");
+        while (!atomic_load(&acks)) {
+            lam_step(db, 1000);
+            sched_yield();
+        }
+        assert_int_equal(atomic_load(&acked), ROWS - 1);
+        assert_int_equal(end(db, s, LONG_TIME), ROWS - 1);
+    }
+}
+
 static void what_a_sink_lacks_may_not(void **state)
 {
     (void)state;
@@ -192,7 +210,8 @@ static void what_a_subscription_reads_may_not(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_was_delivered_may_be_forgotten), cmocka_unit_test(what_a_sink_lacks_may_not),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_was_delivered_may_be_forgotten), cmocka_unit_test(a_checkpoint_tells_what_is_flushed),
+                                       cmocka_unit_test(what_a_sink_lacks_may_not),
                                        cmocka_unit_test(what_an_operator_holds_may_not), cmocka_unit_test(what_a_subscription_reads_may_not)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
