@@ -377,10 +377,30 @@ static const char *nth_name(const void *ctx, int i)
     return NULL;
 }
 
-static enum status unknown(const char *what, const struct options *o, const struct option_in *in, struct err *err)
+static const char *nth(const void *ctx, int i) { return ((const char *const *)ctx)[i]; }
+
+/* The name, or other name, that was meant, or NULL. */
+static const char *nearest(struct arena *a, const struct options *o, const char *key)
+{
+    int n = 0;
+    for (int i = 0; i < o->n; i++) n += 2 + (int)strlen(o->values[i].spec->also ? o->values[i].spec->also : "");
+    const char **names = arena_alloc(a, sizeof *names * (size_t)(n + 1)), *name;
+    n = 0;
+    for (int i = 0; (name = nth_name(o, i)); i++) names[n++] = name;
+    for (int i = 0; i < o->n; i++)
+        for (const char *p = o->values[i].spec->also; p && *p && !(o->values[i].spec->flags & OPT_REFUSED); p += *p == '|') {
+            size_t length = strcspn(p, "|");
+            names[n++] = arena_strndup(a, p, length);
+            p += length;
+        }
+    names[n] = NULL;
+    return text_nearest(key, nth, names);
+}
+
+static enum status unknown(struct arena *a, const char *what, const struct options *o, const struct option_in *in, struct err *err)
 {
     err_at(err, E_OPTION, in->pos, "%s has no option '%.100s'", what, in->key);
-    const char *near = text_nearest(in->key, nth_name, o);
+    const char *near = nearest(a, o, in->key);
     if (near) {
         err_hint(err, "did you mean '%s'?", near);
         return E_OPTION;
@@ -404,7 +424,7 @@ static enum status read_one(struct arena *a, const char *what, struct options *o
                             struct err *err)
 {
     struct option_value *v = value_find(o, in->key);
-    if (!v) return unknown(what, o, in, err);
+    if (!v) return unknown(a, what, o, in, err);
     if (v->spec->flags & OPT_REFUSED) return refused(what, v->spec, in, err);
     if (rest_of(v->spec, in->key)) TRY(add_named(a, o, v, in, &v, err));
     if (v->set) return err_at(err, E_OPTION, in->pos, "option '%s' is given twice", v->spec->name);

@@ -141,6 +141,10 @@ static void refused(void **state)
     assert_int_equal(err.pos, 10);
     assert_string_equal(err.text, "the file source has no option 'delimeter'");
     assert_string_equal(err.hint, "did you mean 'delimiter'?");
+    assert_int_equal(read_kv("linger", ","), E_OPTION); /* another name of flush.interval */
+    assert_string_equal(err.hint, "did you mean 'linger.ms'?");
+    assert_int_equal(read_kv("patiance", ","), E_OPTION);
+    assert_null(strstr(err.hint, "patience")); /* it would be refused */
     assert_int_equal(read_kv("xyzzy", ","), E_OPTION);
     assert_non_null(strstr(err.hint, "its options: path, delimiter"));
     assert_int_equal(read_kv("path", "b"), E_OPTION);
