@@ -9,11 +9,11 @@ TEST_DEPS := libcmocka-dev python3 zstd
 # Connectors that are modules, each with its library (a package of pkg-config), and what their tests start.
 PKG.kafka := rdkafka
 PKG.postgres := libpq
-# A library that pkg-config does not know is found by its header.
-HEADER.websocket := wslay/wslay.h
-LIBS.websocket := -lwslay
-CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev
-CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets python3-venv
+# Libraries that pkg-config does not know are found by their headers.
+HEADER.websocket := wslay/wslay.h curl/curl.h openssl/ssl.h zlib.h
+LIBS.websocket := -lwslay -lcurl -lssl -lcrypto -lz
+CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev libcurl4-openssl-dev libssl-dev zlib1g-dev
+CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets chromium python3-venv
 MODEL_DEPS := build-essential spin
 
 # Packages come first, as this file is read: beside them nothing is built, however many jobs there are, and what is looked for below is
@@ -50,9 +50,9 @@ KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
 NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency change fanout wake idle half_load sinks peer_duckdb)
 FLIGHTS ?= build/bench/flights.csv
 
-found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E -include $(HEADER.$1) -x c /dev/null) >/dev/null 2>&1 && echo yes)
+found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E $(addprefix -include ,$(HEADER.$1)) -x c /dev/null) >/dev/null 2>&1 && echo yes)
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
-FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_frames.c),$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_action.c %/fuzz_websocket_frames.c),$(wildcard tests/fuzz/fuzz_*.c)))
 .PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -127,7 +127,8 @@ $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # The sink's own code beside its library.
-$O/bench/websocket: bench/connectors/websocket.c $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
+WEBSOCKET_SERVER := $(patsubst %,$O/modules/websocket/%.o,action auth buffer client deflate guard handshake history json listener queue segment server subscribe view wire)
+$O/bench/websocket: bench/connectors/websocket.c $(WEBSOCKET_SERVER)
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LIBS.websocket)
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
@@ -135,8 +136,9 @@ $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) 
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
 # Those of a module link its objects.
-$O/fuzz/fuzz_websocket_request: $O/modules/websocket/handshake.o
-$O/fuzz/fuzz_websocket_frames: $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
+$O/fuzz/fuzz_websocket_request: $(patsubst %,$O/modules/websocket/%.o,action handshake json)
+$O/fuzz/fuzz_websocket_action: $(patsubst %,$O/modules/websocket/%.o,action json)
+$O/fuzz/fuzz_websocket_frames: $(WEBSOCKET_SERVER)
 $O/fuzz/fuzz_websocket_frames: LDLIBS += $(LIBS.websocket)
 # Connectors beside their libraries alone; each starts its server.
 define CONNECTOR_BENCH
@@ -175,6 +177,12 @@ modules: $(MODULES)
 # Calls of a sink by hand, for the tests of connectors.
 $O/drive: $O/tests/connectors/drive.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+# All that is said of a script, for the test of secrets.
+$O/tell: $O/tests/connectors/tell.o $(patsubst %,$O/src/cli/%.o,datum grid print) $O/lib/liblaminar.a
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+# Brokers that fail as they are told.
+$O/kafka_mock: tests/connectors/kafka_mock.c
+	$(CC) $(CFLAGS) $(shell pkg-config --cflags rdkafka) -o $@ $< $(shell pkg-config --libs rdkafka)
 # What every source and sink passes.
 $O/conformance: $(patsubst %.c,$O/%.o,$(wildcard tests/conformance/*.c)) $O/inside.a | $(MODULES)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
@@ -216,7 +224,7 @@ check: $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/metrics_doc $(EXAMPL
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
-check-connectors: $O/laminar $O/drive $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so)
+check-connectors: $O/laminar $O/drive $O/tell $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so) $(if $(filter kafka,$(CONNECTORS)),$O/kafka_mock)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do [ ! -x $$t ] || $$t $O || failed=1; done; exit $$failed
 
 # Ten seconds of made-up trades: bars and a score per account, live.

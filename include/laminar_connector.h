@@ -79,7 +79,15 @@ enum lam_option_type {
     LAM_OPTION_ENUM,     /* one of `values`, "a|b|c"; read as its place, 0, 1, 2 */
     LAM_OPTION_CHAR,     /* one byte; read as its code */
 };
-enum { LAM_OPTION_REQUIRED = 1, LAM_OPTION_SECRET = 2 }; /* a secret's value is shown nowhere */
+enum {
+    LAM_OPTION_REQUIRED = 1,
+    /* Its value is shown nowhere. Its name must say what it is (password, secret, token, credential, ...key): by that it is
+     * hidden in a statement that could not be read, too. */
+    LAM_OPTION_SECRET = 2,
+    /* A name that users bring from elsewhere and this class does not have: giving it is an error, for which the sentence
+     * is the hint, so it says why and what to do instead. */
+    LAM_OPTION_REFUSED = 8,
+};
 
 struct lam_option {
     const char *name; /* lower case letters, digits and dots; users may write _ and - for a dot */
@@ -101,6 +109,10 @@ struct lam_bytes;
 struct lam_records;
 struct lam_position;
 struct lam_io;
+struct lam_rows;
+struct lam_view; /* see view_new */
+struct lam_kept;
+struct lam_passed;
 
 struct lam_host {
     size_t size;
@@ -140,6 +152,25 @@ struct lam_host {
      * place, bytes written, ...). Asked again with more, what was written stays, but the place may be another. Valid
      * until the next of these calls. */
     char *(*record_room)(struct lam_records *out, size_t n);
+    /* For a sink of RECORDS whose clients choose what they get: a view is the rows that pass `filter`, as values of `format`. The
+     * filter is a condition of SQL over io->schema (without queries, aggregates and functions whose cost its text does not bound),
+     * NULL: all rows; the format is the name of one that writes values one by one, with its default options, NULL: the
+     * values that the sink is given. It may come from anyone. NULL: it is none, and `why`, of n bytes, is one line
+     * that says so, beginning with the code: "[LAM-1100] ...". To be freed before close has returned. */
+    struct lam_view *(*view_new)(struct lam_io *io, const char *filter, const char *format, char *why, size_t n);
+    /* During write_records only: which of the first n rows that it was offered pass. */
+    void (*view_read)(struct lam_view *v, const struct lam_rows *rows, int64_t n, struct lam_passed *out);
+    /* During write_records only: copies some of the n rows from row `from` of those it was offered, for views that are made later, into
+     * *k, or when that is NULL into a new one. How many; 0: *k has no room. *bytes: what *k holds now, which the host
+     * counts. To be freed before close has returned. */
+    int64_t (*rows_keep)(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n,
+                         int64_t *bytes);
+    /* Which of these rows pass, with values in any case. */
+    void (*kept_read)(struct lam_view *v, const struct lam_kept *k, struct lam_passed *out);
+    void (*kept_free)(struct lam_kept *k);
+    void (*view_free)(struct lam_view *v); /* NULL is allowed */
+    /* Whether the user has given the option, be it its default: for options that exclude each other. */
+    bool (*option_given)(const struct lam_options *o, const char *name);
 };
 
 /* One instance of a class: a source or sink that is open. The host's but for *self. */
@@ -156,6 +187,7 @@ struct lam_io {
      * gives them, and only them, beside its records; of a sink's rows they are not part of the value. Without children:
      * there are none. */
     const struct ArrowSchema *metadata;
+    const char *format; /* of a sink of RECORDS: what its values are in, "json"; NULL for others */
 };
 
 /* ---- sources ------------------------------------------------------------------------------------------------ */
@@ -236,10 +268,13 @@ struct lam_source_class {
      * here and to connect in poll. Close follows in any case. A source may be opened several times at once, for
      * parallel reading: then each instance is asked for some of the splits. */
     int (*open)(struct lam_io *io, struct lam_error *err);
-    /* How many splits (files, partitions) there are: parts that are read side by side, each in its own order. Asked
-     * once, after open; numbered from 0. NULL: 1. */
+    /* How many splits (files, partitions) there are: parts that are read side by side, each in its own order, numbered
+     * from 0. Asked after open, and again before each round of polls: while the source runs more may come, behind the others; wake() when
+     * nothing else would bring a poll. They are read from their beginning. At least 1 at first. NULL: 1. */
     int (*splits)(struct lam_io *io);
-    const char *(*split_name)(struct lam_io *io, int split); /* valid until close. NULL: the class's name */
+    /* Valid until close; no two splits have the same, and all instances give the same, whatever its number there. NULL
+     * only without splits: the class's name. */
+    const char *(*split_name)(struct lam_io *io, int split);
     int64_t (*split_size)(struct lam_io *io,
                           int split); /* in units of position.offset, for progress; -1: unknown, as with NULL */
     /* Before the first poll of a split, and again when a run begins anew. at NULL: the beginning, or for a source that
@@ -264,8 +299,9 @@ struct lam_source_class {
     /* BYTES: puts into p->extra what seek needs besides p->offset, which lies within the last payloads. NULL: nothing.
      */
     void (*mark)(struct lam_io *io, int split, struct lam_position *p);
-    /* All rows before p are part of a durable checkpoint, so the system may be told to forget them. NULL: nobody is
-     * told. */
+    /* All rows up to p have been delivered: what came of them every sink has flushed, by the mark of that epoch, or by the
+     * end of the source or of the run, which is told before close. So the system may be told to forget them; it need not be, and an
+     * ack may be left out. NULL: nobody is told. */
     void (*ack)(struct lam_io *io, uint64_t epoch, int split, const struct lam_position *p);
     /* Any thread, between open and close: a poll that waits returns LAM_IO_CANCELED soon. NULL only when not blocking.
      */
@@ -276,6 +312,15 @@ struct lam_source_class {
     const struct lam_metadata *metadata;
     int n_metadata;
     size_t metadata_size; /* sizeof(struct lam_metadata) */
+    /* After WAIT: whether all that the system has of the split was given, as far as it can know that now: not while it
+     * lags, is not connected, or has not heard. Only such a split counts as idle when nothing has come for idle.timeout; call
+     * wake() when it becomes one. NULL: after WAIT it has always caught up. */
+    bool (*caught_up)(struct lam_io *io, int split);
+    /* For a system that does not wait to be asked, as those who connect to a server: called before each poll, and also
+     * while no rows are wanted, because the source is paused or what it feeds has no room, when a descriptor of `wait`
+     * is ready or its time has come. What it cannot help comes to light with the next poll. NULL: while no rows are
+     * wanted nobody looks at `wait`. */
+    void (*serve)(struct lam_io *io);
 };
 
 /* ---- sinks ---------------------------------------------------------------------------------------------------- */
@@ -304,6 +349,20 @@ struct lam_values {
     const char *bytes;
     const int64_t *offsets; /* n + 1: value i is bytes[offsets[i]] up to before bytes[offsets[i + 1]] */
     const uint8_t *none;    /* 1: there is no value (raw of NULL), a tombstone. NULL: all have one */
+    bool whole;             /* one value holds all n rows, as lam_sink_class.whole asks: it ends at offsets[1] */
+};
+
+/* What view_read gives; valid until the view's next call. */
+struct lam_passed {
+    size_t size;
+    int64_t n;
+    const uint32_t *which; /* n numbers, ascending: row rows->from + which[i] passes */
+    /* Of a view with a format of its own, and of rows that were kept: value i is that of row which[i], n of them. Else n is 0, and
+     * value which[i] of those that were offered is meant. */
+    struct lam_values values;
+    int64_t failed;  /* rows for which the filter has no value (division by zero): they do not pass */
+    const char *why; /* of the first of them, beginning with the code */
+    bool spent;      /* that was a limit on what a row may cost: who chose the filter should have it no longer */
 };
 
 struct lam_sink_class {
@@ -367,6 +426,9 @@ struct lam_sink_class {
      * descriptor of `wait` is ready or its time has come, also while there are no rows. OK, RETRY, or an error. NULL: nobody asks, and `wait` is
      * only looked at after WAIT. */
     int (*serve)(struct lam_io *io, struct lam_error *err);
+    /* RECORDS: a value of a format that has an end (arrow_ipc: a schema, rows, an end) is to hold all rows of a call, and not
+     * one: see lam_values.whole. *accepted counts rows still; what was not accepted is made into another value. */
+    bool whole;
 };
 
 /* ---- modules ---------------------------------------------------------------------------------------------------- */

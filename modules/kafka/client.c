@@ -19,6 +19,7 @@ static void note_trouble(rd_kafka_t *rk, int e, const char *why, void *opaque)
 {
     (void)rk;
     struct trouble *t = ((struct lam_io *)opaque)->self;
+    if (client_class(e, LAM_IO_OK) == LAM_IO_CONNECT || client_class(e, LAM_IO_OK) == LAM_IO_TIMEOUT) t->outages++;
     if (t->e && (e == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || e == RD_KAFKA_RESP_ERR__TRANSPORT)) return;
     t->e = e;
     snprintf(t->text, sizeof t->text, "%s", why);
@@ -96,6 +97,7 @@ void client_conf_begin(struct client_conf *c, struct lam_io *io, struct lam_erro
     set_security(c);
     client_conf_set(c, "log.connection.close", "false");
     client_conf_set(c, "reconnect.backoff.max.ms", "2000");
+    client_conf_int(c, "socket.timeout.ms", io->host->option_int(io->options, "socket.timeout.ms") / 1000);
 }
 
 rd_kafka_t *client_new(struct client_conf *c, rd_kafka_type_t type)

@@ -9,12 +9,20 @@
 extern const struct lam_sink_class *const kafka_sinks[];
 extern const struct lam_source_class *const kafka_sources[];
 
+/* A name that users bring from elsewhere. */
+#define CLIENT_REFUSED(option, why, others)                                                                            \
+    {                                                                                                                  \
+        .name = option, .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REFUSED, .sentence = why, .also = others          \
+    }
+#define REGISTRY "There is no registry of schemas yet: the formats json, csv and raw need none."
+
 /* Options of every class; the names are those of the clients of Kafka. */
 #define CLIENT_OPTIONS                                                                                                 \
     {.name = "bootstrap.servers",                                                                                      \
      .type = LAM_OPTION_TEXT,                                                                                          \
      .flags = LAM_OPTION_REQUIRED,                                                                                     \
-     .sentence = "Brokers to ask first, as host:port with commas between."},                                           \
+     .sentence = "Brokers to ask first, as host:port with commas between.",                                            \
+     .also = "brokers"},                                                                                               \
         {.name = "client.id",                                                                                          \
          .type = LAM_OPTION_TEXT,                                                                                      \
          .dflt = "laminar",                                                                                            \
@@ -39,15 +47,32 @@ extern const struct lam_source_class *const kafka_sources[];
          .type = LAM_OPTION_TEXT,                                                                                      \
          .flags = LAM_OPTION_SECRET,                                                                                   \
          .sentence = "Password of that key."},                                                                         \
-    {                                                                                                                  \
-        .name = "ssl.endpoint.identification.algorithm", .type = LAM_OPTION_ENUM, .dflt = "https",                     \
-        .values = "https|none", .sentence = "Whether a broker's certificate must be for its name."                     \
-    }
+        {.name = "ssl.endpoint.identification.algorithm",                                                              \
+         .type = LAM_OPTION_ENUM,                                                                                      \
+         .dflt = "https",                                                                                              \
+         .values = "https|none",                                                                                       \
+         .sentence = "Whether a broker's certificate must be for its name."},                                          \
+        {.name = "socket.timeout.ms",                                                                                  \
+         .type = LAM_OPTION_DURATION,                                                                                  \
+         .dflt = "30 s",                                                                                               \
+         .min = 1000000,                                                                                               \
+         .max = 300000000,                                                                                             \
+         .sentence = "After that long without an answer the connection is made anew."},                                \
+        {.name = "schema.registry.password",                                                                           \
+         .type = LAM_OPTION_TEXT,                                                                                      \
+         .flags = LAM_OPTION_REFUSED | LAM_OPTION_SECRET,                                                              \
+         .sentence = REGISTRY},                                                                                        \
+        CLIENT_REFUSED("schema.registry.url", REGISTRY,                                                                \
+                       "schema.registry.username|schema.registry.ssl.ca.location|"                                     \
+                       "schema.registry.ssl.certificate.location|schema.registry.ssl.key.location|"                    \
+                       "schema.registry.subject.name.strategy|schema.registry.record.name|"                            \
+                       "schema.registry.discovery.timeout.ms|schema.compatibility|schema.evolution.strategy")
 
 /* What the library said last of its connections: it goes on trying, and only who asks for something in vain wants to
  * know why. Begins the instance of every class; filled by rd_kafka_poll. */
 struct trouble {
     rd_kafka_resp_err_t e; /* 0: none */
+    int64_t outages;       /* connections that were lost or not made */
     char text[200];
 };
 

@@ -123,8 +123,7 @@ bool headers_read(const char *p, size_t n, rd_kafka_headers_t **out)
     return ok;
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- writing */
 
 struct made {
     char *out;

@@ -1,40 +1,33 @@
-/* Rows to the partitions of a topic, by an idempotent producer whose threads do the waiting: messages are handed over
- * and counted, and reports of their delivery counted again; a flush is done when none is missing.
+/* Rows to the partitions of a topic (producer.h): messages are handed over and counted, and reports of their delivery
+ * counted again; a flush is done when none is missing.
  *
  * One failed report fails the instance at the next call: the rows since the last flush are then offered again to a new
- * one, so nothing is lost, and some may come twice. SPDX-License-Identifier: Apache-2.0 */
+ * one, so nothing is lost, and some may come twice. That holds for rows that went to the dead letters' topic too: for
+ * the host they are rows like all others, delivered when that topic has them. SPDX-License-Identifier: Apache-2.0 */
 #include "cell.h"
-#include "client.h"
 #include "headers.h"
+#include "producer.h"
+#include "sink_options.h"
 
-#include <stdatomic.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ASK_MS   10000 /* for an answer of the cluster at open */
-#define OVERHEAD 512   /* of a message and its batch, in bytes */
-
-enum partitioner { KEY_HASH, ROUND_ROBIN, STICKY };
+#define ASK_MS   10000   /* for an answer of the cluster at open */
+#define PARTITIONS_MS 1000
+#define DLQ_MOST 1048588 /* bytes of a message that a topic takes by default */
 
 struct writing {
     struct trouble trouble;
-    rd_kafka_t *rk;
-    rd_kafka_topic_t *topic;
-    rd_kafka_queue_t *main, *answers; /* answers: NULL when open is done */
-    const char *name;
-    int64_t max_bytes;                      /* of a message, topic and options considered */
-    bool needs_key;                         /* the topic is compacted */
+    struct producer out, dlq;               /* dlq: its name NULL: there is none. It starts with its first row */
+    rd_kafka_queue_t *answers;              /* NULL when open is done */
     int key, headers, partition, timestamp; /* columns, or -1 */
+    int64_t partitions;                     /* of the topic, as far as was asked; 0: it may be made yet */
     bool tombstones;                        /* rows taken back are messages without value */
-    int64_t sent, reported;
-    int64_t bytes, accounted;   /* of messages that are on their way */
-    rd_kafka_resp_err_t failed; /* the first report that was no success */
-    _Atomic uint32_t turn;      /* of a partitioner */
-    int partitioner;
+    int64_t buried;                         /* rows that went to dlq */
+    char why[240];                          /* a row can never be taken */
 };
-
-/* ---- called by the library's threads, or from rd_kafka_poll
- * ---------------------------------------------------------- */
 
 static void on_event(rd_kafka_t *rk, void *opaque)
 {
@@ -43,30 +36,7 @@ static void on_event(rd_kafka_t *rk, void *opaque)
     io->host->wake(io);
 }
 
-static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
-{
-    (void)rk;
-    struct writing *w = ((struct lam_io *)opaque)->self;
-    w->reported++;
-    w->bytes -= (int64_t)(m->len + m->key_len + OVERHEAD);
-    if (m->err && !w->failed) w->failed = m->err;
-}
-
-static int32_t next_partition(const rd_kafka_topic_t *t, const void *key, size_t n, int32_t count, void *opaque,
-                              void *message)
-{
-    (void)key, (void)n, (void)message;
-    struct writing *w = ((struct lam_io *)opaque)->self;
-    uint32_t turn = w->partitioner == STICKY ? atomic_load(&w->turn) : atomic_fetch_add(&w->turn, 1);
-    for (int32_t i = 0; i < count; i++) {
-        int32_t p = (int32_t)((turn + (uint32_t)i) % (uint32_t)count);
-        if (rd_kafka_topic_partition_available(t, p)) return p;
-    }
-    return (int32_t)(turn % (uint32_t)count);
-}
-
-/* ---- open
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- open */
 
 static int column_of(const struct lam_io *io, const char *name)
 {
@@ -97,80 +67,43 @@ static int find_columns(struct lam_io *io, struct lam_error *err)
     return LAM_IO_OK;
 }
 
-static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd"};
-
-/* A producer whose messages are at most max_bytes long. */
-static int start(struct lam_io *io, int64_t max_bytes, struct lam_error *err)
-{
-    struct writing *w = io->self;
-    const struct lam_host *h = io->host;
-    const struct lam_options *o = io->options;
-    struct client_conf c;
-    client_conf_begin(&c, io, err);
-    rd_kafka_conf_set_dr_msg_cb(c.conf, on_report);
-    client_conf_set(&c, "enable.idempotence", "true");
-    client_conf_int(&c, "message.max.bytes", max_bytes);
-    client_conf_int(&c, "batch.size",
-                    h->option_int(o, "batch.size") < max_bytes ? h->option_int(o, "batch.size") : max_bytes);
-    client_conf_int(&c, "batch.num.messages", h->option_int(o, "batch.num.messages"));
-    client_conf_int(&c, "queue.buffering.max.messages", h->option_int(o, "queue.messages"));
-    client_conf_int(&c, "queue.buffering.max.kbytes", (h->option_int(o, "queue.bytes") + 1023) / 1024);
-    client_conf_int(&c, "linger.ms", h->option_int(o, "linger.ms") / 1000);
-    client_conf_int(&c, "message.timeout.ms", h->option_int(o, "delivery.timeout.ms") / 1000);
-    client_conf_int(&c, "max.in.flight.requests.per.connection", h->option_int(o, "max.in.flight.requests"));
-    client_conf_set(&c, "compression.type", compressions[h->option_int(o, "compression.type")]);
-    if (w->partitioner == KEY_HASH) client_conf_set(&c, "partitioner", "murmur2_random");
-    w->rk = client_new(&c, RD_KAFKA_PRODUCER);
-    if (!w->rk) return c.result;
-    w->max_bytes = max_bytes;
-    w->main = rd_kafka_queue_get_main(w->rk);
-    rd_kafka_queue_cb_event_enable(w->main, on_event, io);
-    rd_kafka_topic_conf_t *t = rd_kafka_default_topic_conf_dup(w->rk);
-    rd_kafka_topic_conf_set_opaque(t, io);
-    if (w->partitioner != KEY_HASH) rd_kafka_topic_conf_set_partitioner_cb(t, next_partition);
-    w->topic = rd_kafka_topic_new(w->rk, w->name, t);
-    if (w->topic) return LAM_IO_OK;
-    return h->fail(err, LAM_IO_OPTION, "the topic '%s': %s", w->name, rd_kafka_err2str(rd_kafka_last_error()));
-}
-
 static void stop(struct writing *w)
 {
     if (w->answers) rd_kafka_queue_cb_event_enable(w->answers, NULL, NULL), rd_kafka_queue_destroy(w->answers);
-    if (w->main) rd_kafka_queue_cb_event_enable(w->main, NULL, NULL), rd_kafka_queue_destroy(w->main);
-    if (w->topic) rd_kafka_topic_destroy(w->topic);
-    if (w->rk) rd_kafka_destroy(w->rk);
-    w->answers = w->main = NULL;
-    w->topic = NULL;
-    w->rk = NULL;
+    w->answers = NULL;
+    producer_stop(&w->out);
 }
 
-/* Asks for the topic's own limits, which also shows whether anybody is there. */
+/* Asks for the topics' own limits, which also shows whether anybody is there. */
 static void ask(struct lam_io *io)
 {
     struct writing *w = io->self;
     char why[128];
-    rd_kafka_ConfigResource_t *topic = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, w->name);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(w->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    int n = w->dlq.name ? 2 : 1;
+    rd_kafka_ConfigResource_t *topics[] = {
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, w->out.name),
+        w->dlq.name ? rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, w->dlq.name) : NULL};
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(w->out.rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     rd_kafka_AdminOptions_set_request_timeout(options, ASK_MS, why, sizeof why);
-    w->answers = rd_kafka_queue_new(w->rk);
+    w->answers = rd_kafka_queue_new(w->out.rk);
     rd_kafka_queue_cb_event_enable(w->answers, on_event, io);
-    rd_kafka_DescribeConfigs(w->rk, &topic, 1, options, w->answers);
+    rd_kafka_DescribeConfigs(w->out.rk, topics, (size_t)n, options, w->answers);
     rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_ConfigResource_destroy(topic);
+    rd_kafka_ConfigResource_destroy_array(topics, (size_t)n);
 }
 
-static int64_t note_limits(struct writing *w, const rd_kafka_ConfigResource_t *topic)
+static void note_limits(struct producer *p, const rd_kafka_ConfigResource_t *topic)
 {
     size_t n;
-    int64_t most = w->max_bytes;
     const rd_kafka_ConfigEntry_t **e = rd_kafka_ConfigResource_configs(topic, &n);
     for (size_t i = 0; i < n; i++) {
         const char *name = rd_kafka_ConfigEntry_name(e[i]), *value = rd_kafka_ConfigEntry_value(e[i]);
         if (!value) continue;
-        if (!strcmp(name, "max.message.bytes") && atoll(value) < most) most = atoll(value);
-        if (!strcmp(name, "cleanup.policy")) w->needs_key = strstr(value, "compact");
+        if (!strcmp(name, "max.message.bytes")) p->max_bytes = atoll(value);
+        if (!strcmp(name, "cleanup.policy")) p->needs_key = strstr(value, "compact");
     }
-    return most < 1000 ? 1000 : most;
+    if (p->max_bytes < 1000) p->max_bytes = 1000;
+    if (p->max_bytes > 1000000000) p->max_bytes = 1000000000;
 }
 
 static int no_answer(struct lam_io *io, rd_kafka_resp_err_t e, const char *why, struct lam_error *err)
@@ -189,15 +122,33 @@ static int take_answer(struct lam_io *io, rd_kafka_event_t *event, struct lam_er
 {
     struct writing *w = io->self;
     size_t n = 0;
+    int64_t most = w->out.max_bytes;
     const rd_kafka_DescribeConfigs_result_t *answer = rd_kafka_event_DescribeConfigs_result(event);
     rd_kafka_resp_err_t e = rd_kafka_event_error(event);
     if (e && client_class(e, LAM_IO_OK)) return no_answer(io, e, rd_kafka_event_error_string(event), err);
     const rd_kafka_ConfigResource_t **topics = answer ? rd_kafka_DescribeConfigs_result_resources(answer, &n) : NULL;
-    int64_t most = n && !rd_kafka_ConfigResource_error(topics[0]) ? note_limits(w, topics[0]) : w->max_bytes;
-    if (most == w->max_bytes) return LAM_IO_OK;
+    for (size_t i = 0; i < n; i++) {
+        if (rd_kafka_ConfigResource_error(topics[i])) continue;
+        bool dlq = w->dlq.name && !strcmp(rd_kafka_ConfigResource_name(topics[i]), w->dlq.name);
+        note_limits(dlq ? &w->dlq : &w->out, topics[i]);
+    }
+    if (w->out.max_bytes >= most) return w->out.max_bytes = most, LAM_IO_OK;
     rd_kafka_event_destroy(event);
     stop(w);
-    return start(io, most, err);
+    return producer_start(&w->out, io, err);
+}
+
+static int name_topics(struct lam_io *io, struct lam_error *err)
+{
+    struct writing *w = io->self;
+    const struct lam_host *h = io->host;
+    w->out.name = h->option_text(io->options, "topic");
+    w->dlq.name = h->option_text(io->options, "dlq.topic");
+    w->out.partitioner = (enum partitioner)h->option_int(io->options, "partitioner");
+    w->out.max_bytes = h->option_int(io->options, "message.max.bytes");
+    w->dlq.max_bytes = DLQ_MOST;
+    if (!w->dlq.name || strcmp(w->dlq.name, w->out.name)) return LAM_IO_OK;
+    return h->fail(err, LAM_IO_OPTION, "dlq.topic is the topic '%s' itself", w->dlq.name);
 }
 
 /* Called again after WAIT, until the answer is there. */
@@ -205,15 +156,14 @@ static int write_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker,
 {
     (void)incarnation, (void)marker, (void)fresh;
     struct writing *w = io->self;
-    if (!w->rk) {
-        w->name = io->host->option_text(io->options, "topic");
-        w->partitioner = (int)io->host->option_int(io->options, "partitioner");
-        int result = find_columns(io, err);
-        if (!result) result = start(io, io->host->option_int(io->options, "message.max.bytes"), err);
+    if (!w->out.rk) {
+        int result = name_topics(io, err);
+        if (!result) result = find_columns(io, err);
+        if (!result) result = producer_start(&w->out, io, err);
         if (result) return result;
         ask(io);
     }
-    rd_kafka_poll(w->rk, 0);
+    rd_kafka_poll(w->out.rk, 0);
     rd_kafka_event_t *event = rd_kafka_queue_poll(w->answers, 0);
     if (!event && (w->trouble.e == RD_KAFKA_RESP_ERR__SSL || w->trouble.e == RD_KAFKA_RESP_ERR__AUTHENTICATION)) {
         int result = no_answer(io, w->trouble.e, w->trouble.text, err);
@@ -231,34 +181,24 @@ static int write_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker,
     return LAM_IO_OK;
 }
 
-/* ---- rows
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- rows */
 
-/* Takes in reports; the error of one that was no success, or of a producer that can do no more. */
+/* Takes in reports of both topics. */
 static int collect(struct lam_io *io, struct lam_error *err)
 {
     struct writing *w = io->self;
-    char why[256];
-    rd_kafka_poll(w->rk, 0);
-    if (w->accounted != w->bytes) io->host->account(io, w->bytes - w->accounted);
-    w->accounted = w->bytes;
-    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(w->rk, why, sizeof why), e = fatal ? fatal : w->failed;
-    if (!e) return LAM_IO_OK;
-    int result = fatal ? client_class(RD_KAFKA_RESP_ERR__FATAL, LAM_IO_WRITE) : client_class(e, LAM_IO_WRITE);
-    io->host->fail(err, result, "the topic '%s' took not all: %s", w->name, fatal ? why : rd_kafka_err2str(e));
-    if (result == LAM_IO_WRITE)
-        io->host->hint(err, "nothing is lost: the rows are kept, and offered again when the sink is started again");
-    return result;
+    int result = producer_collect(&w->out, err);
+    return result || !w->dlq.rk ? result : producer_collect(&w->dlq, err);
 }
 
-struct message {
-    const char *value, *key;
-    size_t n, nkey;
-    rd_kafka_headers_t *headers;
-    int32_t partition;
-    int64_t ms; /* 0: the time of sending */
-    char room[24];
-};
+__attribute__((format(printf, 2, 3))) static int poison(struct writing *w, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(w->why, sizeof w->why, fmt, ap);
+    va_end(ap);
+    return LAM_IO_POISON;
+}
 
 static const struct ArrowSchema *type_of(const struct lam_io *io, int column)
 {
@@ -283,65 +223,153 @@ static bool is_replaced(const struct lam_io *io, const struct message *m, const 
     return next && n == m->nkey && !memcmp(next, m->key, n);
 }
 
+/* Only a row that names a partition beyond those known makes us ask, and wait for the answer: of a message that was
+ * handed over it would be said too late which row it was. */
+static int find_partition(struct lam_io *io, int64_t partition, struct lam_error *err)
+{
+    struct writing *w = io->self;
+    const struct rd_kafka_metadata *m;
+    if (partition < 0 || partition > INT32_MAX) return poison(w, "there is no partition %ld", (long)partition);
+    if (partition < w->partitions) return LAM_IO_OK;
+    rd_kafka_resp_err_t e = rd_kafka_metadata(w->out.rk, 0, w->out.topic, &m, PARTITIONS_MS);
+    if (e)
+        return io->host->fail(err, LAM_IO_RETRY, "the partitions of the topic '%s': %s", w->out.name,
+                              rd_kafka_err2str(e));
+    bool made = m->topic_cnt && !m->topics[0].err;
+    w->partitions = made ? m->topics[0].partition_cnt : 0;
+    rd_kafka_metadata_destroy(m);
+    if (!made || partition < w->partitions) return LAM_IO_OK;
+    return poison(w, "the topic '%s' has no partition %ld", w->out.name, (long)partition);
+}
+
 static int fill(struct lam_io *io, const struct lam_rows *rows, int64_t row, struct message *m, struct lam_error *err)
 {
     struct writing *w = io->self;
     int64_t v;
     m->key = key_of(io, rows, row, m->room, &m->nkey);
-    if (!m->key && (w->needs_key || !m->value)) {
-        io->host->fail(err, LAM_IO_POISON, "a row without a key %s",
-                       m->value ? "for a topic that is compacted" : "cannot be taken back from a topic");
-        return LAM_IO_POISON;
-    }
+    if (!m->key && (w->out.needs_key || !m->value))
+        return poison(w, "a row without a key %s",
+                      m->value ? "for a topic that is compacted" : "cannot be taken back from a topic");
     if (w->partition >= 0 && cell_int(type_of(io, w->partition), rows->array->children[w->partition], row, &v)) {
-        if (v < 0 || v > INT32_MAX) return io->host->fail(err, LAM_IO_POISON, "there is no partition %ld", (long)v);
+        int result = find_partition(io, v, err);
+        if (result) return result;
         m->partition = (int32_t)v;
     }
     if (w->timestamp >= 0 && cell_int(type_of(io, w->timestamp), rows->array->children[w->timestamp], row, &v)) {
-        if (v < 1000) return io->host->fail(err, LAM_IO_POISON, "a message's time is after 1970");
+        if (v < 1000) return poison(w, "a message's time is after 1970");
         m->ms = v / 1000;
     }
     if (w->headers >= 0) {
         size_t n;
         char room[24];
         const char *p = cell_bytes(type_of(io, w->headers), rows->array->children[w->headers], row, room, &n);
-        if (p && !headers_read(p, n, &m->headers))
-            return io->host->fail(err, LAM_IO_POISON, "_headers is no object of texts");
+        if (p && !headers_read(p, n, &m->headers)) return poison(w, "_headers is no object of texts");
     }
+    if ((int64_t)(m->n + m->nkey) + PRODUCER_OVERHEAD > w->out.max_bytes)
+        return poison(w, "a message of %zu bytes, and the topic '%s' takes %ld", m->n + m->nkey, w->out.name,
+                      (long)w->out.max_bytes);
     return LAM_IO_OK;
 }
 
-/* The library copies key and value, and takes the headers when it succeeds. */
-static rd_kafka_resp_err_t hand_over(struct writing *w, const struct message *m)
-{
-    if (!m->headers && !m->ms) {
-        int failed = rd_kafka_produce(w->topic, m->partition, RD_KAFKA_MSG_F_COPY, (void *)m->value, m->n, m->key,
-                                      m->nkey, NULL);
-        return failed ? rd_kafka_last_error() : RD_KAFKA_RESP_ERR_NO_ERROR;
-    }
-    rd_kafka_vu_t v[8] = {{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = w->topic},
-                          {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = m->partition},
-                          {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-                          {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)m->value, m->n}},
-                          {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)m->key, m->nkey}},
-                          {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = m->ms},
-                          {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = m->headers}};
-    rd_kafka_error_t *error = rd_kafka_produceva(w->rk, v, m->headers ? 7 : 6);
-    rd_kafka_resp_err_t e = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (error) rd_kafka_error_destroy(error);
-    return e;
-}
-
-static int refused(struct lam_io *io, rd_kafka_resp_err_t e, const struct message *m, struct lam_error *err)
+/* What the library says of a message. */
+static int judge(struct lam_io *io, const struct producer *p, const struct message *m, rd_kafka_resp_err_t e,
+                 struct lam_error *err)
 {
     struct writing *w = io->self;
-    if (e == RD_KAFKA_RESP_ERR__QUEUE_FULL) return LAM_IO_WAIT;
-    if (e == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-        return io->host->fail(err, LAM_IO_POISON, "a message of %zu bytes, and the topic '%s' takes %ld",
-                              m->n + m->nkey, w->name, (long)w->max_bytes);
-    if (e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-        return io->host->fail(err, LAM_IO_POISON, "the topic '%s' has no partition %d", w->name, (int)m->partition);
-    return io->host->fail(err, client_class(e, LAM_IO_WRITE), "the topic '%s': %s", w->name, rd_kafka_err2str(e));
+    switch (e) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR: return LAM_IO_OK;
+    case RD_KAFKA_RESP_ERR__QUEUE_FULL: return LAM_IO_WAIT;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        return poison(w, "a message of %zu bytes is too long for the topic '%s'", m->n + m->nkey, p->name);
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        return poison(w, "the topic '%s' has no partition %d", p->name, (int)m->partition);
+    default: return io->host->fail(err, client_class(e, LAM_IO_WRITE), "the topic '%s': %s", p->name, rd_kafka_err2str(e));
+    }
+}
+
+/* ---- rows that can never be taken */
+
+static void add_header(rd_kafka_headers_t *to, const char *name, const char *text, size_t n)
+{
+    if (text) rd_kafka_header_add(to, name, -1, text, (ssize_t)n);
+}
+
+/* Why, what was wanted of the row, and its columns that are no part of the value. */
+static rd_kafka_headers_t *say_why(struct lam_io *io, const struct lam_rows *rows, int64_t row)
+{
+    struct writing *w = io->self;
+    rd_kafka_headers_t *h = rd_kafka_headers_new(6);
+    char number[24];
+    int64_t v;
+    size_t n;
+    add_header(h, "laminar.error", w->why, strlen(w->why));
+    add_header(h, "laminar.topic", w->out.name, strlen(w->out.name));
+    add_header(h, "laminar.sink", io->name, strlen(io->name));
+    if (w->partition >= 0 && cell_int(type_of(io, w->partition), rows->array->children[w->partition], row, &v))
+        add_header(h, "laminar.partition", number, (size_t)snprintf(number, sizeof number, "%ld", (long)v));
+    if (w->timestamp >= 0 && cell_int(type_of(io, w->timestamp), rows->array->children[w->timestamp], row, &v))
+        add_header(h, "laminar.timestamp.us", number, (size_t)snprintf(number, sizeof number, "%ld", (long)v));
+    const char *own = w->headers < 0 ? NULL
+                                     : cell_bytes(type_of(io, w->headers), rows->array->children[w->headers], row,
+                                                  number, &n);
+    if (own) add_header(h, "laminar.headers", own, n);
+    return h;
+}
+
+/* Whether dlq takes it is found before it is sent: a refusal of its broker would hold up all that comes behind. */
+static int try_to_bury(struct lam_io *io, const struct lam_rows *rows, int64_t row, const struct message *m,
+                       struct lam_error *err)
+{
+    struct writing *w = io->self;
+    struct message letter = {.value = m->value, .n = m->n, .key = m->key, .nkey = m->nkey, .partition = RD_KAFKA_PARTITION_UA};
+    int64_t size = (int64_t)(m->n + m->nkey + sizeof w->why) + 2 * PRODUCER_OVERHEAD;
+    if (size > w->dlq.max_bytes || (w->dlq.needs_key && !m->key)) return LAM_IO_POISON;
+    int result = w->dlq.rk ? LAM_IO_OK : producer_start(&w->dlq, io, err);
+    if (result) return result;
+    letter.headers = say_why(io, rows, row);
+    result = judge(io, &w->dlq, &letter, producer_send(&w->dlq, &letter), err);
+    if (result) return rd_kafka_headers_destroy(letter.headers), result;
+    if (!w->buried++)
+        io->host->log(io, 1, "a row went to the topic '%s' of dead letters: %s", w->dlq.name, w->why);
+    return LAM_IO_OK;
+}
+
+static int bury(struct lam_io *io, const struct lam_values *values, int64_t i, const struct lam_rows *rows,
+                struct message *m, struct lam_error *err)
+{
+    struct writing *w = io->self;
+    if (m->headers) rd_kafka_headers_destroy(m->headers);
+    m->headers = NULL;
+    if (!(values->none && values->none[i])) { /* a tombstone's row has a value as well */
+        m->value = values->bytes + values->offsets[i];
+        m->n = (size_t)(values->offsets[i + 1] - values->offsets[i]);
+    }
+    int result = w->dlq.name ? try_to_bury(io, rows, rows->from + i, m, err) : LAM_IO_POISON;
+    return result == LAM_IO_POISON ? io->host->fail(err, result, "%s", w->why) : result;
+}
+
+/* ---- writing */
+
+static int write_one(struct lam_io *io, const struct lam_values *values, int64_t i, const struct lam_rows *rows,
+                     struct lam_error *err)
+{
+    struct writing *w = io->self;
+    int64_t row = rows->from + i;
+    bool back = w->tombstones && rows->weight && rows->weight[row] < 0;
+    struct message m = {.partition = RD_KAFKA_PARTITION_UA};
+    if (!back && !(values->none && values->none[i])) {
+        m.value = values->bytes + values->offsets[i];
+        m.n = (size_t)(values->offsets[i + 1] - values->offsets[i]);
+    }
+    int result = fill(io, rows, row, &m, err);
+    if (!result && back && is_replaced(io, &m, rows, row, rows->from + values->n)) {
+        if (m.headers) rd_kafka_headers_destroy(m.headers);
+        return LAM_IO_OK;
+    }
+    if (!result) result = judge(io, &w->out, &m, producer_send(&w->out, &m), err);
+    if (result == LAM_IO_POISON) return bury(io, values, i, rows, &m, err);
+    if (result && m.headers) rd_kafka_headers_destroy(m.headers);
+    return result;
 }
 
 static int write_records(struct lam_io *io, const struct lam_values *values, const struct lam_rows *rows,
@@ -349,29 +377,10 @@ static int write_records(struct lam_io *io, const struct lam_values *values, con
 {
     struct writing *w = io->self;
     int result = collect(io, err);
-    atomic_fetch_add(&w->turn, w->partitioner == STICKY);
+    atomic_fetch_add(&w->out.turn, w->out.partitioner == STICKY);
     for (int64_t i = 0; !result && i < values->n; i++) {
-        int64_t row = rows->from + i;
-        bool back = w->tombstones && rows->weight && rows->weight[row] < 0;
-        struct message m = {.partition = RD_KAFKA_PARTITION_UA};
-        if (!back && !(values->none && values->none[i])) {
-            m.value = values->bytes + values->offsets[i];
-            m.n = (size_t)(values->offsets[i + 1] - values->offsets[i]);
-        }
-        result = fill(io, rows, row, &m, err);
-        if (!result && back && is_replaced(io, &m, rows, row, rows->from + values->n)) {
-            ++*accepted;
-            continue;
-        }
-        if (!result && (int64_t)(m.n + m.nkey) + OVERHEAD > w->max_bytes)
-            result = refused(io, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, &m, err);
-        rd_kafka_resp_err_t e = result ? RD_KAFKA_RESP_ERR_NO_ERROR : hand_over(w, &m);
-        if (e) result = refused(io, e, &m, err);
-        if (result && m.headers) rd_kafka_headers_destroy(m.headers);
-        if (result) break;
-        w->sent++;
-        w->bytes += (int64_t)(m.n + m.nkey + OVERHEAD);
-        ++*accepted;
+        result = write_one(io, values, i, rows, err);
+        *accepted += !result;
     }
     return result;
 }
@@ -380,16 +389,17 @@ static int write_flush(struct lam_io *io, struct lam_error *err)
 {
     struct writing *w = io->self;
     int result = collect(io, err);
-    return result ? result : w->reported < w->sent ? LAM_IO_WAIT : LAM_IO_OK;
+    return result ? result : producer_is_behind(&w->out) || producer_is_behind(&w->dlq) ? LAM_IO_WAIT : LAM_IO_OK;
 }
 
 static int write_close(struct lam_io *io, bool complete, struct lam_error *err)
 {
     (void)complete, (void)err;
     struct writing *w = io->self;
-    if (w->rk && w->reported < w->sent) rd_kafka_purge(w->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     stop(w);
-    if (w->accounted) io->host->account(io, -w->accounted);
+    producer_stop(&w->dlq);
+    if (w->buried > 1)
+        io->host->log(io, 1, "%ld rows went to the topic '%s' of dead letters", (long)w->buried, w->dlq.name);
     return LAM_IO_OK;
 }
 
@@ -399,84 +409,7 @@ static bool write_unmarked(const struct lam_host *host, const struct lam_options
     return host->option_set(o, "key.column");
 }
 
-/* ---- the class
- * ------------------------------------------------------------------------------------------------------- */
-
-static const struct lam_metadata columns[] = {
-    {.name = "_key", .type = "BLOB", .sentence = "Key of the message, unless key.column names one."},
-    {.name = "_headers", .type = "JSON", .sentence = "Headers of the message, an object of texts."},
-    {.name = "_partition", .type = "INTEGER", .sentence = "Partition of the message; NULL: as the partitioner says."},
-    {.name = "_timestamp",
-     .type = "TIMESTAMPTZ",
-     .sentence = "Time of the message, by milliseconds; NULL: when it is sent."},
-};
-
-static const struct lam_option options[] = {
-    CLIENT_OPTIONS,
-    {.name = "topic", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .sentence = "Topic to write to."},
-    {.name = "key.column",
-     .type = LAM_OPTION_TEXT,
-     .sentence =
-         "Column that is the key, and stays part of the value; rows taken back are then messages without value."},
-    {.name = "partitioner",
-     .type = LAM_OPTION_ENUM,
-     .dflt = "key-hash",
-     .values = "key-hash|round-robin|sticky",
-     .sentence = "Partition of a row: by its key as Java's clients do, each in turn, or rows that come together into "
-                 "the same."},
-    {.name = "linger.ms",
-     .type = LAM_OPTION_DURATION,
-     .dflt = "5 ms",
-     .max = 900000000,
-     .sentence = "How long a row waits for others to share a request."},
-    {.name = "batch.size",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "1000000",
-     .min = 1,
-     .max = 2147483647,
-     .sentence = "Bytes of rows in a request, for each partition."},
-    {.name = "batch.num.messages",
-     .type = LAM_OPTION_INT,
-     .dflt = "10000",
-     .min = 1,
-     .max = 1000000,
-     .sentence = "Rows in a request, for each partition."},
-    {.name = "compression.type",
-     .type = LAM_OPTION_ENUM,
-     .dflt = "none",
-     .values = "none|gzip|snappy|lz4|zstd",
-     .sentence = "How requests are compressed."},
-    {.name = "message.max.bytes",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "1000000",
-     .min = 1000,
-     .max = 1000000000,
-     .sentence = "Longest message; a topic that takes less is asked for its own limit."},
-    {.name = "max.in.flight.requests",
-     .type = LAM_OPTION_INT,
-     .dflt = "5",
-     .min = 1,
-     .max = 5,
-     .sentence = "Requests to a broker without an answer yet."},
-    {.name = "delivery.timeout.ms",
-     .type = LAM_OPTION_DURATION,
-     .dflt = "2 min",
-     .min = 1000,
-     .max = 2147483000000,
-     .sentence = "After that long without success the connection is made anew, and the rows are sent again."},
-    {.name = "queue.messages",
-     .type = LAM_OPTION_INT,
-     .dflt = "100000",
-     .min = 1,
-     .max = 10000000,
-     .sentence = "Rows on their way before writing waits."},
-    {.name = "queue.bytes",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "64 MiB",
-     .min = 1048576,
-     .max = 2147483647,
-     .sentence = "Bytes on their way before writing waits."},
-};
+/* ---- the class */
 
 static const struct lam_sink_class sink = {
     .size = sizeof sink,
@@ -487,17 +420,17 @@ static const struct lam_sink_class sink = {
     .changelog = true,
     .flush_us = 250000,
     .instance_size = sizeof(struct writing),
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .option_size = sizeof options[0],
+    .options = sink_options,
+    .n_options = sizeof sink_options / sizeof *sink_options,
+    .option_size = sizeof sink_options[0],
     .default_format = "json",
     .open = write_open,
     .write_records = write_records,
     .flush = write_flush,
     .close = write_close,
-    .metadata = columns,
-    .n_metadata = sizeof columns / sizeof *columns,
-    .metadata_size = sizeof columns[0],
+    .metadata = sink_columns,
+    .n_metadata = sizeof sink_columns / sizeof *sink_columns,
+    .metadata_size = sizeof sink_columns[0],
     .unmarked = write_unmarked,
 };
 

@@ -1,10 +1,13 @@
 /* Topics, a split for each partition. Partitions are assigned by us alone and read from places that the database keeps:
- * there is no group of consumers, and nothing that another one does moves ours. The library's threads fetch ahead into
+ * no group of consumers is joined, and nothing that another one does moves ours. The library's threads fetch ahead into
  * a queue for each partition, which is bounded; nobody is asked for more while it is full. SPDX-License-Identifier:
  * Apache-2.0 */
 #include "client.h"
+#include "group.h"
 #include "meta.h"
+#include "source_options.h"
 #include "start.h"
+#include "watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +20,8 @@ struct partition {
     int64_t begin, end; /* end: of a bounded source, else INT64_MAX */
     int64_t next;       /* the offset behind what was given, or where it begins */
     bool started, ended;
+    bool at_end;        /* all that there was has been given ... */
+    int64_t outages;    /* ... as was known after so many outages; see read_caught_up */
     rd_kafka_queue_t *queue;
     rd_kafka_message_t *taken[AT_ONCE];
     ssize_t n, at; /* of taken: not given yet from `at` on */
@@ -28,8 +33,10 @@ struct reading {
     rd_kafka_t *rk;
     rd_kafka_queue_t *main;
     int n;
-    struct partition *partitions;
+    struct partition **partitions; /* each stays where it is: its name is lent out */
     struct meta meta;
+    struct group group;
+    struct watch watch;
 };
 
 static void on_event(rd_kafka_t *rk, void *opaque)
@@ -39,8 +46,7 @@ static void on_event(rd_kafka_t *rk, void *opaque)
     io->host->wake(io);
 }
 
-/* ---- open
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- open */
 
 static int connect_to(struct lam_io *io, struct lam_error *err)
 {
@@ -49,6 +55,7 @@ static int connect_to(struct lam_io *io, struct lam_error *err)
     const struct lam_options *o = io->options;
     struct client_conf c;
     client_conf_begin(&c, io, err);
+    group_conf(&r->group, &c);
     client_conf_set(&c, "enable.partition.eof", "true");
     client_conf_set(&c, "auto.offset.reset", "error");
     client_conf_set(&c, "auto.commit.enable", "false");
@@ -60,10 +67,12 @@ static int connect_to(struct lam_io *io, struct lam_error *err)
     client_conf_int(&c, "fetch.max.bytes", h->option_int(o, "fetch.max.bytes"));
     client_conf_int(&c, "fetch.wait.max.ms", h->option_int(o, "fetch.max.wait.ms") / 1000);
     client_conf_int(&c, "max.partition.fetch.bytes", h->option_int(o, "max.partition.fetch.bytes"));
+    client_conf_int(&c, "topic.metadata.refresh.interval.ms", h->option_int(o, "metadata.max.age.ms") / 1000);
     r->rk = client_new(&c, RD_KAFKA_CONSUMER);
     if (!r->rk) return c.result;
     r->main = rd_kafka_queue_get_main(r->rk);
     rd_kafka_queue_cb_event_enable(r->main, on_event, io);
+    group_open(&r->group, io, r->rk, r->main);
     return LAM_IO_OK;
 }
 
@@ -94,6 +103,20 @@ static int open_partition(struct lam_io *io, struct partition *p, const rd_kafka
     return p->begin <= p->end ? LAM_IO_OK : beyond(io, p, p->begin, LAM_IO_OPTION, err);
 }
 
+static int add_partitions(struct lam_io *io, const rd_kafka_topic_partition_list_t *l, struct lam_error *err)
+{
+    struct reading *r = io->self;
+    int result = LAM_IO_OK;
+    r->partitions = io->host->resize(r->partitions, (size_t)r->n * sizeof *r->partitions,
+                                     (size_t)(r->n + l->cnt) * sizeof *r->partitions);
+    for (int i = 0; !result && i < l->cnt; i++) {
+        struct partition *p = r->partitions[r->n++] = io->host->alloc(sizeof *p);
+        io->host->account(io, sizeof *p);
+        result = open_partition(io, p, &l->elems[i], err);
+    }
+    return result;
+}
+
 static int read_open(struct lam_io *io, struct lam_error *err)
 {
     struct reading *r = io->self;
@@ -102,28 +125,29 @@ static int read_open(struct lam_io *io, struct lam_error *err)
     int result = connect_to(io, err);
     if (!result) result = start_partitions(io, r->rk, l, err);
     if (!result) result = start_offsets(io, r->rk, l, err);
-    if (!result) {
-        r->n = l->cnt;
-        r->partitions = io->host->alloc((size_t)r->n * sizeof *r->partitions);
-        io->host->account(io, (int64_t)r->n * (int64_t)sizeof *r->partitions);
-    }
-    for (int i = 0; !result && i < r->n; i++) result = open_partition(io, &r->partitions[i], &l->elems[i], err);
+    if (!result) result = add_partitions(io, l, err);
+    if (!result && !io->host->option_int(io->options, "bounded")) result = watch_start(&r->watch, io, r->rk, l, err);
     rd_kafka_topic_partition_list_destroy(l);
     return result;
 }
 
+/* A bounded source ends where the topics ended, and is not watched. */
 static int read_splits(struct lam_io *io)
 {
-    return ((struct reading *)io->self)->n;
+    struct reading *r = io->self;
+    rd_kafka_topic_partition_list_t *found = watch_take(&r->watch);
+    if (!found) return r->n;
+    add_partitions(io, found, NULL); /* of one that is no good the first poll will say so */
+    rd_kafka_topic_partition_list_destroy(found);
+    return r->n;
 }
 
 static const char *read_split_name(struct lam_io *io, int split)
 {
-    return ((struct reading *)io->self)->partitions[split].name;
+    return ((struct reading *)io->self)->partitions[split]->name;
 }
 
-/* ---- reading
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- reading */
 
 static void halt(struct partition *p)
 {
@@ -132,13 +156,13 @@ static void halt(struct partition *p)
     if (p->started) rd_kafka_consume_stop(p->topic, p->number);
     if (p->queue) rd_kafka_queue_cb_event_enable(p->queue, NULL, NULL), rd_kafka_queue_destroy(p->queue);
     p->queue = NULL;
-    p->started = false;
+    p->started = p->at_end = false;
 }
 
 /* The fetching begins with the first poll: an instance is asked for some of the splits only. */
 static int read_seek(struct lam_io *io, int split, const struct lam_position *at, struct lam_error *err)
 {
-    struct partition *p = &((struct reading *)io->self)->partitions[split];
+    struct partition *p = ((struct reading *)io->self)->partitions[split];
     halt(p);
     p->next = at ? at->offset + 1 : p->begin;
     p->ended = p->next >= p->end;
@@ -148,6 +172,8 @@ static int read_seek(struct lam_io *io, int split, const struct lam_position *at
 static int begin(struct lam_io *io, struct partition *p, struct lam_error *err)
 {
     struct reading *r = io->self;
+    if (!p->topic) return io->host->fail(err, LAM_IO_READ, "%s: no such topic", p->name);
+    p->outages = r->trouble.outages;
     p->queue = rd_kafka_queue_new(r->rk);
     rd_kafka_queue_cb_event_enable(p->queue, on_event, io);
     p->started = !rd_kafka_consume_start_queue(p->topic, p->number, p->next, p->queue);
@@ -160,6 +186,7 @@ static int take_event(struct lam_io *io, struct partition *p, const rd_kafka_mes
 {
     if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         p->ended = m->offset >= p->end;
+        p->at_end = true;
         return LAM_IO_OK;
     }
     int result = client_class(m->err, LAM_IO_READ);
@@ -188,16 +215,26 @@ static void give(struct lam_io *io, struct partition *p, const rd_kafka_message_
     *more = io->host->record(out, m->payload, m->len, &after);
     p->next = m->offset + 1;
     p->ended = p->next >= p->end;
+    p->at_end = false;
+}
+
+/* The library says once that a partition is at its end. After an outage it is asked again, by fetching anew: until it
+ * answers, nobody knows what is there. */
+static void ask_for_end(struct reading *r, struct partition *p)
+{
+    if (p->at_end && p->outages != r->trouble.outages) halt(p);
 }
 
 static int read_poll(struct lam_io *io, int split, int64_t now, struct lam_records *out, struct lam_error *err)
 {
     (void)now;
     struct reading *r = io->self;
-    struct partition *p = &r->partitions[split];
+    struct partition *p = r->partitions[split];
     int result = LAM_IO_OK;
     bool more = true;
     rd_kafka_poll(r->rk, 0);
+    group_tell(&r->group);
+    ask_for_end(r, p);
     if (!p->started && !p->ended) result = begin(io, p, err);
     if (!result && !p->ended && p->at == p->n) {
         ssize_t n = rd_kafka_consume_batch_queue(p->queue, 0, p->taken, AT_ONCE);
@@ -218,16 +255,35 @@ static int read_poll(struct lam_io *io, int split, int64_t now, struct lam_recor
     return out->n ? LAM_IO_OK : LAM_IO_WAIT;
 }
 
+static bool read_caught_up(struct lam_io *io, int split)
+{
+    const struct reading *r = io->self;
+    const struct partition *p = r->partitions[split];
+    return p->at_end && p->outages == r->trouble.outages;
+}
+
+static void read_ack(struct lam_io *io, uint64_t epoch, int split, const struct lam_position *at)
+{
+    (void)epoch;
+    struct reading *r = io->self;
+    const struct partition *p = r->partitions[split];
+    group_note(&r->group, rd_kafka_topic_name(p->topic), p->number, at->offset + 1);
+    io->host->wake(io);
+}
+
 static void read_close(struct lam_io *io)
 {
     struct reading *r = io->self;
+    watch_stop(&r->watch);
+    group_close(&r->group);
     for (int i = 0; i < r->n; i++) {
-        halt(&r->partitions[i]);
-        if (r->partitions[i].topic) rd_kafka_topic_destroy(r->partitions[i].topic);
+        halt(r->partitions[i]);
+        if (r->partitions[i]->topic) rd_kafka_topic_destroy(r->partitions[i]->topic);
+        io->host->free(r->partitions[i]);
     }
     if (r->main) rd_kafka_queue_cb_event_enable(r->main, NULL, NULL), rd_kafka_queue_destroy(r->main);
     if (r->rk) rd_kafka_destroy(r->rk);
-    if (r->n) io->host->account(io, -(int64_t)r->n * (int64_t)sizeof *r->partitions);
+    if (r->n) io->host->account(io, -(int64_t)r->n * (int64_t)sizeof **r->partitions);
     io->host->free(r->partitions);
     meta_close(&r->meta);
 }
@@ -237,67 +293,7 @@ static bool read_bounded(const struct lam_host *host, const struct lam_options *
     return host->option_int(o, "bounded");
 }
 
-/* ---- the class
- * ------------------------------------------------------------------------------------------------------- */
-
-static const struct lam_option options[] = {
-    CLIENT_OPTIONS,
-    {.name = "topic", .type = LAM_OPTION_TEXT, .sentence = "Topics to read, with commas between."},
-    {.name = "topic.pattern",
-     .type = LAM_OPTION_TEXT,
-     .sentence = "Regular expression of the topics to read, as there are when the source starts; in place of topic."},
-    {.name = "startup.mode",
-     .type = LAM_OPTION_ENUM,
-     .dflt = "earliest",
-     .values = "earliest|latest|timestamp|offsets",
-     .sentence = "Where to begin: at the first message that is kept, behind the last, at a time, or at offsets."},
-    {.name = "startup.timestamp.ms",
-     .type = LAM_OPTION_INT,
-     .max = INT64_MAX,
-     .sentence = "That time, in milliseconds since 1970."},
-    {.name = "startup.specific.offsets",
-     .type = LAM_OPTION_TEXT,
-     .sentence =
-         "Those offsets, as partition:offset with commas between; other partitions are read from the beginning."},
-    {.name = "bounded",
-     .type = LAM_OPTION_BOOL,
-     .dflt = "false",
-     .sentence = "End where the topics ended when the source was started."},
-    {.name = "isolation.level",
-     .type = LAM_OPTION_ENUM,
-     .dflt = "read_committed",
-     .values = "read_committed|read_uncommitted",
-     .sentence = "Whether messages of transactions are given before these are committed."},
-    {.name = "queued.max.bytes",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "16 MiB",
-     .min = 1024,
-     .max = 2147482624,
-     .sentence = "Bytes to fetch ahead, for each partition."},
-    {.name = "fetch.min.bytes",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "1",
-     .min = 1,
-     .max = 100000000,
-     .sentence = "A broker answers when it has so much."},
-    {.name = "fetch.max.bytes",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "52428800",
-     .min = 1000000,
-     .max = 2147483135,
-     .sentence = "Longest answer."},
-    {.name = "fetch.max.wait.ms",
-     .type = LAM_OPTION_DURATION,
-     .dflt = "500 ms",
-     .max = 300000000,
-     .sentence = "A broker answers after that time at the latest."},
-    {.name = "max.partition.fetch.bytes",
-     .type = LAM_OPTION_SIZE,
-     .dflt = "1 MiB",
-     .min = 1,
-     .max = 1000000000,
-     .sentence = "Part of an answer that one partition may take."},
-};
+/* ---- the class */
 
 static const struct lam_source_class source = {
     .size = sizeof source,
@@ -306,9 +302,9 @@ static const struct lam_source_class source = {
     .payload = LAM_RECORDS,
     .replayable = true,
     .instance_size = sizeof(struct reading),
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .option_size = sizeof options[0],
+    .options = source_options,
+    .n_options = sizeof source_options / sizeof *source_options,
+    .option_size = sizeof source_options[0],
     .default_format = "json",
     .bounded = read_bounded,
     .open = read_open,
@@ -316,10 +312,12 @@ static const struct lam_source_class source = {
     .split_name = read_split_name,
     .seek = read_seek,
     .poll_records = read_poll,
+    .ack = read_ack,
     .close = read_close,
     .metadata = meta_columns,
     .n_metadata = META_COLUMNS,
     .metadata_size = sizeof meta_columns[0],
+    .caught_up = read_caught_up,
 };
 
 const struct lam_source_class *const kafka_sources[] = {&source, NULL};

@@ -21,8 +21,7 @@ static int broken(struct lam_io *io, rd_kafka_t *rk, rd_kafka_resp_err_t e, cons
     return result;
 }
 
-/* ---- topics
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- topics */
 
 static void add_topic(const struct rd_kafka_metadata_topic *t, rd_kafka_topic_partition_list_t *out)
 {
@@ -31,71 +30,84 @@ static void add_topic(const struct rd_kafka_metadata_topic *t, rd_kafka_topic_pa
             rd_kafka_topic_partition_list_add(out, t->topic, t->partitions[i].id);
 }
 
-static int add_named(struct lam_io *io, rd_kafka_t *rk, const char *name, rd_kafka_topic_partition_list_t *out,
-                     struct lam_error *err)
+static rd_kafka_resp_err_t add_named(rd_kafka_t *rk, const char *name, int ms, rd_kafka_topic_partition_list_t *out,
+                                     const char **what)
 {
     const struct rd_kafka_metadata *m;
     rd_kafka_topic_t *t = rd_kafka_topic_new(rk, name, NULL);
-    rd_kafka_resp_err_t e = t ? rd_kafka_metadata(rk, 0, t, &m, START_MS) : rd_kafka_last_error();
+    rd_kafka_resp_err_t e = t ? rd_kafka_metadata(rk, 0, t, &m, ms) : rd_kafka_last_error();
     if (t) rd_kafka_topic_destroy(t);
-    if (e) return broken(io, rk, e, "its topics", err);
+    if (e) return e;
     e = m->topic_cnt ? m->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     if (!e) add_topic(&m->topics[0], out);
     rd_kafka_metadata_destroy(m);
-    return e ? broken(io, rk, e, name, err) : LAM_IO_OK;
+    *what = name;
+    return e;
 }
 
-static int add_list(struct lam_io *io, rd_kafka_t *rk, const char *names, rd_kafka_topic_partition_list_t *out,
-                    struct lam_error *err)
+static rd_kafka_resp_err_t add_list(rd_kafka_t *rk, const char *names, int ms, rd_kafka_topic_partition_list_t *out,
+                                    struct start_error *why)
 {
-    int result = LAM_IO_OK;
-    while (*names && !result) {
+    while (*names && !why->e) {
         names += strspn(names, ", ");
-        char name[250] = {0};
         size_t n = strcspn(names, ", ");
-        if (n >= sizeof name) return io->host->fail(err, LAM_IO_OPTION, "the name of a topic has at most 249 letters");
-        memcpy(name, names, n);
-        if (n) result = add_named(io, rk, name, out, err);
-        names += n;
+        const char *what = why->what;
+        if (n >= sizeof why->name) n = sizeof why->name - 1; /* which no topic has, as the brokers will say */
+        memcpy(why->name, names, n);
+        why->name[n] = 0;
+        if (n) why->e = add_named(rk, why->name, ms, out, &what);
+        if (why->e) why->what = what;
+        names += strcspn(names, ", ");
     }
-    return result;
+    return why->e;
 }
 
 /* Topics whose names begin with two underscores are the brokers' own. */
-static int add_matching(struct lam_io *io, rd_kafka_t *rk, const char *pattern, rd_kafka_topic_partition_list_t *out,
-                        struct lam_error *err)
+static rd_kafka_resp_err_t add_matching(rd_kafka_t *rk, const char *pattern, int ms,
+                                        rd_kafka_topic_partition_list_t *out, struct start_error *why)
 {
     const struct rd_kafka_metadata *m;
     regex_t re;
-    if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
-        return io->host->fail(err, LAM_IO_OPTION, "topic.pattern '%s' is no regular expression", pattern);
-    rd_kafka_resp_err_t e = rd_kafka_metadata(rk, 1, NULL, &m, START_MS);
-    for (int i = 0; !e && i < m->topic_cnt; i++)
+    why->bad_pattern = regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB);
+    if (why->bad_pattern) return why->e = RD_KAFKA_RESP_ERR__INVALID_ARG;
+    why->e = rd_kafka_metadata(rk, 1, NULL, &m, ms);
+    for (int i = 0; !why->e && i < m->topic_cnt; i++)
         if (strncmp(m->topics[i].topic, "__", 2) && !regexec(&re, m->topics[i].topic, 0, NULL, 0))
             add_topic(&m->topics[i], out);
-    if (!e) rd_kafka_metadata_destroy(m);
+    if (!why->e) rd_kafka_metadata_destroy(m);
     regfree(&re);
-    return e ? broken(io, rk, e, "its topics", err) : LAM_IO_OK;
+    return why->e;
+}
+
+rd_kafka_resp_err_t start_ask(const struct lam_io *io, rd_kafka_t *rk, int ms, rd_kafka_topic_partition_list_t *out,
+                              struct start_error *why)
+{
+    const char *names = io->host->option_text(io->options, "topic");
+    *why = (struct start_error){.what = "its topics"};
+    if (names) return add_list(rk, names, ms, out, why);
+    return add_matching(rk, io->host->option_text(io->options, "topic.pattern"), ms, out, why);
 }
 
 int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *out, struct lam_error *err)
 {
     const char *names = io->host->option_text(io->options, "topic"),
                *pattern = io->host->option_text(io->options, "topic.pattern");
+    struct start_error why;
     if (!names == !pattern) {
         io->host->fail(err, LAM_IO_OPTION, "%s", names ? "both topic and topic.pattern" : "no topic");
         io->host->hint(err, "set one of topic and topic.pattern");
         return LAM_IO_OPTION;
     }
-    int result = names ? add_list(io, rk, names, out, err) : add_matching(io, rk, pattern, out, err);
-    if (result) return result;
+    rd_kafka_resp_err_t e = start_ask(io, rk, START_MS, out, &why);
+    if (why.bad_pattern)
+        return io->host->fail(err, LAM_IO_OPTION, "topic.pattern '%s' is no regular expression", pattern);
+    if (e) return broken(io, rk, e, why.what, err);
     if (!out->cnt) return io->host->fail(err, LAM_IO_OPTION, "there is no topic '%s'", names ? names : pattern);
     rd_kafka_topic_partition_list_sort(out, NULL, NULL);
     return LAM_IO_OK;
 }
 
-/* ---- offsets
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- offsets */
 
 /* Those behind the last message. */
 static int set_ends(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
@@ -113,8 +125,6 @@ static int set_ends(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_
 
 static int set_times(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
 {
-    if (!io->host->option_set(io->options, "startup.timestamp.ms"))
-        return io->host->fail(err, LAM_IO_OPTION, "startup.mode timestamp without startup.timestamp.ms");
     for (int i = 0; i < l->cnt; i++) l->elems[i].offset = io->host->option_int(io->options, "startup.timestamp.ms");
     rd_kafka_resp_err_t e = rd_kafka_offsets_for_times(rk, l, START_MS);
     for (int i = 0; !e && i < l->cnt; i++) e = l->elems[i].err;
@@ -125,14 +135,13 @@ static int set_times(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition
 static int set_numbers(struct lam_io *io, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
 {
     const char *text = io->host->option_text(io->options, "startup.specific.offsets");
-    for (const char *p = text ? text : "?"; *p;) {
+    for (const char *p = text; *p;) {
         char *rest;
         long partition = strtol(p, &rest, 10), found = 0;
         bool ok = rest > p && *rest == ':' && rest[1] >= '0' && rest[1] <= '9';
         long long offset = ok ? strtoll(rest + 1, &rest, 10) : 0;
         if (!ok || (*rest && *rest != ',')) {
-            io->host->fail(err, LAM_IO_OPTION, "startup.mode offsets and startup.specific.offsets '%s'",
-                           text ? text : "");
+            io->host->fail(err, LAM_IO_OPTION, "startup.mode offsets and startup.specific.offsets '%s'", text);
             io->host->hint(err, "it is partition:offset, with commas between: 0:17,1:4");
             return LAM_IO_OPTION;
         }
@@ -145,12 +154,103 @@ static int set_numbers(struct lam_io *io, rd_kafka_topic_partition_list_t *l, st
     return LAM_IO_OK;
 }
 
+/* ---- the group's places */
+
+/* A place that the group has, among the messages that there are. The end is asked for only where there is one. */
+static int check_place(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_t *p, bool *there, struct lam_error *err)
+{
+    int64_t low, high;
+    *there = p->offset >= 0;
+    if (!*there) return LAM_IO_OK;
+    rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(rk, p->topic, p->partition, &low, &high, START_MS);
+    if (e) return broken(io, rk, e, p->topic, err);
+    *there = p->offset >= low && p->offset <= high;
+    return LAM_IO_OK;
+}
+
+static int no_place(struct lam_io *io, const rd_kafka_topic_partition_t *p, struct lam_error *err)
+{
+    const char *group = io->host->option_text(io->options, "group.id");
+    if (p->offset < 0)
+        io->host->fail(err, LAM_IO_OPTION, "the group '%s' has no place in %s/%d", group, p->topic, (int)p->partition);
+    else
+        io->host->fail(err, LAM_IO_OPTION, "the message at offset %ld of %s/%d, where the group '%s' stands, is not there",
+                       (long)p->offset, p->topic, (int)p->partition, group);
+    io->host->hint(err, "set auto.offset.reset to earliest or latest, or another startup.mode");
+    return LAM_IO_OPTION;
+}
+
+/* Where there is no place to go on from, auto.offset.reset decides. */
+static int set_committed(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
+{
+    enum { EARLIEST, LATEST, NONE } reset = (int)io->host->option_int(io->options, "auto.offset.reset");
+    rd_kafka_resp_err_t e = rd_kafka_committed(rk, l, START_MS);
+    for (int i = 0; !e && i < l->cnt; i++) e = l->elems[i].err;
+    if (e) return broken(io, rk, e, "the places of its group", err);
+    for (int i = 0; i < l->cnt; i++) {
+        rd_kafka_topic_partition_t *p = &l->elems[i];
+        bool there;
+        int result = check_place(io, rk, p, &there, err);
+        if (!result && !there && reset == NONE) result = no_place(io, p, err);
+        if (result) return result;
+        if (!there) p->offset = reset == LATEST ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+    }
+    return set_ends(io, rk, l, err);
+}
+
+/* ---- the mode */
+
+/* An option that another mode would use has no effect, and who gave it meant that mode. */
+static int refuse_mode(struct lam_io *io, const char *option, const char *advice, struct lam_error *err)
+{
+    io->host->fail(err, LAM_IO_OPTION, "the option %s does not go with this startup.mode", option);
+    io->host->hint(err, "%s", advice);
+    return LAM_IO_OPTION;
+}
+
+static int lacks(struct lam_io *io, const char *mode, const char *option, struct lam_error *err)
+{
+    io->host->fail(err, LAM_IO_OPTION, "startup.mode %s without %s", mode, option);
+    io->host->hint(err, "set %s", option);
+    return LAM_IO_OPTION;
+}
+
+/* With a group its places are where to begin, unless something else is said. */
+static int find_mode(struct lam_io *io, enum start_mode *mode, struct lam_error *err)
+{
+    const struct lam_host *h = io->host;
+    const struct lam_options *o = io->options;
+    bool group = h->option_set(o, "group.id");
+    *mode = h->option_set(o, "startup.mode") ? (enum start_mode)h->option_int(o, "startup.mode")
+            : group                          ? START_GROUP
+                                             : START_EARLIEST;
+    if (*mode == START_SPECIFIC) *mode = START_OFFSETS;
+    if (*mode == START_GROUP && !group) return lacks(io, "group-offsets", "group.id", err);
+    if (*mode == START_TIMESTAMP && !h->option_set(o, "startup.timestamp.ms"))
+        return lacks(io, "timestamp", "startup.timestamp.ms", err);
+    if (*mode == START_OFFSETS && !h->option_set(o, "startup.specific.offsets"))
+        return lacks(io, "offsets", "startup.specific.offsets", err);
+    if (*mode != START_TIMESTAMP && h->option_set(o, "startup.timestamp.ms"))
+        return refuse_mode(io, "startup.timestamp.ms", "set startup.mode to timestamp", err);
+    if (*mode != START_OFFSETS && h->option_set(o, "startup.specific.offsets"))
+        return refuse_mode(io, "startup.specific.offsets", "set startup.mode to offsets", err);
+    if (*mode != START_GROUP && h->option_set(o, "auto.offset.reset"))
+        return refuse_mode(io, "auto.offset.reset",
+                           "it is for a group without a place: set startup.mode to earliest or latest, or group.id", err);
+    return LAM_IO_OK;
+}
+
 int start_offsets(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
 {
-    enum { EARLIEST, LATEST, TIMESTAMP, OFFSETS } mode = (int)io->host->option_int(io->options, "startup.mode");
+    enum start_mode mode;
+    int result = find_mode(io, &mode, err);
+    if (result) return result;
     for (int i = 0; i < l->cnt; i++)
-        l->elems[i].offset = mode == LATEST ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
-    return mode == TIMESTAMP ? set_times(io, rk, l, err)
-           : mode == OFFSETS ? set_numbers(io, l, err)
-                             : set_ends(io, rk, l, err);
+        l->elems[i].offset = mode == START_LATEST ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+    switch (mode) {
+    case START_GROUP: return set_committed(io, rk, l, err);
+    case START_TIMESTAMP: return set_times(io, rk, l, err);
+    case START_OFFSETS: return set_numbers(io, l, err);
+    default: return set_ends(io, rk, l, err);
+    }
 }

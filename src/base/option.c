@@ -368,24 +368,55 @@ static enum status add_named(struct arena *a, struct options *o, const struct op
     return ST_OK;
 }
 
+/* Those that may be given. */
 static const char *nth_name(const void *ctx, int i)
 {
     const struct options *o = ctx;
-    return i < o->n ? o->values[i].spec->name : NULL;
+    for (int k = 0; k < o->n; k++)
+        if (!(o->values[k].spec->flags & OPT_REFUSED) && !i--) return o->values[k].spec->name;
+    return NULL;
 }
 
-static enum status unknown(const char *what, const struct options *o, const struct option_in *in, struct err *err)
+static const char *nth(const void *ctx, int i) { return ((const char *const *)ctx)[i]; }
+
+/* The name, or other name, that was meant, or NULL. */
+static const char *nearest(struct arena *a, const struct options *o, const char *key)
+{
+    int n = 0;
+    for (int i = 0; i < o->n; i++) n += 2 + (int)strlen(o->values[i].spec->also ? o->values[i].spec->also : "");
+    const char **names = arena_alloc(a, sizeof *names * (size_t)(n + 1)), *name;
+    n = 0;
+    for (int i = 0; (name = nth_name(o, i)); i++) names[n++] = name;
+    for (int i = 0; i < o->n; i++)
+        for (const char *p = o->values[i].spec->also; p && *p && !(o->values[i].spec->flags & OPT_REFUSED); p += *p == '|') {
+            size_t length = strcspn(p, "|");
+            names[n++] = arena_strndup(a, p, length);
+            p += length;
+        }
+    names[n] = NULL;
+    return text_nearest(key, nth, names);
+}
+
+static enum status unknown(struct arena *a, const char *what, const struct options *o, const struct option_in *in, struct err *err)
 {
     err_at(err, E_OPTION, in->pos, "%s has no option '%.100s'", what, in->key);
-    const char *near = text_nearest(in->key, nth_name, o);
+    const char *near = nearest(a, o, in->key);
     if (near) {
         err_hint(err, "did you mean '%s'?", near);
         return E_OPTION;
     }
     struct text all = {.max = 200};
-    for (int i = 0; i < o->n; i++) text_printf(&all, "%s%s", i ? ", " : "", o->values[i].spec->name);
+    const char *name;
+    for (int i = 0; (name = nth_name(o, i)); i++) text_printf(&all, "%s%s", i ? ", " : "", name);
     err_hint(err, "its options: %s%s", text_cstr(&all), all.full ? ", ..." : "");
     text_done(&all);
+    return E_OPTION;
+}
+
+static enum status refused(const char *what, const struct option_spec *s, const struct option_in *in, struct err *err)
+{
+    err_at(err, E_OPTION, in->pos, "%s does not take the option '%.100s'", what, in->key);
+    err_hint(err, "%s", s->sentence);
     return E_OPTION;
 }
 
@@ -393,7 +424,8 @@ static enum status read_one(struct arena *a, const char *what, struct options *o
                             struct err *err)
 {
     struct option_value *v = value_find(o, in->key);
-    if (!v) return unknown(what, o, in, err);
+    if (!v) return unknown(a, what, o, in, err);
+    if (v->spec->flags & OPT_REFUSED) return refused(what, v->spec, in, err);
     if (rest_of(v->spec, in->key)) TRY(add_named(a, o, v, in, &v, err));
     if (v->set) return err_at(err, E_OPTION, in->pos, "option '%s' is given twice", v->spec->name);
     if (!value_parse(v->spec, in->key, in->value, v)) return bad_value(what, v->spec, in, err);

@@ -34,6 +34,8 @@ struct connector_ctx {
     void (*log)(void *ctx, int level, const char *message); /* any thread; NULL: nobody listens */
     void *log_ctx;
     bool epochs; /* a sink that can: its rows are to be seen by commits only */
+    const struct encoder_class *encoder; /* a sink of records: of values, */
+    enum changelog_style changelog;      /* and how they show changes */
 };
 
 /* Lets threads of a connector's own wake the task that drives an instance. */
@@ -56,6 +58,8 @@ struct divided {
     int *mine_at, *value_at;
 };
 void metadata_divide(struct arena *a, const struct metadata *table, const struct schema *s, struct divided *out);
+/* The columns of values alone: a batch that shows them, or b itself when all are. A reference. */
+struct batch *divided_values(const struct divided *d, struct pool *pool, struct batch *b);
 
 /* Where classes that were loaded or registered come from. */
 struct module {
@@ -109,7 +113,9 @@ struct source_class {
     const char *(*guess_format)(const struct options *o);
     /* Opens; finds the splits. When it fails, close is called all the same. */
     enum status (*open)(struct source *s, struct err *err);
-    int (*splits)(struct source *s);             /* how many there are now */
+    /* How many there are now: numbered from 0, and more may come behind them while the source runs. Each has a name of its own, which is
+     * the same in every instance and process. */
+    int (*splits)(struct source *s);
     const char *(*split_name)(struct source *s, int split);
     int64_t (*split_size)(struct source *s, int split); /* in units of position.offset, for progress; -1: unknown */
     /* Before the first poll of a split; at NULL: the start. E_READ when the position is gone. */
@@ -124,8 +130,12 @@ struct source_class {
     /* Fills the proof for a position (its offset is set). */
     void (*mark)(struct source *s, int split, struct position *p);
     void (*ack)(struct source *s, uint64_t epoch, int split, const struct position *p);
+    /* After ST_WAIT: whether silence means that there is nothing: not while the split lags or its system is away. */
+    bool (*caught_up)(struct source *s, int split);
     void (*cancel)(struct source *s); /* any thread: a blocked poll returns soon */
     void (*close)(struct source *s); /* frees all but the instance */
+    /* Called between the other calls, also while no rows are wanted, when what `wait` names is there; NULL: then nobody looks at it. */
+    void (*serve)(struct source *s);
 };
 /* Named defaults for what a class does not need. */
 const char *source_no_guess(const struct options *o);
@@ -135,6 +145,7 @@ int source_no_wait(struct source *s, int split, struct pollfd *fds, int max, int
 enum status source_no_head(struct source *s, int split, char *p, size_t n, size_t *got, struct err *err);
 void source_no_mark(struct source *s, int split, struct position *p);
 void source_no_ack(struct source *s, uint64_t epoch, int split, const struct position *p);
+bool source_always_caught_up(struct source *s, int split);
 void source_no_cancel(struct source *s);
 
 /* ---- sinks ------------------------------------------------------------------------------------------ */
@@ -162,6 +173,7 @@ struct sink_class {
     const struct metadata *metadata; /* RECORDS: columns that are no part of the value; NULL: none */
     const char *default_format;
     const char *(*guess_format)(const struct options *o);
+    bool whole; /* RECORDS: values of formats that have an end (arrow_ipc) are to hold many rows each */
     /* RECORDS: whether values have no column that marks a change. NULL: they have. */
     bool (*unmarked)(const struct sink_class *c, const struct options *o);
     /* marker: the last epoch whose rows the target proves to hold; 0: none. *fresh: a header (encoder begin) is wanted.

@@ -192,6 +192,7 @@ const struct source_class generator_source = {
     .wait = source_wait,
     .mark = source_no_mark,
     .ack = source_no_ack,
+    .caught_up = source_always_caught_up,
     .cancel = source_no_cancel,
     .close = source_close,
 };

@@ -148,7 +148,7 @@ static const struct option_spec source_options[] = {
         .bounded = is_bounded, .guess_format = source_no_guess, .open = source_open, .splits = source_splits,          \
         .split_name = split_name, .split_size = split_size, .seek = source_seek, .head = source_no_head,               \
         .poll = source_poll, .wait = source_wait, .mark = source_no_mark, .ack = source_no_ack,                        \
-        .cancel = source_cancel, .close = source_close,                                                                \
+        .caught_up = source_always_caught_up, .cancel = source_cancel, .close = source_close,                          \
     }
 
 const struct source_class mock_source = SOURCE_CLASS("mock", false);

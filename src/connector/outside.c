@@ -2,6 +2,8 @@
  * Apache-2.0 */
 #include "connector/outside.h"
 
+#include "base/secret.h"
+
 /* ---- instances -------------------------------------------------------------------------------------------------- */
 
 void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table,
@@ -22,7 +24,8 @@ void outside_open(struct outside_io *o, const char *class_name, const struct met
                             .options = (const struct lam_options *)ctx->options,
                             .schema = &o->schema,
                             .metadata = &o->metadata,
-                            .epochs = ctx->epochs};
+                            .epochs = ctx->epochs,
+                            .format = ctx->encoder ? ctx->encoder->name : NULL};
 }
 
 void outside_close(struct outside_io *o)
@@ -59,7 +62,9 @@ _Static_assert((int)LAM_OPTION_TEXT == (int)OPT_TEXT && (int)LAM_OPTION_BOOL == 
 _Static_assert((int)LAM_OPTION_DOUBLE == (int)OPT_DOUBLE && (int)LAM_OPTION_SIZE == (int)OPT_SIZE, "types");
 _Static_assert((int)LAM_OPTION_DURATION == (int)OPT_DURATION && (int)LAM_OPTION_ENUM == (int)OPT_ENUM, "types");
 _Static_assert((int)LAM_OPTION_CHAR == (int)OPT_CHAR, "types");
-_Static_assert((int)LAM_OPTION_REQUIRED == (int)OPT_REQUIRED && (int)LAM_OPTION_SECRET == (int)OPT_SECRET, "flags");
+_Static_assert((int)LAM_OPTION_REQUIRED == (int)OPT_REQUIRED && (int)LAM_OPTION_SECRET == (int)OPT_SECRET &&
+                   (int)LAM_OPTION_REFUSED == (int)OPT_REFUSED,
+               "flags");
 _Static_assert((int)LAM_IO_DONE == (int)ST_DONE && (int)LAM_IO_WAIT == (int)ST_WAIT &&
                    (int)LAM_IO_CLOSED == (int)ST_CLOSED,
                "results");
@@ -135,6 +140,8 @@ static enum status option_fits(const char *what, const struct option_spec *table
     if ((unsigned)s->type > OPT_CHAR) wrong = "is of a type that does not exist";
     if (!is_sentence(s->sentence)) wrong = "does not say in one sentence what it is for";
     if (!wrong && s->also && !is_choice(s->also)) wrong = "has other names that are none";
+    if (!wrong && s->flags & OPT_SECRET && secret_name(s->name, strlen(s->name)) == SECRET_NO)
+        wrong = "is a secret and not called one: password, secret, token, ...key, headers, proxy";
     if (!wrong && s->type == OPT_ENUM && !is_choice(s->values)) wrong = "has no choices";
     if (!wrong && !option_default_fits(s)) wrong = "has a default that does not fit its type";
     return wrong ? err_set(err, E_MODULE, "%s: option '%s' %s", what, s->name, wrong) : ST_OK;
@@ -151,7 +158,7 @@ enum status outside_options(struct arena *a, const char *what, const struct lam_
         table[i] = (struct option_spec){.name = copy(a, o->name),
                                         .type = (enum option_type)o->type,
                                         .dflt = copy(a, o->dflt),
-                                        .flags = o->flags & (OPT_REQUIRED | OPT_SECRET),
+                                        .flags = o->flags & (OPT_REQUIRED | OPT_SECRET | OPT_REFUSED),
                                         .values = copy(a, o->values),
                                         .min = o->min,
                                         .max = o->max,

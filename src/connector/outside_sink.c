@@ -5,8 +5,6 @@ struct outside_sink {
     struct sink sink;
     struct outside_io o;
     const struct lam_sink_class *class;
-    struct pool *pool;
-    struct batch *shown; /* the batch that `array` shows, which keeps it */
     struct ArrowArray array;
     _Alignas(16) char self[];
 };
@@ -35,7 +33,8 @@ static enum status open(struct sink *s, uint64_t incarnation, uint64_t *marker, 
 {
     struct outside_sink *x = of(s);
     x->class = class_of(s->class);
-    if (!x->pool) x->pool = pool_new(s->ctx.account);
+    x->o.whole = x->class->whole;
+    if (!x->o.pool) x->o.pool = pool_new(s->ctx.account);
     if (!x->o.is_open) outside_open(&x->o, x->class->name, s->class->metadata, &s->ctx, &s->wake, x->self);
     *marker = 0;
     *fresh = true;
@@ -56,15 +55,15 @@ static enum status write_bytes(struct sink *s, const char *p, size_t n, size_t *
 static void hide(struct outside_sink *x)
 {
     if (x->array.release) x->array.release(&x->array);
-    x->shown = NULL;
+    x->o.rows = NULL;
 }
 
 static enum status show(struct outside_sink *x, const struct batch *b, struct err *err)
 {
-    if (x->shown == b) return ST_OK;
+    if (x->o.rows == b) return ST_OK;
     hide(x);
-    TRY(cdata_export(x->pool, (struct batch *)b, x->sink.ctx.schema, 0, &x->array, err));
-    x->shown = (struct batch *)b;
+    TRY(cdata_export(x->o.pool, (struct batch *)b, x->sink.ctx.schema, 0, &x->array, err));
+    x->o.rows = (struct batch *)b; /* `array` keeps it */
     return ST_OK;
 }
 
@@ -102,7 +101,8 @@ static enum status write_records(struct sink *s, const struct values *v, const s
                                 .n = v->n - skip,
                                 .bytes = v->text.p ? v->text.p : "",
                                 .offsets = v->offsets + skip,
-                                .none = v->has_none ? v->none + skip : NULL};
+                                .none = v->has_none ? v->none + skip : NULL,
+                                .whole = v->whole};
     int64_t n = 0;
     int result = x->class->write_records(&x->o.io, &values, &rows, &n, outside_err(err));
     return took(x, "write_records", result, b, from, end, n, accepted, err);
@@ -163,7 +163,7 @@ static enum status close(struct sink *s, bool complete, struct err *err)
     hide(x);
     if (x->o.is_open)
         st = outside_result(&x->o, "close", x->class->close(&x->o.io, complete, outside_err(err)), nothing, err);
-    if (x->pool) pool_close(TAKE(x->pool));
+    if (x->o.pool) pool_close(TAKE(x->o.pool));
     outside_close(&x->o);
     return st;
 }
@@ -217,6 +217,7 @@ enum status outside_sink(struct arena *a, const struct module *m, const struct l
         .payload = (enum payload_kind)c->payload,
         .options = options,
         .metadata = metadata,
+        .whole = c->whole,
         .unmarked = unmarked,
         .guarantee = (enum guarantee)c->guarantee,
         .blocking = c->blocking,

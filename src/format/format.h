@@ -109,6 +109,7 @@ struct values {
     int64_t *offsets;    /* n + 1 */
     uint8_t *none;       /* 1: no value at all, where has_none is set */
     bool has_none;
+    bool whole;          /* one value holds all n rows: there is offsets[1], and no other */
     uint32_t first, n;   /* rows of the batch that was encoded */
     uint32_t cap;
 };

@@ -59,6 +59,8 @@ static struct sink *new_instance(const struct deliver *d)
                                 .declared = d->object->schema,
                                 .name = d->object->name,
                                 .seed = d->rt->cfg.seed,
+                                .encoder = d->object->format ? d->object->format->class : NULL,
+                                .changelog = record_style(d->object, d->class),
                                 .log = d->rt->cfg.log,
                                 .log_ctx = d->rt->cfg.log_ctx};
     return sink_new(d->class, &ctx);
@@ -90,7 +92,8 @@ static enum status open_instance(struct deliver *d, struct err *err)
 
 static void break_with(struct deliver *d, struct err *err)
 {
-    if (err->code == E_TIMEOUT) err->code = d->last == CALL_OPEN ? E_CONNECT : E_WRITE; /* to who waits, E_TIMEOUT means their own */
+    /* To who waits, E_TIMEOUT means their own, and ST_RETRY nothing. */
+    if (err->code == E_TIMEOUT || err->code < 0) err->code = d->last == CALL_OPEN ? E_CONNECT : E_WRITE;
     add(&d->write_errors, 1);
     deliver_note(d, err);
     runtime_log(d->rt, 0, "%s", d->err.text);
@@ -112,6 +115,7 @@ static enum step finish(struct deliver *d)
     offer_done(d);
     d->blocked = false;
     be(d, SINK_CLOSED);
+    ack_look(d->rt);
     if (d->has_watch) task_wake(&d->watch);
     return STEP_DONE;
 }
@@ -132,6 +136,7 @@ static enum step end(struct deliver *d, bool complete)
         if (!err.code) err_set(&err, E_WRITE, "closing failed");
         break_with(d, &err);
     }
+    atomic_store(&d->all_out, !st && complete && !offer_held(d));
     return finish(d);
 }
 
@@ -145,6 +150,7 @@ static enum step block(struct deliver *d, struct err *err)
     d->blocked = true;
     d->stale = d->sink && d->keeps;
     be(d, SINK_BLOCKED);
+    ack_look(d->rt);
     return STEP_WAIT;
 }
 
@@ -375,6 +381,7 @@ void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at
 void deliver_free(struct deliver *d)
 {
     if (!d) return;
+    ack_drop_sink(d);
     host_free(d->own_host);
     offer_done(d);
     cursor_free(d->cursor);

@@ -97,6 +97,8 @@ struct deliver {
     uint64_t bytes_unflushed;
     uint64_t epoch_seen;
     int64_t flush_at; /* 0: nothing waits to be flushed */
+    _Atomic bool all_out; /* it ended, and all rows were delivered */
+    struct deliver *next_acker; /* of the runtime's list */
     bool saw_end, complete, wound_up; /* wound_up: the encoder has given its end */
     uint32_t *buried; /* rows of the batch at hand */
     uint32_t nburied, buried_cap;

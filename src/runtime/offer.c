@@ -292,13 +292,21 @@ static void let_go_of_taken(struct deliver *d)
         d->from = d->row;
 }
 
+/* When nothing of what came before the last mark is left. */
+static void note_epoch(struct deliver *d)
+{
+    if (d->again < d->nkept || d->row || atomic_load(&d->epoch) == d->epoch_seen) return;
+    atomic_store(&d->epoch, d->epoch_seen);
+    ack_look(d->rt);
+}
+
 static void settle(struct deliver *d)
 {
     let_go_of_taken(d);
     d->flushed = d->pos;
     d->bytes_unflushed = 0;
     d->flush_at = 0;
-    if (d->again == d->nkept && !d->row) atomic_store(&d->epoch, d->epoch_seen);
+    note_epoch(d);
 }
 
 static enum status wind_up(struct deliver *d, bool ending, struct err *err)
@@ -316,10 +324,7 @@ static enum status wind_up(struct deliver *d, bool ending, struct err *err)
 enum status offer_flush(struct deliver *d, int64_t now, bool now_please, int64_t *wake_us, struct err *err)
 {
     bool ending = offer_ended(d);
-    if (d->pos == d->flushed && !ending) {
-        if (d->again == d->nkept && !d->row) atomic_store(&d->epoch, d->epoch_seen);
-        return ST_OK;
-    }
+    if (d->pos == d->flushed && !ending) return note_epoch(d), ST_OK;
     if (!d->flush_at) d->flush_at = now + d->set.flush_us;
     if (now < d->flush_at && !ending && !now_please && !is_full(d)) {
         if (d->flush_at < *wake_us) *wake_us = d->flush_at;

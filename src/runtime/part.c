@@ -231,6 +231,7 @@ static void inject(struct part *p)
         }
     p->holding = kind & BARRIER_HOLD;
     p->left = (kind & BARRIER_CHANGE) && atomic_load(&r->leaving);
+    ack_mark(p, epoch);
     for (int w = 0; w < r->rt->nworkers; w++) edge_barrier(p->edges[w], epoch, kind);
     answer_epoch(r->rt, r->component, &p->answer, epoch);
 }
@@ -253,11 +254,12 @@ enum step part_finish(struct part *p, int kind)
     p->piece = p->batch = NULL;
     part_drop_rest(p);
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
-    part_close_source(p);
+    bool waits = ack_waits(p, kind);
+    if (!waits) part_close_source(p);
     p->over = true;
     letterbox_close(p->reader);
     answer_end(p->reader->rt, p->reader->component, &p->answer);
-    return STEP_DONE;
+    return waits ? STEP_WAIT : STEP_DONE;
 }
 
 bool part_all_closed(struct part *p)
@@ -292,6 +294,17 @@ static void resume(struct part *p)
     }
 }
 
+/* Silence of a split whose system is away, or has more than was given, proves nothing: it holds the watermark. It comes back to the
+ * minimum when that is found, and leaves it again when its connector wakes the part, having caught up. */
+static bool may_be_idle(struct part *p, struct split *s)
+{
+    const struct source_class *c = p->reader->class;
+    if (!c || !p->source || c->caught_up(p->source, s->number)) return true;
+    if (s->idle) p->idle_said = false;
+    s->idle = false;
+    return false;
+}
+
 /* Splits without a row for the idle timeout leave the minimum; a timer is armed by the last row only. */
 void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
 {
@@ -300,9 +313,13 @@ void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
     atomic_store(&p->idle_armed, false);
     for (int i = 0; i < p->nsplits; i++) {
         struct split *s = &p->splits[i];
-        if (s->ended || s->idle || !r->idle_us) continue;
+        if (s->ended || !r->idle_us) continue;
         int64_t due = s->last_row_us + r->idle_us;
-        if (due <= now) {
+        if (!may_be_idle(p, s)) {
+            all = false;
+        } else if (s->idle) {
+            continue;
+        } else if (due <= now) {
             s->idle = true;
         } else {
             all = false;
@@ -343,17 +360,30 @@ bool part_before_rows(struct part *p, enum step *out)
     if (!p->batch && p->at_rest < p->nrest) take_rest(p, &p->splits[0]);
     if (p->batch && !part_hand_on(p)) return *out = STEP_WAIT, true;
     if (!r->pushed_end) inject(p); /* an end that was pushed goes first, and answers for the barrier */
+    ack_tell(p);
     if (p->left) return *out = part_finish(p, END_MOVED), true;
     if (atomic_load(&r->stop)) return *out = part_finish(p, END_HOLD), true;
     if (p->holding || part_is_held(p)) return *out = STEP_WAIT, true;
     return false;
 }
 
+static void wait_for_source(struct part *p, int64_t *wake_us)
+{
+    for (int i = 0; i < p->nsplits; i++) {
+        int64_t at = INT64_MAX;
+        if (!p->splits[i].ended) p->source->class->wait(p->source, p->splits[i].number, NULL, 0, &at);
+        if (at < *wake_us) *wake_us = at;
+    }
+}
+
 static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us)
 {
     enum step out;
-    if (part_before_rows(p, &out)) return out;
+    struct err err = {.pos = NO_POS};
     int ended = 0;
+    if (p->over) return ack_at_end(p);
+    if (part_before_rows(p, &out)) return out;
+    if (p->source && deal_take(p, &err)) return part_fail(p, &err), part_finish(p, END_CUT);
     for (int k = 0; k < p->nsplits; k++) {
         struct split *s = &p->splits[p->turn];
         p->turn = (p->turn + 1) % p->nsplits;
@@ -361,7 +391,6 @@ static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us
             ended++;
             continue;
         }
-        struct err err = {.pos = NO_POS};
         enum status st = fetch_batch(p, s, now, &err);
         if (st == ST_OK) {
             part_hand_on(p);
@@ -384,20 +413,21 @@ static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us
     }
     if (ended == p->nsplits) return part_finish(p, p->reader->rt->cfg.eof_hold ? END_HOLD : END_FLUSH);
     part_look_for_idle(p, now, wake_us);
-    for (int i = 0; i < p->nsplits; i++) {
-        int64_t at = INT64_MAX;
-        if (!p->splits[i].ended) p->source->class->wait(p->source, p->splits[i].number, NULL, 0, &at);
-        if (at < *wake_us) *wake_us = at;
-    }
+    wait_for_source(p, wake_us);
     return STEP_WAIT;
 }
+
+/* Whoever talks to the source is answered, whether rows are wanted or not. */
+static bool is_served(const struct part *p) { return p->source && p->source->class->serve; }
 
 static enum step part_step(struct task *t, int64_t now, int64_t *wake_us)
 {
     struct part *p = container_of(t, struct part, task);
     struct env *env = p->reader->rt->env;
     int64_t from = env_now_us(env);
+    if (is_served(p)) p->source->class->serve(p->source);
     enum step s = fetch_and_hand_on(p, now, wake_us);
+    if (s == STEP_WAIT && is_served(p)) wait_for_source(p, wake_us);
     meter_busy(&p->meter, from, env_now_us(env));
     return s;
 }
@@ -406,7 +436,7 @@ static int part_fds(struct task *t, struct pollfd *out, int max)
 {
     struct part *p = container_of(t, struct part, task);
     int n = 0;
-    if (!p->source || p->batch || p->holding || p->was_held) return 0;
+    if (!p->source || (!is_served(p) && (p->batch || p->holding || p->was_held))) return 0;
     for (int i = 0; i < p->nsplits && n < max; i++) {
         int64_t at;
         if (!p->splits[i].ended) n += p->source->class->wait(p->source, p->splits[i].number, out + n, max - n, &at);

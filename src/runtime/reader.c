@@ -1,5 +1,5 @@
 /* Readers: what feeds the graph from one source. A reader has one or more parts, each a task with its own instance of
- * the connector and the splits dealt to it (split % parts); part p sends its rows to worker p. It has a ring to every worker: the
+ * the connector and the splits dealt to it (deal.c); part p sends its rows to worker p. It has a ring to every worker: the
  * others are told that it is idle, and get its barriers and its end.
  *
  * A part takes one decoded batch at a time and cuts it where the watermark must be said first: before a row that is behind
@@ -45,16 +45,7 @@ static enum status open_part(struct part *p, struct source *opened, struct err *
         p->source = source_new(r->class, &ctx);
         TRY(r->class->open(p->source, err));
     }
-    int all = r->class->splits(p->source);
-    p->splits = mem_zalloc(sizeof *p->splits * (size_t)(all / r->nparts + 1));
-    for (int i = p->index; i < all; i += r->nparts) {
-        struct split *s = &p->splits[p->nsplits++];
-        s->number = i;
-        s->highest = TS_MIN;
-        s->last_row_us = env_now_us(r->rt->env);
-        TRY(fetch_seek(p, s, true, err));
-    }
-    return ST_OK;
+    return deal_take(p, err);
 }
 
 static void read_options(struct reader *r)
@@ -130,6 +121,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     r->nparts = 1;
     r->size = -1;
     lock_init(&r->lock);
+    deal_init(&r->deal);
     read_options(r);
     find_time(r);
     r->pushed = !values && (!source->connector || rt->cfg.replay);
@@ -192,12 +184,14 @@ static void free_part(struct part *p)
 void reader_free(struct reader *r)
 {
     if (!r) return;
+    ack_end(r);
     for (int i = 0; i < r->nparts; i++)
         if (r->parts && r->parts[i].source) wake_task(&r->parts[i].source->wake, NULL);
     host_free(r->own_host);
     for (int i = 0; i < r->nparts; i++) free_part(&r->parts[i]);
     mem_free(r->parts);
     lock_done(&r->lock);
+    deal_done(&r->deal);
     letters_free(r->letters);
     arena_free(r->arena);
     mem_free(r);
@@ -221,6 +215,7 @@ void reader_start(struct reader *r)
         if (p->source) wake_task(&p->source->wake, &p->task);
         lock_give(&p->lock);
     }
+    ack_begin(r);
     atomic_store(&r->started, true);
     letterbox_open(r);
 }

@@ -20,6 +20,7 @@ struct split {
     struct position kept;    /* at the last FREEZE barrier */
     int64_t kept_highest;
     bool kept_ended;
+    struct position marked; /* at the barrier of part.marked */
 };
 
 struct part {
@@ -30,7 +31,8 @@ struct part {
     struct pool *pool;
     struct edge **edges; /* producer ends, one per worker */
     struct source *source;
-    int nsplits, turn;
+    int nsplits, cap_splits, turn;
+    int seen; /* splits of the instance that were looked at: some are other parts' */
     struct split *splits;
     struct batch *batch; /* at hand */
     struct split *from;  /* its split */
@@ -45,6 +47,9 @@ struct part {
     bool began, idle_said, over;
     bool was_held;
     bool left;           /* the barrier it was to leave at has entered */
+    uint64_t epoch;          /* of the last barrier */
+    uint64_t marked;         /* the epoch of whose delivery the source is to be told; 0: none */
+    _Atomic bool delivered;  /* sinks have got further: it may be told */
     _Atomic uint64_t barrier; /* epoch asked for; 0: none */
     _Atomic int barrier_kind;
     bool holding;             /* behind a HOLD barrier */
@@ -63,6 +68,17 @@ struct part {
     struct note last_error;
 };
 
+/* Names of all splits, sorted, each with its place in the order in which they are dealt to the parts. */
+struct deal {
+    struct lock lock;
+    struct arena *arena;
+    struct dealt {
+        const char *name;
+        int place;
+    } *names;
+    int n, cap;
+};
+
 struct reader {
     struct runtime *rt;
     const struct object *object;
@@ -78,6 +94,7 @@ struct reader {
     bool blocking;
     int nparts;
     struct part *parts;
+    struct deal deal;
     int64_t size;
     int time_column;
     bool time_is_ms, time_is_32;
@@ -96,6 +113,7 @@ struct reader {
     bool pushed_end;
     _Atomic int pins;
     struct reader *next_box; /* of those that take letters: letter.c */
+    struct reader *next_told; /* of those whose sources are told: ack.c */
 };
 
 static inline void count(_Atomic uint64_t *c, uint64_t n) { meter_count(c, n); }
@@ -117,6 +135,20 @@ bool part_all_closed(struct part *p);
 bool part_is_held(struct part *p);
 void part_close_source(struct part *p);
 enum step part_finish(struct part *p, int kind); /* an END of that kind is the last it says */
+
+/* ---- ack.c */
+void ack_begin(struct reader *r); /* between these its source is told */
+void ack_end(struct reader *r);
+void ack_mark(struct part *p, uint64_t epoch); /* a barrier passes */
+void ack_tell(struct part *p);
+bool ack_waits(struct part *p, int kind); /* its source is to be told of its end, which is of that kind */
+enum step ack_at_end(struct part *p); /* after that: DONE when it is told, or never will be */
+
+/* ---- deal.c */
+void deal_init(struct deal *d);
+void deal_done(struct deal *d);
+/* Takes the splits that are the part's and that it has not yet, each at its beginning. There is no batch in hand. */
+enum status deal_take(struct part *p, struct err *err);
 
 /* ---- fetch.c */
 /* One try to get a batch from a split. ST_OK: in hand. ST_WAIT, ST_DONE, or an error that is fatal. */

@@ -347,6 +347,8 @@ struct component {
     struct note hunger;       /* whose operator */
     _Atomic int64_t waiting;  /* answers to the epoch under way that are still missing */
     bool busy, kept; /* control's notes */
+    _Atomic bool watched;  /* a subscription reads something of it, or did */
+    _Atomic bool stateful; /* an operator keeps something in state, or did */
     struct component *next;
 };
 struct component *component_of(struct component *c);
@@ -499,6 +501,11 @@ enum status resume_take(struct resume *r, struct resumed *at, struct err *err);
 void resume_advance(struct resume *r); /* that batch is given */
 uint64_t resume_lag(struct resume *r); /* rows that wait, before the filter; anyone */
 
+/* ---- acknowledgements (ack.c) */
+void ack_add_sink(struct deliver *d);  /* its deliveries count from now on ... */
+void ack_drop_sink(struct deliver *d); /* ... and no more */
+void ack_look(struct runtime *rt); /* a sink has got further, or has ended; its own task, without the lock */
+
 /* ---- budgets ------------------------------------------------------------------------------------------------------------- */
 
 /* The account of a stream's state, which a limit may bound; the caller's reference. Control, with the lock. */
@@ -553,6 +560,9 @@ struct runtime {
     uint64_t next_epoch;
     struct lock letter_lock;  /* of what follows; nothing is taken or waited for under it */
     struct reader *letterboxes;
+    struct lock ack_lock;     /* likewise */
+    struct reader *told;      /* whose sources are told what was delivered */
+    struct deliver *ackers;   /* whose deliveries count */
     _Atomic int pauses;   /* workers step nothing while there are some; see runtime_pause */
     _Atomic int watchers; /* while there are some, the calls of every step are timed, else of one in TIMED_STEPS */
 };

@@ -12,8 +12,10 @@
 static int start(struct run *r, const struct subject *s, const char *options, const char *more)
 {
     *r = run_open(1);
-    return run_sql(r, "CREATE SOURCE s (k BIGINT, t VARCHAR); CREATE SINK o FROM s INTO \"%s\" (%s%s%s)", s->name,
+    int code = run_sql(r, "CREATE SOURCE s (k BIGINT, t VARCHAR); CREATE SINK o FROM s INTO \"%s\" (%s%s%s)", s->name,
                    subject_options(s, options), *more ? ", " : "", more);
+    if (!code && s->ready && options != s->nowhere) s->ready();
+    return code;
 }
 
 static int finish(struct run *r)
@@ -109,6 +111,7 @@ static void takes_all_types(const struct subject *s)
                        "CREATE SINK o FROM a INTO \"%s\" (%s)",
                        columns ? "MOCK (name = 'want')" : "FILE (path = '${FILE}')", s->name, subject_options(s, NULL));
     WANT(!code, "%s", lam_errmsg(r.s));
+    if (s->ready) s->ready();
     WANT(!run_push(&r, "s", 0, 10, 0), "%s", lam_errmsg(NULL));
     WANT(!finish(&r), "%s", lam_errmsg(r.s));
     WANT(!run_close(&r), "lam_close");
@@ -263,8 +266,10 @@ static struct sink *open_direct(struct direct *d, const struct sink_class *c, ui
     struct sink *k = sink_new(c, &d->ctx);
     bool fresh;
     enum status st = ST_RETRY;
-    for (int i = 0; i < 1000 && (st == ST_RETRY || st == ST_WAIT); i++)
+    for (int i = 0; i < 1000 && (st == ST_RETRY || st == ST_WAIT); i++) {
         st = c->open(k, incarnation, marker, &fresh, &d->err);
+        if (st == ST_WAIT) again_while_waiting(k, st);
+    }
     if (!st) return k;
     c->close(k, false, NULL);
     sink_free(k);

@@ -21,6 +21,8 @@ const char *subject_options(const struct subject *s, const char *options)
     for (const char *p = options ? options : s->options; *p; p++)
         if (*p == '@')
             text_puts(&t, world);
+        else if (*p == '#')
+            text_printf(&t, "%d", world_port);
         else
             text_putc(&t, *p);
     snprintf(out, sizeof texts[0], "%s", text_cstr(&t));
@@ -413,6 +415,27 @@ const struct subject sinks[] = {
      .arrived = ledger_arrived,
      .no_outage = DISK,
      .hold = ledger_hold},
+    {.name = "websocket",
+     .module = "websocket",
+     .needs = "LAMINAR_WEBSOCKET",
+     .options = "bind.address = '#', replay.buffer.size = '64 MiB', per.client.buffer = '128 MiB', drain.timeout.ms = '20 s'",
+     .nowhere = "bind.address = '203.0.113.1:80', allow.insecure = 'true'",
+     .set_up = websocket_up,
+     .tear_down = websocket_end,
+     .ready = websocket_ready,
+     .arrived = websocket_arrived,
+     .down = websocket_away,
+     .hold = websocket_hold},
+    {.name = "ws", /* the same class by its other name */
+     .module = "websocket",
+     .needs = "LAMINAR_WEBSOCKET_PARTNER",
+     .options = "url = 'ws://127.0.0.1:#/'",
+     .nowhere = "url = 'ws://127.0.0.1:1/'",
+     .set_up = websocket_dial_take,
+     .tear_down = websocket_dial_end,
+     .arrived = websocket_dial_arrived,
+     .no_outage = "what is on its way then may be lost: at most once",
+     .hold = websocket_dial_hold},
     {.name = "postgres",
      .module = "postgres",
      .needs = "LAMINAR_POSTGRES",
@@ -494,5 +517,15 @@ const struct subject sources[] = {
      .give = give_ledger,
      .follow = "path = '@/ledger', follow = true",
      .no_outage = DISK},
+    {.name = "ws",
+     .module = "websocket",
+     .needs = "LAMINAR_WEBSOCKET_PARTNER",
+     .options = "url = 'ws://127.0.0.1:#/', reconnect.enabled = false",
+     .nowhere = "url = 'ws://127.0.0.1:1/', reconnect.enabled = false",
+     .set_up = websocket_dial_give,
+     .tear_down = websocket_dial_end,
+     .give = websocket_dial_line,
+     .follow = "url = 'ws://127.0.0.1:#/'",
+     .no_outage = "what is sent while it is away is missed"},
     {0},
 };

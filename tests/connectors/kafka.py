@@ -2,14 +2,18 @@
 """Kafka's source and sink against a real broker. kafka.py BUILD [PATTERN]: cases whose names contain PATTERN.
 SPDX-License-Identifier: Apache-2.0"""
 import collections
+import fcntl
 import json
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -40,7 +44,7 @@ def wait_until(what, f, seconds=60):
     end = time.monotonic() + seconds
     while not f():
         if time.monotonic() > end:
-            raise AssertionError("never: " + what)
+            raise AssertionError("never: " + (what() if callable(what) else what))
 
 
 class World:
@@ -184,6 +188,50 @@ def sink_poison(w):
 
 
 @case
+def sink_dead_letters(w):
+    """Rows that can never be taken go to a topic, with all that they were and why; what that topic cannot take goes to the stream of dead letters."""
+    w.broker.topic("picky", 2, cleanup__policy="compact", max__message__bytes=3000)
+    w.broker.topic("dead", 1, max__message__bytes=20000)
+    rows = [{"_key": "a", "t": "good"}, {"_key": None, "t": "no key"}, {"_key": "b", "t": "y" * 5000}, {"_key": "c", "t": "far", "_partition": 7},
+            {"_key": "d", "t": "bad", "_headers": "[1]"}, {"_key": "e", "t": "old", "_timestamp": "1960-01-01 00:00:00"}, {"_key": "f", "t": "z" * 30000},
+            {"_key": "g", "t": "good"}]
+    sql = ("CREATE SOURCE t (_key VARCHAR, _headers VARCHAR, _timestamp TIMESTAMP, _partition INTEGER, t VARCHAR) " + lines(w, "picky.jsonl", rows) +
+           "CREATE STREAM u AS SELECT _key::BLOB AS _key, _headers::JSON AS _headers, _timestamp::TIMESTAMPTZ AS _timestamp, _partition, t FROM t;" +
+           "CREATE STREAM letters (t VARCHAR, error VARCHAR, sink VARCHAR); CREATE SINK l FROM letters INTO FILE (path = 'letters.jsonl', format = 'json');")
+    w.run(sql + sink(w, "picky", "u", dlq__topic="dead", dead_letter="letters"))
+    equal(sorted(w.broker.read("picky", "%k\\n").split()), ["a", "g"])
+    got = {m.split("|")[0] or "-": m.split("|")[1:] for m in w.broker.read("dead", "%k|%h|%s\\n").splitlines()}
+    equal(sorted(got), ["-", "b", "c", "d", "e"])
+    for key, (why, text) in {"-": ("a row without a key for a topic that is compacted", "no key"), "b": ("a message of 5009 bytes, and the topic 'picky' takes 3000", "y" * 5000),
+                             "c": ("the topic 'picky' has no partition 7", "far"), "d": ("_headers is no object of texts", "bad"),
+                             "e": ("a message's time is after 1970", "old")}.items():
+        holds(got[key][0], "laminar.error=" + why, "laminar.topic=picky", "laminar.sink=s")
+        equal(json.loads(got[key][1]), {"t": text}, key)
+    holds(got["c"][0], "laminar.partition=7")
+    holds(got["d"][0], "laminar.headers=[1]")
+    holds(got["e"][0], "laminar.timestamp.us=-315619200000000")
+    letters = rows_of(w, "letters.jsonl")
+    equal([(x["t"], x["sink"]) for x in letters], [("z" * 30000, "s")])
+    holds(letters[0]["error"], "and the topic 'picky' takes 3000")
+
+
+@case
+def sink_dead_letters_lost(w):
+    """A topic of dead letters that takes nothing stops the sink with the row in it: it is neither lost nor passed over."""
+    rows = [{"k": "a", "t": "x"}, {"k": "b", "t": "y" * 5000}, {"k": "c", "t": "x"}]
+    sql = "CREATE SOURCE t (k VARCHAR, t VARCHAR) " + lines(w, "lost.jsonl", rows)
+    w.broker.topic("short", max__message__bytes=3000)
+    rc, said = w.run(sql + sink(w, "short", key__column="k", dlq__topic="no such topic") + "SHOW SINKS;", ok=False)
+    equal(rc, 1, said)
+    holds(said, "no such topic")
+    rc, said = w.run(sql + sink(w, "short", key__column="k", dlq__topic="short"), ok=False)
+    equal(rc, 1, said)
+    holds(said, "dlq.topic is the topic 'short' itself")
+    w.run(sql + sink(w, "short", key__column="k", dlq__topic="made"))  # the broker makes it
+    equal(w.broker.read("made", "%k\\n").split(), ["b"])
+
+
+@case
 def sink_tombstones(w):
     """Rows of a changelog: the last message of a key is its row, or none."""
     w.broker.topic("upsert", 2)
@@ -272,7 +320,7 @@ def source(w, columns, topic, name="r", **options):
 
 
 def into(w, name, of="r", mode="replace"):
-    return f"CREATE SINK o FROM {of} INTO FILE (path = '{name}', format = 'json', mode = '{mode}');"
+    return f"CREATE SINK o FROM {of} INTO FILE (path = '{name}', format = 'json', mode = '{mode}', flush.interval = '50 ms');"
 
 
 def rows_of(w, name):
@@ -366,6 +414,159 @@ def topics(w):
         holds(said, want)
 
 
+def numbers(first, last):
+    return "".join(f'{{"v":{i}}}\n' for i in range(first, last))
+
+
+def got(w, name):
+    return [r["v"] for r in rows_of(w, name)]
+
+
+@case
+def group_goes_on(w):
+    """A group keeps the place between two databases: each run takes what is new, and tells the group when its sinks have it."""
+    w.broker.topic("grouped", 1)
+    options = {"group.id": "readers"}
+    for n in (0, 1, 2):
+        w.broker.write("grouped", numbers(10 * n, 10 * n + 10))
+        w.run(source(w, "v BIGINT", "grouped", **options) + into(w, "grouped.jsonl"))
+        equal(got(w, "grouped.jsonl"), list(range(10 * n, 10 * n + 10)), f"run {n}")
+        equal(w.broker.group("readers"), {("grouped", 0): 10 * n + 10})
+    w.run(source(w, "v BIGINT", "grouped", startup__mode="earliest", **options) + into(w, "grouped.jsonl"))
+    equal(got(w, "grouped.jsonl"), list(range(30)), "another startup.mode")
+    w.broker.set_group("readers", "grouped", 0, 25)
+    w.run(source(w, "v BIGINT", "grouped", broker__commit__on__checkpoint="false", **options) + into(w, "grouped.jsonl"))
+    equal(got(w, "grouped.jsonl"), list(range(25, 30)), "from where it was set to")
+    equal(w.broker.group("readers"), {("grouped", 0): 25}, "not told")
+
+
+@case
+def group_without_a_place(w):
+    w.broker.topic("fresh", 2)
+    w.broker.write("fresh", numbers(0, 10), "-p", "0")
+    w.broker.write("fresh", numbers(10, 20), "-p", "1")
+    for n, (options, want) in enumerate((({}, range(20)), (dict(auto__offset__reset="earliest"), range(20)), (dict(offset_reset="latest"), []))):
+        w.run(source(w, "v BIGINT", "fresh", group_id=f"new{n}", **options) + into(w, "fresh.jsonl"))
+        equal(sorted(got(w, "fresh.jsonl")), list(want), str(options))
+    rc, said = w.run(source(w, "v BIGINT", "fresh", group__id="none", auto__offset__reset="none") + into(w, "fresh.jsonl"), ok=False)
+    equal(rc, 1, said)
+    holds(said, "the group 'none' has no place in fresh/0", "auto.offset.reset")
+    w.broker.set_group("some", "fresh", 1, 7)  # in one partition only
+    w.run(source(w, "v BIGINT", "fresh", group__id="some") + into(w, "fresh.jsonl"))
+    equal(sorted(got(w, "fresh.jsonl")), list(range(10)) + [17, 18, 19])
+    for options, want in ((dict(startup__mode="group-offsets"), "without group.id"), (dict(auto__offset__reset="latest"), "does not go with this startup.mode"),
+                          (dict(startup__timestamp__ms="5"), "does not go with this startup.mode"), (dict(startup__specific__offsets="0:5"), "does not go with")):
+        rc, said = w.run(source(w, "v BIGINT", "fresh", **options) + into(w, "fresh.jsonl"), ok=False)
+        equal(rc, 1, said)
+        holds(said, want)
+
+
+class Shell:
+    """The program at a terminal, told statements while it runs."""
+
+    def __init__(self, w):
+        self.terminal, theirs = pty.openpty()
+        environment = {**os.environ, "LAMINAR_MODULES": BUILD + "/modules", "TERM": "dumb", "HOME": w.folder}
+        self.p = subprocess.Popen([BUILD + "/laminar"], cwd=w.folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True,
+                                  preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(theirs)
+        w.started.append(self.p)
+        self.text = ""
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        try:
+            while data := os.read(self.terminal, 65536):
+                self.text += data.decode(errors="replace")
+        except OSError:
+            pass  # it has ended
+
+    def tell(self, sql):
+        """At the prompt: what is typed before is lost."""
+        wait_until(lambda: "a prompt\n" + self.text, lambda: self.text.endswith("laminar> ") and not termios.tcgetattr(self.terminal)[3] & termios.ICANON)
+        self.text += "\n"
+        os.write(self.terminal, (sql + "\n").encode())
+
+    def done(self):
+        self.p.terminate()
+        self.p.wait(timeout=30)
+
+
+@case
+def group_is_told(w):
+    """While it runs: at a checkpoint, of what the sink has flushed; not of rows that lie in a window."""
+    w.broker.topic("told", 1)
+    w.broker.write("told", numbers(0, 10))
+    s = Shell(w)
+    s.tell(source(w, "v BIGINT", "told", bounded="false", group__id="plain") + into(w, "told.jsonl", mode="append"))
+    s.tell(source(w, "v BIGINT, _timestamp TIMESTAMPTZ, WATERMARK FOR _timestamp", "told", name="q", bounded="false", group__id="counting") +
+           "CREATE STREAM n AS SELECT window_start, count(*) AS n FROM q GROUP BY TUMBLE(_timestamp, INTERVAL '1' DAY);" + into(w, "counts.jsonl", "n", "append").replace("SINK o", "SINK c"))
+    wait_until(lambda: "rows\n" + s.text, lambda: os.path.exists(w.folder + "/told.jsonl") and len(got(w, "told.jsonl")) == 10)
+    s.tell("CHECKPOINT;")
+    wait_until("the group is told", lambda: w.broker.group("plain") == {("told", 0): 10})
+    w.broker.write("told", numbers(10, 15))
+    wait_until("more rows", lambda: len(got(w, "told.jsonl")) == 15)
+    s.tell("CHECKPOINT;")
+    wait_until("the group is told again", lambda: w.broker.group("plain") == {("told", 0): 15})
+    equal(w.broker.group("counting"), {}, "a count is kept in memory only")
+    s.tell("SHOW SOURCES;")
+    wait_until("ten rows were counted", lambda: re.search(r"q +│ kafka +│ json +│ _timestamp +│ \w+ +│ +15 ", s.text))
+    s.done()
+
+
+@case
+def new_partitions(w):
+    """Partitions and topics that are added while it reads are read from their beginning."""
+    w.broker.topic("growing-1", 1)
+    w.broker.write("growing-1", numbers(0, 10))
+    p = w.start(source(w, "v BIGINT", None, topic__pattern="^growing-", bounded="false", metadata__max__age__ms="300") + into(w, "growing.jsonl", mode="append"))
+    wait_until("rows", lambda: p.poll() is not None or (os.path.exists(w.folder + "/growing.jsonl") and len(got(w, "growing.jsonl")) == 10))
+    w.broker.add_partitions("growing-1", 3)
+    w.broker.write("growing-1", numbers(10, 20), "-p", "2")
+    w.broker.topic("growing-2", 1)
+    w.broker.write("growing-2", numbers(20, 30))
+    wait_until("rows of new partitions", lambda: p.poll() is not None or sorted(got(w, "growing.jsonl")) == list(range(30)))
+    w.broker.write("growing-1", numbers(30, 40), "-p", "2")
+    wait_until("later rows", lambda: p.poll() is not None or sorted(got(w, "growing.jsonl")) == list(range(40)))
+    equal(p.poll(), None, "it runs")
+    p.terminate()
+    w.finish(p)
+
+
+@case
+def silence_of_a_broker(w):
+    """A partition without rows stops holding time back once it has nothing more, but not while its broker is away."""
+    w.broker.topic("quiet", 2)
+    path = w.folder + "/quiet.jsonl"
+    windows = lambda: len(rows_of(w, "quiet.jsonl")) if os.path.exists(path) else 0
+    stamp = lambda s: f'{{"ts":"2024-01-01 00:00:{s:02}"}}\n'
+    w.broker.write("quiet", stamp(0), "-p", "0")
+    w.broker.write("quiet", stamp(0), "-p", "1")
+
+    def speak():
+        """Partition 0 is awake, whatever the other does: if all were idle time would stand."""
+        w.broker.write("quiet", stamp(5), "-p", "0")
+        return p.poll() is not None or windows() == 1
+
+    sql = (source(w, "ts TIMESTAMP, WATERMARK FOR ts", "quiet", bounded="false", idle__timeout="5 s") +
+           "CREATE STREAM u AS SELECT window_start, count(*) AS n FROM r GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);" + into(w, "quiet.jsonl", "u", "append"))
+    p = w.start(sql, ["--workers", "1"])
+    wait_until("partition 1 is idle", speak)
+    w.broker.write("quiet", stamp(6), "-p", "1")
+    w.broker.write("quiet", stamp(7), "-p", "0")
+    wait_until("both are awake", lambda: p.poll() is not None or windows() == 2)
+    equal(p.poll(), None, "it runs")
+    w.broker.kill()
+    time.sleep(7)  # longer than idle.timeout
+    equal(windows(), 2, "windows while the broker is away")
+    w.broker.start()
+    w.broker.write("quiet", stamp(9), "-p", "0")
+    wait_until("partition 1 is idle again", lambda: p.poll() is not None or windows() == 4)
+    equal(p.poll(), None, "it runs")
+    p.terminate()
+    w.finish(p)
+
+
 @case
 def bad_values(w):
     """A value that cannot be read is that of one message only, which is named by its offset."""
@@ -415,6 +616,113 @@ def follows(w):
         p.terminate()
     rc, out, err = w.finish(p)
     equal(rows_of(w, "live.jsonl")[0]["n"], 1, err)
+
+
+# ---- what brokers answer ------------------------------------------------------------------------------------------------------
+
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, INIT_PRODUCER_ID = 0, 1, 2, 3, 8, 9, 10, 22
+OUT_OF_RANGE, NO_TOPIC, NO_LEADER, NOT_LEADER, TIMED_OUT, TOO_LARGE, LOADING, NO_COORDINATOR, NOT_COORDINATOR, FEW_REPLICAS, FEW_REPLICAS_AFTER, UNKNOWN_MEMBER = (
+    1, 3, 5, 6, 7, 10, 14, 15, 16, 19, 20, 25)
+NOT_YOUR_TOPIC, NOT_YOUR_GROUP, OUT_OF_ORDER, STALE_EPOCH, BAD_DISK, UNKNOWN_PRODUCER = 29, 30, 45, 47, 56, 59
+
+
+class Mock:
+    """Brokers that fail as they are told."""
+
+    def __init__(self):
+        self.p = subprocess.Popen([BUILD + "/kafka_mock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.address = self.p.stdout.readline().strip()
+
+    def tell(self, *words):
+        self.p.stdin.write(" ".join(map(str, words)) + "\n")
+        self.p.stdin.flush()
+        equal(self.p.stdout.readline().strip(), "ok", str(words))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.p.kill()
+        self.p.wait()
+
+
+ROWS = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 2000, fields = 'k: sequence(0, 1)');"
+
+
+def read_mock(w, m, topic):
+    w.run(source(w, "k BIGINT", topic, **{"bootstrap.servers": m.address}) + into(w, "mock.jsonl"))
+    return [r["k"] for r in rows_of(w, "mock.jsonl")]
+
+
+@case
+def errors_that_pass(w):
+    """Of brokers that are not ready, and of a producer that is no longer sure of its sequence: all rows arrive, each key's in order."""
+    with Mock() as m:
+        for n, (api, codes) in enumerate(((PRODUCE, (NOT_LEADER, FEW_REPLICAS, FEW_REPLICAS_AFTER, TIMED_OUT, NO_TOPIC, BAD_DISK)), (PRODUCE, (OUT_OF_ORDER,)),
+                                          (PRODUCE, (UNKNOWN_PRODUCER,)), (PRODUCE, (STALE_EPOCH,)), (INIT_PRODUCER_ID, (LOADING, NOT_COORDINATOR)),
+                                          (METADATA, (NO_LEADER, NOT_LEADER)))):
+            topic = f"passing{n}"
+            m.tell("topic", topic, 1)
+            m.tell("errors", api, *codes)
+            w.run(ROWS + sink(w, topic, **{"bootstrap.servers": m.address}))
+            keys = read_mock(w, m, topic)
+            equal(sorted(set(keys)), list(range(2000)), f"{api} {codes}")
+            if len(codes) > 1:
+                equal(keys, list(range(2000)), f"once and in order, {api} {codes}")
+
+
+@case
+def errors_that_stay(w):
+    """Of a broker that refuses rows or us: the sink stops and says why; no row is passed over."""
+    with Mock() as m:
+        for n, (code, want) in enumerate(((TOO_LARGE, "too large"), (NOT_YOUR_TOPIC, "uthorization failed"))):
+            topic = f"staying{n}"
+            m.tell("topic", topic, 1)
+            m.tell("errors", PRODUCE, *[code] * 50)
+            rc, said = w.run(ROWS + sink(w, topic, **{"bootstrap.servers": m.address}), ok=False)
+            equal(rc, 1, said)
+            holds(said, f"the topic '{topic}' took not all", want)
+            m.tell("errors", PRODUCE)
+            equal(read_mock(w, m, topic) if n else [], [])
+
+
+@case
+def errors_of_reading(w):
+    with Mock() as m:
+        m.tell("topic", "reading", 1)
+        options = {"bootstrap.servers": m.address}
+        w.run(ROWS + sink(w, "reading", **options))
+        m.tell("errors", FETCH, NOT_LEADER, NO_TOPIC, BAD_DISK, TIMED_OUT)
+        m.tell("errors", LIST_OFFSETS, NOT_LEADER)
+        equal(read_mock(w, m, "reading"), list(range(2000)))
+        for code, want in ((OUT_OF_RANGE, "choose another startup.mode"), (NOT_YOUR_TOPIC, "uthorization failed")):
+            m.tell("errors", FETCH, *[code] * 20)
+            rc, said = w.run(source(w, "k BIGINT", "reading", **options) + into(w, "mock.jsonl"), ok=False)
+            equal(rc, 1, said)
+            holds(said, "reading/0", want)
+            w.run(source(w, "k BIGINT", "reading", startup__mode="latest", **options) + into(w, "mock.jsonl"))
+
+
+@case
+def errors_of_a_group(w):
+    """A group that cannot be asked is an error; one that cannot be told is a line in the log."""
+    with Mock() as m:
+        m.tell("topic", "grouped", 1)
+        options = {"bootstrap.servers": m.address, "group.id": "g"}
+        w.run(ROWS + sink(w, "grouped", **{"bootstrap.servers": m.address}))
+        m.tell("errors", OFFSET_FETCH, LOADING, NOT_COORDINATOR)
+        m.tell("errors", FIND_COORDINATOR, NO_COORDINATOR)
+        w.run(source(w, "k BIGINT", "grouped", **options) + into(w, "mock.jsonl"))
+        equal(len(rows_of(w, "mock.jsonl")), 2000)
+        m.tell("errors", OFFSET_FETCH, NOT_YOUR_GROUP)
+        rc, said = w.run(source(w, "k BIGINT", "grouped", **options) + into(w, "mock.jsonl"), ok=False)
+        equal(rc, 1, said)
+        holds(said, "the places of its group", "uthorization failed")
+        m.tell("errors", OFFSET_COMMIT, UNKNOWN_MEMBER)
+        rc, said = w.run(source(w, "k BIGINT", "grouped", startup__mode="earliest", **options) + into(w, "mock.jsonl"), ok=False)
+        equal(rc, 0, said)
+        equal(len(rows_of(w, "mock.jsonl")), 2000)
+        holds(said, "the group 'g' was not told where the source stands (1 times so far)")
 
 
 @case

@@ -47,7 +47,7 @@ class Broker:
         self.settings = {
             "process.roles": "broker,controller", "node.id": 1, "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}", "controller.listener.names": "CONTROLLER",
-            "log.dirs": self.folder + "/data", "offsets.topic.replication.factor": 1, "transaction.state.log.replication.factor": 1,
+            "log.dirs": self.folder + "/data", "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 1, "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1, "num.partitions": 1, "group.initial.rebalance.delay.ms": 0,
             "broker.session.timeout.ms": 1500, "broker.heartbeat.interval.ms": 300, **settings}
         if secure:
@@ -101,6 +101,20 @@ class Broker:
     def alter(self, topic, **config):
         self.tool("kafka.admin.ConfigCommand", "--bootstrap-server", self.address, "--alter", "--topic", topic, "--add-config",
                   ",".join(f"{k.replace('__', '.')}={v}" for k, v in config.items()))
+
+    def add_partitions(self, topic, to):
+        self.tool("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.address, "--alter", "--topic", topic, "--partitions", str(to))
+
+    def set_group(self, group, topic, partition, offset):
+        self.tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", self.address, "--group", group, "--topic",
+                  f"{topic}:{partition}", "--reset-offsets", "--to-offset", str(offset), "--execute")
+
+    def group(self, group):
+        """Offsets that the group has, by topic and partition."""
+        said = self.tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", self.address, "--group", group, "--describe",
+                         "--offsets")
+        rows = [line.split() for line in said.splitlines() if line.split()[:1] == [group]]
+        return {(r[1], int(r[2])): int(r[3]) for r in rows if r[3] != "-"}
 
     def read(self, topic, form="%s\\n", *args):
         """All messages up to the end, as kcat formats them."""
