@@ -341,7 +341,8 @@ struct lam_rows {
 };
 
 /* Values offered to write_records: value i is that of row rows->from + i, made by the sink's format of all columns but
- * those of io->metadata. json: an object, csv: a line without its end, raw: the bytes of the only column. Borrowed, as
+ * those of io->metadata. json: an object, csv: a line without its end, raw: the bytes of the only column,
+ * arrow_ipc: a stream of the one row. Borrowed, as
  * the rows. */
 struct lam_values {
     size_t size;
