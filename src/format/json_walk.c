@@ -223,7 +223,7 @@ static inline const char *walk_field(struct json *j, const struct json_node *nod
 }
 
 /* The object at l. */
-static const char *walk(struct json *j, const struct json_node *node, struct json_line *l, struct making *x)
+static inline __attribute__((always_inline)) const char *walk_here(struct json *j, const struct json_node *node, struct json_line *l, struct making *x)
 {
     l->i++;
     bool closed = json_more(l) && json_token(l) == '}';
@@ -239,6 +239,11 @@ static const char *walk(struct json *j, const struct json_node *node, struct jso
         if (!closed && c != ',') return not_json;
     }
     return NULL;
+}
+
+static __attribute__((noinline)) const char *walk(struct json *j, const struct json_node *node, struct json_line *l, struct making *x)
+{
+    return walk_here(j, node, l, x);
 }
 
 /* The array at l, of which single elements are wanted. */
@@ -406,7 +411,7 @@ enum json_outcome json_put(struct json *j, struct json_line *l, struct json_faul
     }
     j->record++;
     if (j->rows >= 0) return put_within(j, l, f);
-    f->why = json_token(l) == '{' ? walk(j, &j->nodes[j->root], l, &x) : "not a JSON object";
+    f->why = json_token(l) == '{' ? walk_here(j, &j->nodes[j->root], l, &x) : "not a JSON object";
     if (!f->why && json_more(l)) f->why = "something follows the object";
     if (unlikely(f->why || !x.fits)) {
         take_back(j, b->rows + 1);

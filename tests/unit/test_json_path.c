@@ -204,6 +204,8 @@ static void wrong_options(void **state)
         {"json.path", "a\\", "option 'json.path' cannot be 'a\\'", NULL},
         {"json.path", "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q", "option 'json.path' cannot be", "16 names at most"},
         {"json.column.p", "$.", "option 'json.column.p' cannot be '$.'", NULL},
+        {"json.column.p", "$", "option 'json.column.p' cannot be '$'", NULL},
+        {"json.column.p", "$[0]", "option 'json.column.p' cannot be '$[0]'", NULL},
         {"json.column.pric", "a", "option 'json.column.pric': there is no column \"pric\" to be read", "did you mean 'json.column.price'?"},
         {"json.column.p.epoch_unit", "fortnight", "option 'json.column.p.epoch_unit' cannot be 'fortnight'", "one of: s, ms, us, ns"},
         {"json.column.p", "price", "columns \"p\" and \"price\" are read from the same place", NULL},
