@@ -618,6 +618,50 @@ def follows(w):
     equal(rows_of(w, "live.jsonl")[0]["n"], 1, err)
 
 
+# ---- connections that fail -----------------------------------------------------------------------------------------------------
+
+
+def disturbed(w, topic, disturb, times):
+    """Rows out and back by a proxy that is disturbed: each comes once, in order."""
+    n = 40000
+    w.broker.topic(topic, 1)
+    options = {"bootstrap.servers": w.broker.proxy.address, "socket.timeout.ms": 2000}
+    name = topic + ".jsonl"
+    p = w.start(f"CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = {n}, rows.per.second = 5000, fields = 'k: sequence(0, 1)');" + sink(w, topic, **options) +
+                source(w, "k BIGINT", topic, bounded="false", **options) + into(w, name, mode="append"))
+    count = lambda: sum(1 for _ in open(os.path.join(w.folder, name))) if os.path.exists(os.path.join(w.folder, name)) else 0
+    for i in range(times):
+        seen = count()
+        wait_until(f"rows after {i} times", lambda: p.poll() is not None or count() > seen + 500)
+        disturb()
+    wait_until(lambda: f"all rows, {count()} have come", lambda: p.poll() is not None or count() >= n)
+    equal(p.poll(), None, "it runs")
+    p.terminate()
+    w.finish(p)
+    equal([r["k"] for r in rows_of(w, name)], list(range(n)))
+
+
+@case
+def connections_cut(w):
+    disturbed(w, "cut", lambda: equal(w.broker.proxy.cut() > 0, True, "connections"), 6)
+
+
+@case
+def connections_frozen(w):
+    """They stay, and nothing comes by them any more: they are made anew."""
+    disturbed(w, "frozen", lambda: equal(w.broker.proxy.freeze() > 0, True, "connections"), 2)
+
+
+@case
+def broker_stopped(w):
+    def stop():
+        w.broker.process.send_signal(signal.SIGSTOP)
+        time.sleep(4)  # longer than socket.timeout.ms
+        w.broker.process.send_signal(signal.SIGCONT)
+
+    disturbed(w, "stopped", stop, 2)
+
+
 # ---- what brokers answer ------------------------------------------------------------------------------------------------------
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, INIT_PRODUCER_ID = 0, 1, 2, 3, 8, 9, 10, 22
