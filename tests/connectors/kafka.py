@@ -662,6 +662,79 @@ def broker_stopped(w):
     disturbed(w, "stopped", stop, 2)
 
 
+# ---- memory ---------------------------------------------------------------------------------------------------------------------
+
+MIB = 1 << 20
+
+
+def resident(p):
+    with open(f"/proc/{p.pid}/status") as f:
+        return int(re.search(r"VmRSS:\s+(\d+) kB", f.read())[1]) * 1024
+
+
+@case
+def outage(w):
+    """No broker for OUTAGE seconds (make outage: 120) while rows come: they wait on disk, memory stays, and they are caught up with in order."""
+    seconds, rate = int(os.environ.get("OUTAGE", 10)), 20000
+    n = (seconds + 10) * rate
+    w.broker.topic("long", 1)
+    p = w.start(f"CREATE SOURCE t (k BIGINT, t VARCHAR) FROM GENERATOR (rows = {n}, rows.per.second = {rate}, fields = 'k: sequence(0, 1), t: text(100, 100)');" +
+                sink(w, "long"), ["--set", "spill_path=" + w.folder])
+    wait_until("some rows", lambda: w.broker.count("long") > rate)
+    w.broker.kill()
+    before, most, began = resident(p), 0, time.monotonic()
+    while time.monotonic() - began < seconds:
+        time.sleep(0.5)
+        most = max(most, resident(p))
+    w.broker.start()
+    back = time.monotonic()
+    while p.poll() is None and time.monotonic() - back < 90:
+        most = max(most, resident(p)) if p.poll() is None else most
+        time.sleep(0.2)
+    rc, out, err = w.finish(p)
+    took = time.monotonic() - back
+    equal(rc, 0, err)
+    messages = following = 0  # each row first comes behind the one before it
+    for line in w.broker.lines("long"):
+        messages += 1
+        key = int(line[5:line.index(",")])
+        if key > following:
+            raise AssertionError(f"{key} comes before {following}")
+        following += key == following
+    equal(following, n, "rows")
+    said = f"{seconds} s | {n} | {messages - n} | {before // MIB} MiB | {most // MIB} MiB | {took:.0f} s"
+    if most > before + 160 * MIB:
+        raise AssertionError("memory has grown: " + said)
+    if "OUTAGE" in os.environ:
+        print("| outage | rows | twice | memory before | most | done after |\n| " + said + " |")
+
+
+@case
+def reader_behind(w):
+    """Nobody takes the rows: fetching stops, in bounded memory. Somebody does: it goes on, and none lacks."""
+    n = 1500000
+    w.broker.topic("flood", 2)
+    w.run(f"CREATE SOURCE t (k BIGINT, t VARCHAR) FROM GENERATOR (rows = {n}, fields = 'k: sequence(0, 1), t: text(200, 200)');" + sink(w, "flood", key__column="k"))
+    p = w.start(source(w, "_partition INTEGER, k BIGINT, t VARCHAR", "flood", queued__max__bytes="2 MiB") +
+                "CREATE STREAM u AS SELECT _partition AS p, k, t FROM r; CREATE SINK o FROM u INTO STDOUT (format = 'csv');")
+    sizes = []
+    wait_until("it stands still", lambda: sizes.append(resident(p)) or time.sleep(0.5) or (len(sizes) > 6 and max(sizes[-4:]) - min(sizes[-4:]) < MIB))
+    equal(p.poll(), None, "it runs")
+    if sizes[-1] > 160 * MIB:
+        raise AssertionError(f"{sizes[-1] // MIB} MiB, and 330 MiB of values lie in the topic")
+    last, seen = {}, 0
+    for line in p.stdout:
+        part, key, _ = line.split(",", 2)
+        if not part.isdigit():
+            continue
+        if int(key) <= last.get(part, -1):
+            raise AssertionError(f"{key} comes behind {last[part]}")
+        last[part] = int(key)
+        seen += 1
+    equal(seen, n, "rows")
+    equal(p.wait(timeout=30), 0, "status")
+
+
 # ---- what brokers answer ------------------------------------------------------------------------------------------------------
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, INIT_PRODUCER_ID = 0, 1, 2, 3, 8, 9, 10, 22

@@ -192,6 +192,11 @@ class Broker:
                              capture_output=True, text=True, timeout=60)
         return run.stdout
 
+    def lines(self, topic):
+        """The same, one by one."""
+        with subprocess.Popen(["kcat", "-b", self.address, "-C", "-q", "-t", topic, "-o", "beginning", "-e"], stdout=subprocess.PIPE, text=True) as p:
+            yield from p.stdout
+
     def count(self, topic, partition=0):
         """Messages in a partition; read() would run after a writer that goes on."""
         run = subprocess.run(["kcat", "-b", self.address, "-Q", "-t", f"{topic}:{partition}:-1"], capture_output=True, text=True, timeout=60)
