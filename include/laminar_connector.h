@@ -81,7 +81,9 @@ enum lam_option_type {
 };
 enum {
     LAM_OPTION_REQUIRED = 1,
-    LAM_OPTION_SECRET = 2, /* its value is shown nowhere */
+    /* Its value is shown nowhere. Its name must say what it is (password, secret, token, credential, ...key): by that it is
+     * hidden in a statement that could not be read, too. */
+    LAM_OPTION_SECRET = 2,
     /* A name that users bring from elsewhere and this class does not have: giving it is an error, for which the sentence
      * is the hint, so it says why and what to do instead. */
     LAM_OPTION_REFUSED = 8,
@@ -273,9 +275,9 @@ struct lam_source_class {
     /* BYTES: puts into p->extra what seek needs besides p->offset, which lies within the last payloads. NULL: nothing.
      */
     void (*mark)(struct lam_io *io, int split, struct lam_position *p);
-    /* All rows up to p have been delivered: what came of them every sink has flushed, by the mark of that epoch, or by the end
-     * of the source, which is told before close. So the system may be told to forget them; it need not be, and an ack may be left out.
-     * NULL: nobody is told. */
+    /* All rows up to p have been delivered: what came of them every sink has flushed, by the mark of that epoch, or by the
+     * end of the source or of the run, which is told before close. So the system may be told to forget them; it need not be, and an
+     * ack may be left out. NULL: nobody is told. */
     void (*ack)(struct lam_io *io, uint64_t epoch, int split, const struct lam_position *p);
     /* Any thread, between open and close: a poll that waits returns LAM_IO_CANCELED soon. NULL only when not blocking.
      */

@@ -19,6 +19,7 @@ struct position {
     int64_t offset;
     uint32_t n;
     char extra[52];
+    uint32_t row; /* bytes: rows of the record at `offset` that were read; kept by the runtime */
 };
 
 /* What an instance gets to know. */

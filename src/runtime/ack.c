@@ -2,9 +2,16 @@
  * before every sink of the component has flushed it.
  *
  * A barrier that passes a part leaves a mark: where its splits stood. When all sinks have flushed the barrier's epoch, the part's own
- * task tells its source. One mark at a time; barriers that come meanwhile leave none. Rows that lie in an operator's state are in no
- * sink, and no checkpoint keeps them yet: a component with state has delivered nothing before its end. A part that has come to its
- * end keeps its source open until the sinks have come to theirs. SPDX-License-Identifier: Apache-2.0 */
+ * task tells its source. One mark at a time; barriers that come meanwhile leave none. A part that has come to its end, or is stopped
+ * as the database closes, keeps its source open until the sinks have come to theirs.
+ *
+ * Rows that lie in an operator's state are in no sink, and no checkpoint keeps them yet: a component with state has delivered nothing
+ * before its end, and nothing when it is stopped. Nor has one that a subscription reads or has read: what became of its rows nobody
+ * here knows.
+ *
+ * The sinks and readers concerned stand in lists with a lock of their own, since control waits for tasks under the runtime's.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/deliver_int.h"
 #include "runtime/reader_int.h"
 
 static bool tells(const struct reader *r) { return r->class && r->class->ack != source_no_ack; }
@@ -24,22 +31,16 @@ void ack_mark(struct part *p, uint64_t epoch)
 
 /* ---- what the sinks have ------------------------------------------------------------------------------------------------- */
 
-static bool has_state(const struct node *n)
-{
-    for (int i = 0; i < n->ninst; i++)
-        if (n->inst[i]->op && state_is_kept(n->inst[i]->op->ctx.state)) return true;
-    return false;
-}
+static bool knows(struct component *c) { return !atomic_load(&c->watched) && !atomic_load(&c->failed); }
 
 /* The newest epoch of which all sinks of the component have flushed every row; 0: none. With the lock. */
 static uint64_t delivered(struct runtime *rt, struct component *c)
 {
     uint64_t low = UINT64_MAX;
-    for (struct node *n = rt->nodes; n; n = n->next)
-        if (!n->gone && in_component(n->component, c) && has_state(n)) return 0;
-    for (struct run_sink *s = rt->sinks; s; s = s->next) {
-        if (s->detached || !in_component(outlet_node(s->outlet)->component, c)) continue;
-        uint64_t epoch = deliver_epoch(s->deliver);
+    if (!knows(c) || atomic_load(&c->stateful)) return 0;
+    for (struct deliver *d = rt->ackers; d; d = d->next_acker) {
+        if (!in_component(d->component, c)) continue;
+        uint64_t epoch = atomic_load(&d->epoch);
         if (epoch < low) low = epoch;
     }
     return low == UINT64_MAX ? 0 : low;
@@ -51,12 +52,12 @@ enum outcome { PENDING, DELIVERED, NEVER };
 static enum outcome ended(struct runtime *rt, struct component *c)
 {
     enum outcome all = NEVER;
-    if (atomic_load(&component_of(c)->failed)) return NEVER;
-    for (struct run_sink *s = rt->sinks; s; s = s->next) {
-        if (s->detached || !in_component(outlet_node(s->outlet)->component, c)) continue;
-        if (deliver_blocked(s->deliver)) return NEVER;
-        if (!deliver_over(s->deliver)) return PENDING;
-        if (!deliver_all_out(s->deliver)) return NEVER;
+    if (!knows(c)) return NEVER;
+    for (struct deliver *d = rt->ackers; d; d = d->next_acker) {
+        if (!in_component(d->component, c)) continue;
+        if (deliver_blocked(d)) return NEVER;
+        if (atomic_load(&d->state) != SINK_CLOSED) return PENDING;
+        if (!atomic_load(&d->all_out)) return NEVER;
         all = DELIVERED;
     }
     return all;
@@ -68,43 +69,78 @@ void ack_tell(struct part *p)
 {
     struct runtime *rt = p->reader->rt;
     if (!p->marked || !atomic_exchange(&p->delivered, false)) return;
-    lock_take(&rt->lock);
-    bool due = delivered(rt, p->reader->component) >= p->marked;
-    lock_give(&rt->lock);
+    lock_take(&rt->ack_lock);
+    bool due = delivered(rt, component_of(p->reader->component)) >= p->marked;
+    lock_give(&rt->ack_lock);
     if (!due) return;
     for (int i = 0; i < p->nsplits; i++) tell(p, p->marked, &p->splits[i], &p->splits[i].marked);
     p->marked = 0;
 }
 
-bool ack_waits(struct part *p) { return p->source && tells(p->reader); }
+bool ack_waits(struct part *p, int kind)
+{
+    const struct reader *r = p->reader;
+    bool closing = atomic_load(&r->rt->closing), all = kind == END_FLUSH && !closing; /* else operators keep what they hold */
+    if (!p->source || !tells(r) || (!all && atomic_load(&component_of(r->component)->stateful))) return false;
+    return kind == END_FLUSH || kind == END_HOLD || (kind == END_CUT && closing);
+}
 
 enum step ack_at_end(struct part *p)
 {
     struct reader *r = p->reader;
-    bool stopped = atomic_load(&r->stop) || atomic_load(&component_of(r->component)->cancel);
-    lock_take(&r->rt->lock);
-    enum outcome is = stopped ? NEVER : ended(r->rt, r->component);
-    lock_give(&r->rt->lock);
+    lock_take(&r->rt->ack_lock);
+    enum outcome is = ended(r->rt, component_of(r->component));
+    lock_give(&r->rt->ack_lock);
     if (is == PENDING) return STEP_WAIT;
     for (int i = 0; is == DELIVERED && i < p->nsplits; i++) tell(p, p->epoch, &p->splits[i], &p->splits[i].at);
     part_close_source(p);
     return STEP_DONE;
 }
 
+/* ---- who is concerned ------------------------------------------------------------------------------------------------------------- */
+
 void ack_look(struct runtime *rt)
 {
-    if (!atomic_load(&rt->tells)) return;
-    lock_take(&rt->lock);
-    for (struct run_reader *r = rt->readers; r; r = r->next) reader_delivered(r->reader);
-    lock_give(&rt->lock);
+    lock_take(&rt->ack_lock);
+    for (struct reader *r = rt->told; r; r = r->next_told)
+        for (int i = 0; i < r->nparts; i++) {
+            atomic_store(&r->parts[i].delivered, true);
+            if (!atomic_load(&r->parts[i].task.done)) task_wake(&r->parts[i].task);
+        }
+    lock_give(&rt->ack_lock);
 }
 
 void ack_begin(struct reader *r)
 {
-    if (tells(r)) atomic_fetch_add(&r->rt->tells, 1);
+    if (!tells(r)) return;
+    lock_take(&r->rt->ack_lock);
+    r->next_told = r->rt->told;
+    r->rt->told = r;
+    lock_give(&r->rt->ack_lock);
 }
 
 void ack_end(struct reader *r)
 {
-    if (tells(r)) atomic_fetch_sub(&r->rt->tells, 1);
+    lock_take(&r->rt->ack_lock);
+    struct reader **at = &r->rt->told;
+    while (*at && *at != r) at = &(*at)->next_told;
+    if (*at) *at = r->next_told;
+    lock_give(&r->rt->ack_lock);
+}
+
+void ack_add_sink(struct deliver *d)
+{
+    lock_take(&d->rt->ack_lock);
+    d->next_acker = d->rt->ackers;
+    d->rt->ackers = d;
+    lock_give(&d->rt->ack_lock);
+}
+
+void ack_drop_sink(struct deliver *d)
+{
+    lock_take(&d->rt->ack_lock);
+    struct deliver **at = &d->rt->ackers;
+    while (*at && *at != d) at = &(*at)->next_acker;
+    if (*at) *at = d->next_acker;
+    lock_give(&d->rt->ack_lock);
 }

@@ -230,6 +230,7 @@ static void commit(struct change *ch)
         if (r->sink) {
             r->run_sink->next = rt->sinks;
             rt->sinks = r->run_sink;
+            ack_add_sink(r->run_sink->deliver);
             if (!r->joins) continue;
             deliver_start(r->run_sink->deliver);
             outlet_join(r->run_sink->outlet, r->run_sink->deliver);
@@ -325,6 +326,7 @@ static void abandon(struct change *ch)
         if (r->joins) outlet_unjoin(r->run_sink->outlet, r->run_sink->deliver);
         if (r->sink) {
             r->run_sink->detached = true;
+            ack_drop_sink(r->run_sink->deliver);
             deliver_cancel(r->run_sink->deliver);
         } else {
             sub_let_go(r->made);

@@ -71,6 +71,8 @@ void component_join(struct component *a, struct component *b)
 {
     a = component_of(a), b = component_of(b);
     if (a == b) return;
+    if (atomic_load(&b->watched)) atomic_store(&a->watched, true);
+    if (atomic_load(&b->stateful)) atomic_store(&a->stateful, true);
     if (atomic_load(&b->paused)) atomic_store(&a->paused, true);
     if (atomic_load(&b->starved)) note_write(&a->hunger, b->hunger.text), atomic_store(&a->starved, true);
     atomic_store(&b->joined, a);

@@ -76,13 +76,13 @@ static enum status open_instance(struct deliver *d, struct err *err)
     call_begin(d, CALL_OPEN);
     enum status st = call_end(d, d->class->open(d->sink, 1, &marker, &fresh, err), false, err);
     if (st == ST_WAIT) return st;
+    if (!st) st = offer_begin(d, fresh, err);
     if (st) {
         close_instance(d, false, NULL);
         d->last = CALL_OPEN;
         return st;
     }
     d->opened = true;
-    offer_begin(d, fresh);
     return ST_OK;
 }
 
@@ -90,7 +90,8 @@ static enum status open_instance(struct deliver *d, struct err *err)
 
 static void break_with(struct deliver *d, struct err *err)
 {
-    if (err->code == E_TIMEOUT) err->code = d->last == CALL_OPEN ? E_CONNECT : E_WRITE; /* to who waits, E_TIMEOUT means their own */
+    /* To who waits, E_TIMEOUT means their own, and ST_RETRY nothing. */
+    if (err->code == E_TIMEOUT || err->code < 0) err->code = d->last == CALL_OPEN ? E_CONNECT : E_WRITE;
     add(&d->write_errors, 1);
     deliver_note(d, err);
     runtime_log(d->rt, 0, "%s", d->err.text);
@@ -378,6 +379,7 @@ void deliver_end_at(struct deliver *d, uint64_t epoch) { atomic_store(&d->end_at
 void deliver_free(struct deliver *d)
 {
     if (!d) return;
+    ack_drop_sink(d);
     host_free(d->own_host);
     offer_done(d);
     cursor_free(d->cursor);
@@ -392,10 +394,6 @@ bool deliver_done(struct deliver *d)
 {
     return atomic_load(&d->task.done) && (!d->has_watch || atomic_load(&d->watch.done));
 }
-
-uint64_t deliver_epoch(struct deliver *d) { return atomic_load(&d->epoch); }
-bool deliver_over(struct deliver *d) { return atomic_load(&d->state) == SINK_CLOSED; }
-bool deliver_all_out(struct deliver *d) { return atomic_load(&d->all_out); }
 
 const struct object *deliver_object(struct deliver *d) { return d->object; }
 

@@ -98,6 +98,7 @@ struct deliver {
     uint64_t epoch_seen;
     int64_t flush_at; /* 0: nothing waits to be flushed */
     _Atomic bool all_out; /* it ended, and all rows were delivered */
+    struct deliver *next_acker; /* of the runtime's list */
     bool saw_end, complete, wound_up; /* wound_up: the encoder has given its end */
     uint32_t *buried; /* rows of the batch at hand */
     uint32_t nburied, buried_cap;
@@ -140,7 +141,7 @@ extern const struct task_class watch_class;
 /* ---- offer.c */
 enum status offer_write(struct deliver *d, struct err *err); /* some of what there is */
 enum status offer_flush(struct deliver *d, int64_t now, bool now_please, int64_t *wake_us, struct err *err);
-void offer_begin(struct deliver *d, bool fresh); /* after open */
+enum status offer_begin(struct deliver *d, bool fresh, struct err *err); /* after open */
 void offer_rewind(struct deliver *d); /* a new instance is to get what is not flushed */
 enum status offer_skip(struct deliver *d, struct err *err);
 void offer_unsettle(struct deliver *d); /* what was not flushed counts as held again */

@@ -15,6 +15,7 @@ void drop_take_off(struct runtime *rt, struct run_sink *s, bool discard)
 {
     struct run_outlet *o = run_outlet_of(rt, s);
     s->detached = true;
+    ack_drop_sink(s->deliver);
     if (discard)
         deliver_cancel(s->deliver);
     else

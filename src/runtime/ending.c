@@ -150,6 +150,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
     mem_free(rt->workers);
     lock_done(&rt->lock);
     lock_done(&rt->letter_lock);
+    lock_done(&rt->ack_lock);
     mem_free(rt);
     return true;
 }

@@ -130,6 +130,7 @@ enum status inst_open(struct inst *i, const struct text *images, int nimages, st
     }
     i->op = op;
     enum status st = class->open(op);
+    if (state_holds(c->state)) atomic_store(&component_of(i->node->component)->stateful, true);
     int lo = 0, hi = KEY_GROUPS;
     if (i->node->ninst > 1) {
         while (group_worker(lo, rt->nworkers) < i->index) lo++;

@@ -254,7 +254,7 @@ enum step part_finish(struct part *p, int kind)
     p->piece = p->batch = NULL;
     part_drop_rest(p);
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
-    bool waits = kind == END_FLUSH && ack_waits(p);
+    bool waits = ack_waits(p, kind);
     if (!waits) part_close_source(p);
     p->over = true;
     letterbox_close(p->reader);

@@ -184,7 +184,7 @@ static void free_part(struct part *p)
 void reader_free(struct reader *r)
 {
     if (!r) return;
-    if (atomic_load(&r->started)) ack_end(r);
+    ack_end(r);
     for (int i = 0; i < r->nparts; i++)
         if (r->parts && r->parts[i].source) wake_task(&r->parts[i].source->wake, NULL);
     host_free(r->own_host);
@@ -281,14 +281,6 @@ void reader_resume(struct reader *r, bool seek)
     }
     wake_all(r);
     bell_ring(&r->room);
-}
-
-void reader_delivered(struct reader *r)
-{
-    for (int i = 0; i < r->nparts; i++) {
-        atomic_store(&r->parts[i].delivered, true);
-        if (r->parts[i].task.host && !atomic_load(&r->parts[i].task.done)) task_wake(&r->parts[i].task);
-    }
 }
 
 void reader_stats(struct reader *r, struct source_stats *out)

@@ -113,6 +113,7 @@ struct reader {
     bool pushed_end;
     _Atomic int pins;
     struct reader *next_box; /* of those that take letters: letter.c */
+    struct reader *next_told; /* of those whose sources are told: ack.c */
 };
 
 static inline void count(_Atomic uint64_t *c, uint64_t n) { meter_count(c, n); }
@@ -140,7 +141,7 @@ void ack_begin(struct reader *r); /* between these its source is told */
 void ack_end(struct reader *r);
 void ack_mark(struct part *p, uint64_t epoch); /* a barrier passes */
 void ack_tell(struct part *p);
-bool ack_waits(struct part *p);      /* its source is to be told of its end */
+bool ack_waits(struct part *p, int kind); /* its source is to be told of its end, which is of that kind */
 enum step ack_at_end(struct part *p); /* after that: DONE when it is told, or never will be */
 
 /* ---- deal.c */
@@ -162,8 +163,8 @@ enum status fetch_records_seek(struct part *p, struct split *s, struct err *err)
 void fetch_note_bad(struct part *p, struct split *s); /* fetch.c */
 
 /* ---- reread.c
- * The bad records among the bytes [from, decoder's p), at `offset` of the split, wait as letters. */
-void reread_bad(struct part *p, struct split *s, const char *from, int64_t offset, uint64_t bad);
+ * The bad records among those between where a decoder stood before and where it stands now wait as letters. */
+void reread_bad(struct part *p, struct split *s, const struct decoder *before, uint64_t bad);
 bool reread_post(struct part *p); /* false: they find no room now */
 
 /* ---- letter.c

@@ -347,6 +347,8 @@ struct component {
     struct note hunger;       /* whose operator */
     _Atomic int64_t waiting;  /* answers to the epoch under way that are still missing */
     bool busy, kept; /* control's notes */
+    _Atomic bool watched;  /* a subscription reads something of it, or did */
+    _Atomic bool stateful; /* an operator keeps something in state, or did */
     struct component *next;
 };
 struct component *component_of(struct component *c);
@@ -391,7 +393,6 @@ bool reader_done(struct reader *r);
 void reader_barrier(struct reader *r, uint64_t epoch, int kind);
 /* After a HOLD barrier: goes on; seek: from the positions kept at it. */
 void reader_resume(struct reader *r, bool seek);
-void reader_delivered(struct reader *r); /* it looks what its source may be told; any thread, with the lock */
 void reader_stats(struct reader *r, struct source_stats *out);
 
 /* The pushed kind; caller threads. */
@@ -456,9 +457,6 @@ void deliver_cancel(struct deliver *d); /* give up now */
 const struct object *deliver_object(struct deliver *d);
 void deliver_stats(struct deliver *d, struct sink_stats *out);
 const struct histogram *deliver_latency(struct deliver *d); /* of whole writes; anyone reads */
-uint64_t deliver_epoch(struct deliver *d); /* all rows before its mark are flushed */
-bool deliver_over(struct deliver *d);      /* it will deliver nothing more */
-bool deliver_all_out(struct deliver *d);   /* and everything was delivered */
 void deliver_leave(struct deliver *d); /* no more will come: end when all is out; give up where an operator is needed */
 bool deliver_blocked(struct deliver *d);
 bool deliver_broken(struct deliver *d, struct err *err); /* BLOCKED, or closed with an error */
@@ -504,6 +502,8 @@ void resume_advance(struct resume *r); /* that batch is given */
 uint64_t resume_lag(struct resume *r); /* rows that wait, before the filter; anyone */
 
 /* ---- acknowledgements (ack.c) */
+void ack_add_sink(struct deliver *d);  /* its deliveries count from now on ... */
+void ack_drop_sink(struct deliver *d); /* ... and no more */
 void ack_look(struct runtime *rt); /* a sink has got further, or has ended; its own task, without the lock */
 
 /* ---- budgets ------------------------------------------------------------------------------------------------------------- */
@@ -560,7 +560,9 @@ struct runtime {
     uint64_t next_epoch;
     struct lock letter_lock;  /* of what follows; nothing is taken or waited for under it */
     struct reader *letterboxes;
-    _Atomic int tells;    /* readers whose sources are told what was delivered */
+    struct lock ack_lock;     /* likewise */
+    struct reader *told;      /* whose sources are told what was delivered */
+    struct deliver *ackers;   /* whose deliveries count */
     _Atomic int pauses;   /* workers step nothing while there are some; see runtime_pause */
     _Atomic int watchers; /* while there are some, the calls of every step are timed, else of one in TIMED_STEPS */
 };

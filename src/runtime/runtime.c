@@ -30,6 +30,7 @@ enum status runtime_new(const struct run_config *cfg, struct runtime **out, stru
     rt->nworkers = cfg->workers;
     lock_init(&rt->lock);
     lock_init(&rt->letter_lock);
+    lock_init(&rt->ack_lock);
     rt->workers = mem_zalloc(sizeof *rt->workers * (size_t)rt->nworkers);
     for (int i = 0; i < rt->nworkers; i++) rt->workers[i] = worker_new(rt, i);
     enum status st = ST_OK;

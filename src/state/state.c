@@ -31,7 +31,7 @@ void state_free(struct state *s)
     mem_free(s);
 }
 
-bool state_is_kept(const struct state *s)
+bool state_holds(const struct state *s)
 {
     return s->objects;
 }

@@ -326,6 +326,59 @@ static void test_budgets(void **state)
     assert_true(all > 50);
 }
 
+/* Joins and sorts want inputs that end. */
+static const char *const bounded_queries[] = {
+    "SELECT g.k, g.v AS gv, h.v AS hv FROM g JOIN h ON g.k = h.k",
+    "SELECT g.s, COUNT(*) AS c, SUM(h.v) AS t FROM g JOIN h ON g.k = h.k GROUP BY g.s",
+    "SELECT k, v FROM g ORDER BY k DESC, v",
+    "SELECT k, v, s FROM h ORDER BY s, v LIMIT 500",
+};
+
+static char *run_bounded(uint64_t seed, int64_t budget, int *refusals)
+{
+    struct under_test u;
+    char sql[700];
+    rng = seed;
+    open_sim(&u, 1 + (int)draw(4), draw(2) ? 64 : 0, seed);
+    snprintf(sql, sizeof sql,
+             "CREATE SOURCE g (k BIGINT, v BIGINT, s VARCHAR) FROM GENERATOR (rows = 4000, seed = 5, fields = 'k: uniform(0,900), v: sequence(1,1), s: choice(a,b,c)');"
+             "CREATE SOURCE h (k BIGINT, v BIGINT, s VARCHAR) FROM GENERATOR (rows = 3000, seed = 9, fields = 'k: uniform(0,900), v: sequence(1,1), s: choice(a,b,c)');"
+             "CREATE STREAM y AS %s; ALTER STREAM y SET (memory.limit = %lld)",
+             bounded_queries[seed % countof(bounded_queries)], (long long)budget);
+    ut_sql(&u, sql);
+    ut_sql(&u, "CREATE SINK a FROM y INTO MOCK (name = 'a')");
+    *refusals = 0;
+    for (int r; (r = lam_wait(u.db, u.s, 1000000));) {
+        assert_true(budget && (r == LAM_TIMEOUT || r == E_NOMEM));
+        assert_true(++*refusals < 200);
+        budget += budget / 4 + 1000;
+        snprintf(sql, sizeof sql, "ALTER STREAM y SET (memory.limit = %lld)", (long long)budget);
+        ut_sql(&u, sql);
+    }
+    char *rows = mock_rows("a");
+    close_sim(&u);
+    return rows;
+}
+
+static void test_budgets_of_joins_and_sorts(void **state)
+{
+    (void)state;
+    int all = 0;
+    for (uint64_t seed = 1; seed <= 16; seed++) {
+        int none, some;
+        char *want = run_bounded(seed, 0, &none);
+        char *got = run_bounded(seed, 2000 + (int64_t)(seed * 37 % 41) * 3000, &some);
+        if (seed % 4 < 2) sort_rows(want), sort_rows(got); /* those of a join come in any order */
+        assert_true(*want);
+        assert_string_equal(got, want);
+        assert_int_equal(none, 0);
+        all += some;
+        mem_free(want);
+        mem_free(got);
+    }
+    assert_true(all > 50);
+}
+
 static void state_is(struct under_test *u, const char *stream, const char *want)
 {
     struct ArrowArrayStream rows;
@@ -511,6 +564,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_waiting_names_who),
         cmocka_unit_test(test_replace_under_load),
         cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_budgets_of_joins_and_sorts),
         cmocka_unit_test(test_no_memory_is_a_state),
         cmocka_unit_test(test_close_without_memory),
         cmocka_unit_test(test_pause_and_resume),
