@@ -266,7 +266,7 @@ static struct sink *open_direct(struct direct *d, const struct sink_class *c, ui
     struct sink *k = sink_new(c, &d->ctx);
     bool fresh;
     enum status st = ST_RETRY;
-    for (int i = 0; i < 1000 && (st == ST_RETRY || st == ST_WAIT); i++) {
+    for (int64_t until = suite_now() + 10000000; (st == ST_RETRY || st == ST_WAIT) && suite_now() < until; usleep(1000)) {
         st = c->open(k, incarnation, marker, &fresh, &d->err);
         if (st == ST_WAIT) again_while_waiting(k, st);
     }
@@ -338,6 +338,7 @@ static void commits_epochs(const struct subject *s)
     enum status st = k ? k->class->commit(k, 1, &d.err) : ST_OK;
     if (k) close_direct(k);
     direct_done(&d);
+    WANT(k, "it does not open: %s", d.err.text);
     WANT(st == E_UNSUPPORTED, "commit gives %d", (int)st);
     STATES("%s", words[c->guarantee]);
 }

@@ -77,7 +77,7 @@ struct subject {
     const char *name;
     const char *module;   /* NULL: built in */
     const char *needs;    /* an environment variable that says how to reach its world, without which it is left out. NULL: nothing */
-    const char *options;  /* that open it, @ stands for the world's folder, # for world_port */
+    const char *options;  /* that open it; @ stands for the world's folder, ~ for the last part of that, # for world_port, $ for LAMINAR_SERVER */
     const char *nowhere;  /* options that lead to nothing; NULL: there is always something */
     const char *pair;     /* its only columns, when it does not take any: "k, t" */
     void (*set_up)(void); /* NULL: nothing to do */
