@@ -52,7 +52,7 @@ enum lam_io_result {
     LAM_IO_WAIT = -3,   /* nothing now: see `wait` */
     LAM_IO_CLOSED = -4, /* write: the target wants no more and all is well (a pipe whose reader has gone) */
     LAM_IO_RETRY = -5,  /* a sink: the world may recover; the same instance is called again, after pauses that grow */
-    LAM_IO_POISON = -6, /* write: the row after those accepted can never be taken */
+    LAM_IO_POISON = -6, /* a sink: one row can never be taken; the others stay accepted */
     /* Errors. A source that returns one ends and fails what reads it. A sink that returns CONNECT or TIMEOUT is closed
      * and opened anew after pauses that grow; with any other it stops until an operator has looked, and is opened anew
      * then. What was accepted and not flushed is offered again to the new instance. */
@@ -335,12 +335,12 @@ struct lam_sink_class {
     /* *accepted counts records. POISON: the record after those accepted. */
     int (*write_records)(struct lam_io *io, const struct lam_values *values, const struct lam_rows *rows,
                          int64_t *accepted, struct lam_error *err);
-    /* Makes what was accepted safe and visible; with io->epochs only sends it on its way. OK, WAIT, RETRY, or an error;
-     * more may be written before it is called again. NULL: nothing to do. */
+    /* Makes what was accepted safe and visible; with io->epochs only sends it on its way. OK, WAIT, RETRY, POISON (a
+     * row: see `poisoned`), or an error; more may be written before it is called again. NULL: nothing to do. */
     int (*flush)(struct lam_io *io, struct lam_error *err);
     /* With io->epochs: makes all that was accepted since the last commit, and the marker `epoch`, visible in one step.
-     * With an epoch that the target holds already it changes nothing and says OK. OK, WAIT, RETRY, or an error. NULL:
-     * at most, or at least once. */
+     * With an epoch that the target holds already it changes nothing and says OK. OK, WAIT, RETRY, POISON (a row: see
+     * `poisoned`), or an error. NULL: at most, or at least once. */
     int (*commit)(struct lam_io *io, uint64_t epoch, struct lam_error *err);
     /* Drops what was accepted since the last commit. OK or an error. NULL: nothing to do. */
     int (*abort)(struct lam_io *io, struct lam_error *err);
@@ -367,6 +367,11 @@ struct lam_sink_class {
      * descriptor of `wait` is ready or its time has come, also while there are no rows. OK, RETRY, or an error. NULL: nobody asks, and `wait` is
      * only looked at after WAIT. */
     int (*serve)(struct lam_io *io, struct lam_error *err);
+    /* COLUMNS, RECORDS, with `cancel`: for a target that judges rows only when they are flushed or committed. After flush or commit
+     * said POISON: which row it is, counted from 0 among those accepted since open or since the last flush or commit that said OK,
+     * without those that were poison. The row is buried by the host and forgotten by the class; then the call is made again. The
+     * order in which rows are found does not matter. NULL: rows are judged by write, and POISON is not said elsewhere. */
+    int64_t (*poisoned)(struct lam_io *io);
 };
 
 /* ---- modules ---------------------------------------------------------------------------------------------------- */

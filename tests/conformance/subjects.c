@@ -412,7 +412,8 @@ const struct subject sinks[] = {
      .tear_down = ledger_end,
      .arrived = ledger_arrived,
      .no_outage = DISK,
-     .hold = ledger_hold},
+     .hold = ledger_hold,
+     .poison = "SELECT NULLIF(k, -1) AS k, t FROM s"},
     {.name = "postgres",
      .module = "postgres",
      .needs = "LAMINAR_POSTGRES",
@@ -423,7 +424,8 @@ const struct subject sinks[] = {
      .tear_down = postgres_end,
      .arrived = postgres_arrived,
      .down = postgres_away,
-     .hold = postgres_hold},
+     .hold = postgres_hold,
+     .poison = "SELECT NULLIF(k, -1) AS k, t FROM s"},
     {0},
 };
 

@@ -625,7 +625,7 @@ def conformance(w):
     world = w.file("world", f"""#!/bin/sh
         cd {s.folder} || exit 1
         case $1 in
-        up) ln -s {s.folder}/.s.PGSQL.{s.port} $2/.s.PGSQL.5432 && {psql} -c 'SET client_min_messages = error; DROP TABLE IF EXISTS o, laminar_epochs; CREATE TABLE o (id bigserial, k bigint, t text)' ;;
+        up) ln -s {s.folder}/.s.PGSQL.{s.port} $2/.s.PGSQL.5432 && {psql} -c 'SET client_min_messages = error; DROP TABLE IF EXISTS o, laminar_epochs; CREATE TABLE o (id bigserial, k bigint NOT NULL, t text)' ;;
         rows) {psql} -c "COPY (SELECT k, t FROM o ORDER BY id) TO STDOUT (DELIMITER '|')" ;;
         stop) {pg_ctl} -m immediate stop ;;
         start) {pg_ctl} -l {s.folder}/log -o "{options}" start ;;
@@ -640,7 +640,7 @@ def conformance(w):
     run = subprocess.run([BUILD + "/conformance", "postgres"], env={**os.environ, "LAMINAR_POSTGRES": world}, capture_output=True, text=True, timeout=200)
     if run.returncode:
         raise AssertionError(run.stderr)
-    for name in ["refuse", "rows", "wide", "deadline", "slow", "outage", "cancel", "stop", "epochs"]:
+    for name in ["refuse", "rows", "wide", "deadline", "slow", "outage", "cancel", "stop", "poison", "epochs"]:
         holds(run.stderr, f"{name:10}ok")
 
 
