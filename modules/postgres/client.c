@@ -79,12 +79,13 @@ static bool begins(const char *s, const char *with) { return !strncmp(s, with, s
 static enum outcome outcome_of(const char *state)
 {
     static const char *const data[] = {"22", "23", "44", NULL};
-    static const char *const retry[] = {"08", "53", "57014", "57P0", "40", "55P03", "25P03", "25P04", "25006", NULL};
+    /* 22P03: the table has changed, so our bytes are not what it takes now */
+    static const char *const retry[] = {"22P03", "08", "53", "57014", "57P0", "40", "55P03", "25P03", "25P04", "25006", NULL};
     static const char *const refused[] = {"28", "3D000", NULL};
-    for (const char *const *s = data; *s; s++)
-        if (begins(state, *s)) return PG_DATA;
     for (const char *const *s = retry; *s; s++)
         if (begins(state, *s)) return PG_RETRY;
+    for (const char *const *s = data; *s; s++)
+        if (begins(state, *s)) return PG_DATA;
     for (const char *const *s = refused; *s; s++)
         if (begins(state, *s)) return PG_REFUSED;
     return *state ? PG_FAILED : PG_RETRY;
@@ -153,6 +154,9 @@ static int64_t now(const struct client *c) { return c->io->host->now(c->io); }
 
 static void allow(struct client *c, int64_t us) { c->deadline = us ? now(c) + us : INT64_MAX; }
 
+/* For the next answer or as long as something moves: the server stops each statement by itself. */
+static void allow_statement(struct client *c) { allow(c, c->set->statement_us ? c->set->statement_us + GRACE_US : 0); }
+
 /* Until the socket can be read, or written too when `events` asks for it. */
 static enum outcome wait_for(struct client *c, short events)
 {
@@ -188,6 +192,7 @@ static enum outcome next_result(struct client *c, PGresult **out)
         if (!PQconsumeInput(c->pq)) return say(c, PG_RETRY, NULL, PQerrorMessage(c->pq));
     }
     *out = PQgetResult(c->pq);
+    allow_statement(c);
     return PG_OK;
 }
 
@@ -238,7 +243,7 @@ static enum outcome read_results(struct client *c, PGresult **out, bool *copying
 
 static enum outcome run(struct client *c, const char *sql, PGresult **out, bool *copying)
 {
-    allow(c, c->set->statement_us ? c->set->statement_us + GRACE_US : 0);
+    allow_statement(c);
     if (!PQsendQuery(c->pq, sql)) return say(c, PG_RETRY, NULL, PQerrorMessage(c->pq));
     enum outcome o = send_queued(c);
     if (o) return o;
@@ -267,6 +272,7 @@ static enum outcome copy_put(struct client *c, const char *p, size_t n, bool *op
         if (queued < 0) *open = false;
         enum outcome o = queued > 0 && k < COPY_PIECE ? PG_OK : send_queued(c);
         if (o) return o;
+        allow_statement(c);
         if (queued > 0) p += k, n -= k;
     }
     return PG_OK;
@@ -276,6 +282,7 @@ static enum outcome copy(struct client *c, const char *sql, const char *p, size_
 {
     static const char head[19] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
     bool open = false;
+    c->ended = false;
     enum outcome o = run(c, sql, NULL, &open);
     if (o) return o;
     if (!open) return say(c, PG_FAILED, NULL, "the server did not begin the COPY");
@@ -283,6 +290,7 @@ static enum outcome copy(struct client *c, const char *sql, const char *p, size_
     if ((o = copy_put(c, p, n, &open))) return o;
     if ((o = copy_put(c, "\377\377", 2, &open))) return o;
     if (open) {
+        c->ended = true;
         if (PQputCopyEnd(c->pq, NULL) < 0) return say(c, PG_RETRY, NULL, PQerrorMessage(c->pq));
         if ((o = send_queued(c))) return o;
     }
@@ -292,6 +300,16 @@ static enum outcome copy(struct client *c, const char *sql, const char *p, size_
 }
 
 enum outcome client_copy(struct client *c, const char *sql, const char *p, size_t n) { return settle(c, copy(c, sql, p, n)); }
+
+enum client_tx client_tx(const struct client *c)
+{
+    if (!c->pq) return TX_NONE;
+    switch (PQtransactionStatus(c->pq)) {
+    case PQTRANS_INTRANS: return TX_GOOD;
+    case PQTRANS_INERROR: return TX_BAD;
+    default: return TX_NONE;
+    }
+}
 
 /* ---- connecting ---------------------------------------------------------------------------------------------------------- */
 

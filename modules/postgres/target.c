@@ -19,6 +19,13 @@ struct sql *target_columns(const struct target *t, struct sql *s, const char *pr
     return s;
 }
 
+uint64_t target_shape(const struct target *t)
+{
+    uint64_t h = 14695981039346656037u;
+    for (int i = 0; i < t->n; i++) h = (h ^ (uint64_t)t->columns[i].how) * 1099511628211u;
+    return h;
+}
+
 static int column_find(const struct target *t, const char *name, size_t n)
 {
     for (int i = 0; i < t->n; i++)

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-#define BLOCK 256 /* rows that room is made for at a time */
+#define BLOCK 256               /* rows that room is made for at a time, */
+#define BLOCK_BYTES (8 << 20)   /* or fewer, when they are long */
+#define KEEP_MOST (16 << 20)    /* bytes of room that stay, with nothing in them */
 #define EPOCH_DAYS 10957 /* 2000-01-01 */
 #define EPOCH_US (EPOCH_DAYS * 86400000000LL)
 #define NUMERIC_MOST 32
@@ -229,13 +231,14 @@ static size_t aim(struct tuples *t, const struct ArrowArray *rows, int64_t from,
     return most;
 }
 
-/* ---- chunks ------------------------------------------------------------------------------------------------------------------ */
+/* ---- rows ---------------------------------------------------------------------------------------------------------------------- */
 
-void tuples_init(struct tuples *t, struct lam_io *io, const struct tuple_column *columns, int n, bool marked)
+void tuples_aim(struct tuples *t, struct lam_io *io, const struct tuple_column *columns, int n, bool marked, uint64_t shape)
 {
     t->io = io;
     t->columns = columns;
     t->ncolumns = n;
+    t->shape = shape;
     t->marked = marked;
     io->host->free(t->fields);
     t->fields = io->host->alloc((size_t)n * sizeof *t->fields);
@@ -253,61 +256,85 @@ static void reserve(struct tuples *t, size_t n)
 
 static void reserve_rows(struct tuples *t, int64_t n)
 {
-    if (n < t->at_cap) return;
-    t->at = t->io->host->resize(t->at, (size_t)t->at_cap * sizeof *t->at, (size_t)(n + 1) * sizeof *t->at);
-    t->at_cap = n + 1;
+    if (t->rows + n < t->at_cap) return;
+    int64_t cap = t->at_cap ? t->at_cap : 1024;
+    while (cap <= t->rows + n) cap *= 2;
+    t->io->host->account(t->io, (cap - t->at_cap) * (int64_t)sizeof *t->at);
+    t->at = t->io->host->resize(t->at, (size_t)t->at_cap * sizeof *t->at, (size_t)cap * sizeof *t->at);
+    t->at_cap = cap;
 }
 
-/* n rows, the first of which is number `first` of the chunk, into room that is there. */
-static void put_rows(struct tuples *t, int64_t first, int64_t n, const int8_t *weight, int32_t seq)
+/* n rows into room that is there. */
+static void put_rows(struct tuples *t, int64_t n, const int8_t *weight, int32_t seq)
 {
     const struct tuple_field *end = t->fields + t->ncolumns;
     uint16_t count = (uint16_t)(t->ncolumns + (t->marked ? 2 : 0));
     char *p = t->p + t->n;
+    size_t *at = t->at + t->rows;
     for (int64_t i = 0; i < n; i++) {
+        at[i] = (size_t)(p - t->p);
         p = put16(p, count);
         for (const struct tuple_field *f = t->fields; f < end; f++) p = put_field(p, f, i);
         if (t->marked) p = field16(field32(p, seq + (int32_t)i), weight ? weight[i] : 1);
-        t->at[first + i + 1] = (size_t)(p - t->p);
     }
-    t->n = (size_t)(p - t->p);
+    t->n = at[n] = (size_t)(p - t->p);
+    t->rows += n;
 }
 
 int64_t tuples_encode(struct tuples *t, const struct lam_rows *rows, int64_t from, int64_t n, int32_t seq)
 {
     int64_t done = 0;
     reserve_rows(t, n);
-    t->at[0] = t->n;
     while (done < n) {
         int64_t k = n - done < BLOCK ? n - done : BLOCK;
         size_t most = aim(t, rows->array, from + done, k);
-        while (k > 1 && most > TUPLES_MOST) most = aim(t, rows->array, from + done, k /= 2);
-        if (most >= TUPLE_LONGEST || (done && t->n - t->at[0] + most > TUPLES_MOST)) break;
+        while (k > 1 && most > BLOCK_BYTES) most = aim(t, rows->array, from + done, k /= 2);
+        if (most >= TUPLE_LONGEST) break;
         reserve(t, most);
-        put_rows(t, done, k, rows->weight ? rows->weight + from + done : NULL, seq + (int32_t)done);
+        put_rows(t, k, rows->weight ? rows->weight + from + done : NULL, seq + (int32_t)done);
         done += k;
     }
     return done;
 }
 
-void tuples_keep(struct tuples *t, int64_t k)
+/* Before it stand its length, and behind it length and value of the weight. */
+int32_t tuples_seq(const struct tuples *t, int64_t i)
 {
-    t->n = t->at[k];
-    t->rows += k;
+    uint32_t v;
+    if (!t->marked) return 0;
+    memcpy(&v, t->p + t->at[i + 1] - 10, 4);
+    return (int32_t)__builtin_bswap32(v);
+}
+
+void tuples_remove(struct tuples *t, int64_t i)
+{
+    size_t size = t->at[i + 1] - t->at[i];
+    memmove(t->p + t->at[i], t->p + t->at[i + 1], t->n - t->at[i + 1]);
+    for (int64_t k = i + 1; k < t->rows; k++) t->at[k] = t->at[k + 1] - size;
+    t->n -= size;
+    t->rows--;
+}
+
+static void let_go(struct tuples *t)
+{
+    t->io->host->account(t->io, -(int64_t)t->cap - t->at_cap * (int64_t)sizeof *t->at);
+    t->io->host->free(t->p);
+    t->io->host->free(t->at);
+    t->p = NULL, t->at = NULL;
+    t->cap = 0, t->at_cap = 0;
 }
 
 void tuples_clear(struct tuples *t)
 {
     t->n = 0;
     t->rows = 0;
+    if (t->cap > KEEP_MOST) let_go(t);
 }
 
 void tuples_done(struct tuples *t)
 {
     if (!t->io) return;
-    t->io->host->account(t->io, -(int64_t)t->cap);
-    t->io->host->free(t->p);
-    t->io->host->free(t->at);
+    let_go(t);
     t->io->host->free(t->fields);
     *t = (struct tuples){0};
 }

@@ -6,7 +6,7 @@
  *     a range FIRST N                 that many rows with texts
  *     a flush, a commit EPOCH, a abort, a close
  *
- * Each answers with one line: the result, the marker or rows accepted, and what was said. SPDX-License-Identifier: Apache-2.0 */
+ * Each answers with one line: the result, the marker, rows accepted, or of a flush or commit the row that is poison, and what was said. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "connector/connector.h"
 #include "connector/module.h"
@@ -141,6 +141,8 @@ static void write_range(struct driven *d, const char *args)
     offer(d);
 }
 
+static void end_of(struct driven *d, enum status st) { answer(d, st, st == ST_POISON ? d->class->poisoned(d->sink) : 0); }
+
 static void close_one(struct driven *d)
 {
     enum status st = d->class->close(d->sink, false, &d->err);
@@ -157,8 +159,8 @@ static void obey(struct driven *d, const char *verb, char *args)
     else if (!strcmp(verb, "write")) write_rows(d, args);
     else if (!strcmp(verb, "range")) write_range(d, args);
     else if (!strcmp(verb, "rest")) offer(d);
-    else if (!strcmp(verb, "flush")) answer(d, d->class->flush(d->sink, &d->err), 0);
-    else if (!strcmp(verb, "commit")) answer(d, d->class->commit(d->sink, strtoull(args, NULL, 10), &d->err), 0);
+    else if (!strcmp(verb, "flush")) end_of(d, d->class->flush(d->sink, &d->err));
+    else if (!strcmp(verb, "commit")) end_of(d, d->class->commit(d->sink, strtoull(args, NULL, 10), &d->err));
     else if (!strcmp(verb, "abort")) answer(d, d->class->abort(d->sink, &d->err), 0);
     else if (!strcmp(verb, "close")) close_one(d);
     else

@@ -304,13 +304,18 @@ def appending_takes_nothing_back(w):
 @case
 def poison_by_hand(w):
     w.server.psql("CREATE TABLE byhand (k bigint PRIMARY KEY CHECK (k <> 13), t text UNIQUE)")
-    for mode, again in [("append", "POISON 0 PostgreSQL: duplicate key"), ("upsert", "OK 1")]:
+    for mode, again in [("append", ["POISON 0 PostgreSQL: duplicate key"]), ("upsert", [])]:
         w.server.psql("TRUNCATE byhand")
         d = Drive(w, table__name="byhand", write__mode=mode)
-        d.does("a open 1 plain", "OK", "a write 1:a 2:b 13:c 4:b 5:e", 'POISON 2 PostgreSQL: new row for relation "byhand" violates check constraint',
-               "a rest", 'POISON 0 PostgreSQL: duplicate key value violates unique constraint "byhand_t_key": Key (t)=(b) already exists. (SQLSTATE 23505)',
-               "a rest", "OK 1", "a write 5:e", again, "a write 13:x", "POISON 0", "a flush", "OK", "a write 13:x", "POISON 0", "a flush", "OK", "a close", "OK")
-        equal(w.server.psql("SELECT * FROM byhand ORDER BY k"), "1|a\n2|b\n5|e", mode)
+        d.does("a open 1 plain", "OK", "a write 1:a 2:b 13:c 4:b 5:e", "OK 5",
+               "a flush", 'POISON 2 PostgreSQL: new row for relation "byhand" violates check constraint',
+               "a write 6:f", "OK 1",
+               "a flush", 'POISON 2 PostgreSQL: duplicate key value violates unique constraint "byhand_t_key": Key (t)=(b) already exists. (SQLSTATE 23505)',
+               "a flush", "OK", "a write 5:e 13:x 7:g 13:y", "OK 4")
+        for want in again + [f"POISON {1 - len(again)} PostgreSQL: new row", f"POISON {2 - len(again)} PostgreSQL: new row"]:
+            d.does("a flush", want)
+        d.does("a flush", "OK", "a flush", "OK", "a write 13:x", "OK 1", "a flush", "POISON 0", "a flush", "OK", "a close", "OK")
+        equal(w.server.psql("SELECT * FROM byhand ORDER BY k"), "1|a\n2|b\n5|e\n6|f\n7|g", mode)
         d.done()
 
 
@@ -351,15 +356,16 @@ def epochs(w):
     equal(seen(), "100|4950", "the commit")
     d.does("a range 100 5", "OK 5", "a commit 3", "OK")
     equal(seen(), "100|4950", "an epoch that is there changes nothing")
-    d.does("a range 200 5", "OK 5", "a abort", "OK", "a commit 4", "OK", "a range 300 1", "OK 1", "a write 300:x 301:y", "POISON 0", "a rest", "OK 1", "a commit 5", "OK")
+    d.does("a range 200 5", "OK 5", "a abort", "OK", "a commit 4", "OK", "a range 300 1", "OK 1", "a flush", "OK", "a write 300:x 301:y 300:z", "OK 3",
+           "a flush", "POISON 0", "a commit 5", "POISON 1", "a commit 5", "OK")
     equal(seen(), "102|5551", "what was aborted is gone")
     d.does("a range 400 5", "OK 5", "a close", "OK", "a open 1 epochs", "OK 5")
     equal(seen(), "102|5551", "what was not committed is gone")
     equal(w.server.psql('SELECT sink, epoch, incarnation FROM "odd ""name"""'), "it's \"one\"|5|1")
-    d.does("a range 500 5", "OK 5")
+    d.does("a range 500 5", "OK 5", "a flush", "OK")
     w.server.stop("immediate")
     w.server.start()
-    d.does("a range 505 5", "RETRY", "a range 505 5", "CONNECT 0 the connection was lost with 5 rows", "a commit 6", "CONNECT", "a commit 6", "CONNECT", "a close", "OK", "a open 1 epochs", "OK 5")
+    d.does("a range 505 5", "OK 5", "a flush", "RETRY", "a flush", "CONNECT 0 the connection was lost with 5 rows", "a commit 6", "CONNECT", "a commit 6", "CONNECT", "a close", "OK", "a open 1 epochs", "OK 5")
     equal(seen(), "102|5551", "an epoch that was lost is not committed")
     d.does("a range 500 10", "OK 10")
     holds(commit_unanswered(w, d, "a commit 6"), "RETRY")
@@ -373,9 +379,9 @@ def an_older_start_is_shut_out(w):
     w.server.psql("CREATE TABLE fence (k bigint, t text)")
     d = Drive(w, table__name="fence")
     d.more(w, "b", table__name="fence", statement__timeout="300 ms")
-    d.does("a open 1 epochs", "OK 0", "b open 2 epochs", "OK 0", "a range 0 10", "WRITE 0 a later start of sink", "a commit 1", "WRITE", "a close", "OK",
+    d.does("a open 1 epochs", "OK 0", "b open 2 epochs", "OK 0", "a range 0 10", "OK 10", "a flush", "WRITE 0 a later start of sink", "a commit 1", "WRITE", "a close", "OK",
            "a open 1 epochs", "WRITE 0 a later start of sink", "a close", "OK", "a open 2 epochs", "OK 0", "b close", "OK")
-    d.does("a range 0 10", "OK 10", "b open 3 epochs", "RETRY 0", "a commit 1", "OK", "b open 3 epochs", "OK 1", "a range 10 5", "WRITE", "b range 20 5", "OK 5", "b commit 2", "OK",
+    d.does("a range 0 10", "OK 10", "a flush", "OK", "b open 3 epochs", "RETRY 0", "a commit 1", "OK", "b open 3 epochs", "OK 1", "a range 10 5", "OK", "a flush", "WRITE", "b range 20 5", "OK 5", "b commit 2", "OK",
            "a commit 2", "WRITE", "a close", "OK", "b close", "OK")
     equal(w.server.psql("SELECT count(*), max(k) FROM fence"), "15|24")
     d.done()
