@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define COPY_PIECE (256 << 10)
+#define COPY_PIECE (64 << 10)
 #define GRACE_US 10000000 /* for the server to stop a statement itself, before the connection is given up */
 
 /* ---- settings ------------------------------------------------------------------------------------------------ */

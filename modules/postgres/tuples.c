@@ -9,7 +9,7 @@
 #define KEEP_MOST (16 << 20)    /* bytes of room that stay, with nothing in them */
 #define EPOCH_DAYS 10957 /* 2000-01-01 */
 #define EPOCH_US (EPOCH_DAYS * 86400000000LL)
-#define NUMERIC_MOST 32
+#define FIELD_MOST 40 /* bytes of a field without its text: a numeric of 38 digits; length and version of a text, and SHORT_TEXT */
 #define NULL_FIELD 0xffffffffu
 
 typedef __int128 int128;
@@ -20,8 +20,9 @@ struct tuple_field {
     enum encoding how;
     enum source_type from;
     int scale;
+    uint16_t fraction, last_group; /* numeric: groups behind the point, and what makes the last of them whole */
     const char *values;
-    const char *bytes;
+    const char *bytes, *end; /* end: of the block's texts */
     const uint8_t *valid; /* NULL: no NULLs */
     int64_t at;
 };
@@ -74,21 +75,15 @@ static inline char *field_interval(char *p, struct month_day_nano v)
 
 /* ---- text: mostly short, and a call of memcpy for each would cost more than its bytes ---------------------------------- */
 
-static inline char *copy_text(char *to, const char *from, size_t n)
+#define SHORT_TEXT 32
+
+/* end: so far `from` may be read. There is room for SHORT_TEXT bytes in any case. */
+static inline char *copy_text(char *to, const char *from, size_t n, const char *end)
 {
-    uint64_t a;
-    uint32_t b;
-    if (n > 32) {
+    if (n <= SHORT_TEXT && end - from >= SHORT_TEXT)
+        memcpy(to, from, SHORT_TEXT);
+    else
         memcpy(to, from, n);
-    } else if (n >= 8) {
-        for (size_t i = 0; i + 8 < n; i += 8) memcpy(&a, from + i, 8), memcpy(to + i, &a, 8);
-        memcpy(&a, from + n - 8, 8), memcpy(to + n - 8, &a, 8);
-    } else if (n >= 4) {
-        memcpy(&b, from, 4), memcpy(to, &b, 4);
-        memcpy(&b, from + n - 4, 4), memcpy(to + n - 4, &b, 4);
-    } else {
-        for (size_t i = 0; i < n; i++) to[i] = from[i];
-    }
     return to + n;
 }
 
@@ -104,7 +99,7 @@ static inline char *field_text(char *p, const struct tuple_field *f, int64_t i, 
     int64_t from = offset_at(f->from, f->values, i), n = offset_at(f->from, f->values, i + 1) - from;
     p = put32(p, (uint32_t)(n + version));
     if (version) *p++ = 1;
-    return copy_text(p, f->bytes + from, (size_t)n);
+    return copy_text(p, f->bytes + from, (size_t)n, f->end);
 }
 
 /* ---- numeric: base 10000, aligned at the point --------------------------------------------------------------------------- */
@@ -131,7 +126,7 @@ static int groups_of(uint128 v, int low, uint16_t d[12])
     return n;
 }
 
-static char *field_numeric(char *p, int128 value, int scale)
+static char *numeric_large(char *p, int128 value, int scale)
 {
     uint16_t d[12];
     uint128 v = value < 0 ? -(uint128)value : (uint128)value;
@@ -147,16 +142,39 @@ static char *field_numeric(char *p, int128 value, int scale)
     return p;
 }
 
-static inline int128 decimal_at(const struct tuple_field *f, int64_t i)
+/* Not zero, and below 10^16 when its last group is whole: four groups side by side, without those in front or behind that are zero. */
+static inline char *numeric_small(char *p, uint64_t v, bool negative, const struct tuple_field *f)
 {
+    v *= f->last_group;
+    uint32_t high = (uint32_t)(v / 100000000), low = (uint32_t)(v % 100000000);
+    uint64_t groups = (uint64_t)(high / 10000) << 48 | (uint64_t)(high % 10000) << 32 | low / 10000 << 16 | low % 10000;
+    int lead = __builtin_clzll(groups) / 16, n = 4 - lead - __builtin_ctzll(groups) / 16;
+    uint16_t weight = (uint16_t)(3 - lead - f->fraction);
+    p = put32(p, (uint32_t)(8 + 2 * n));
+    p = put64(p, (uint64_t)n << 48 | (uint64_t)weight << 32 | (negative ? 0x40000000u : 0) | (uint32_t)f->scale);
+    put64(p, groups << 16 * lead);
+    return p + 2 * n;
+}
+
+/* Most decimals are small; v is only loaded whole when one is not. */
+static inline char *field_numeric(char *p, const struct tuple_field *f, int64_t i)
+{
+    int64_t low, high;
     int128 v;
     switch (f->from) {
-    case FROM_INT8: return ((const int8_t *)f->values)[i];
-    case FROM_INT16: return ((const int16_t *)f->values)[i];
-    case FROM_INT32: return ((const int32_t *)f->values)[i];
-    case FROM_INT64: return ((const int64_t *)f->values)[i];
-    default: return memcpy(&v, f->values + 16 * i, 16), v;
+    case FROM_INT8: low = ((const int8_t *)f->values)[i]; break;
+    case FROM_INT16: low = ((const int16_t *)f->values)[i]; break;
+    case FROM_INT32: low = ((const int32_t *)f->values)[i]; break;
+    case FROM_INT64: low = ((const int64_t *)f->values)[i]; break;
+    default:
+        memcpy(&low, f->values + 16 * i, 8);
+        memcpy(&high, f->values + 16 * i + 8, 8);
+        if (high == low >> 63) break;
+        memcpy(&v, f->values + 16 * i, 16);
+        return numeric_large(p, v, f->scale);
     }
+    uint64_t u = low < 0 ? -(uint64_t)low : (uint64_t)low;
+    return u - 1 < 10000000000000 - 1 ? numeric_small(p, u, low < 0, f) : numeric_large(p, low, f->scale);
 }
 
 /* ---- fields ---------------------------------------------------------------------------------------------------------------- */
@@ -186,7 +204,7 @@ static inline char *put_field(char *p, const struct tuple_field *f, int64_t i)
     case ENCODE_16_DOUBLE: return field_double(p, i16[i]);
     case ENCODE_32_DOUBLE: return field_double(p, i32[i]);
     case ENCODE_FLOAT_DOUBLE: return field_double(p, (double)((const float *)f->values)[i]);
-    case ENCODE_NUMERIC: return field_numeric(p, decimal_at(f, i), f->scale);
+    case ENCODE_NUMERIC: return field_numeric(p, f, i);
     case ENCODE_TEXT: return field_text(p, f, i, false);
     case ENCODE_JSONB: return field_text(p, f, i, true);
     case ENCODE_DATE: return field32(p, days_of(i32[i]));
@@ -214,7 +232,8 @@ static bool is_text(enum encoding how) { return how == ENCODE_TEXT || how == ENC
 /* Puts the fields at row `from`; returns how many bytes n rows take at most. */
 static size_t aim(struct tuples *t, const struct ArrowArray *rows, int64_t from, int64_t n)
 {
-    size_t most = (size_t)n * (2 + (t->marked ? 14 : 0) + (size_t)t->ncolumns * (4 + NUMERIC_MOST));
+    static const uint16_t to_group[] = {1, 1000, 100, 10};
+    size_t most = (size_t)n * (2 + (t->marked ? 16 : 0) + (size_t)t->ncolumns * FIELD_MOST);
     for (int c = 0; c < t->ncolumns; c++) {
         const struct ArrowArray *a = rows->children[c];
         struct tuple_field *f = &t->fields[c];
@@ -222,10 +241,13 @@ static size_t aim(struct tuples *t, const struct ArrowArray *rows, int64_t from,
         f->how = t->columns[c].how;
         f->from = t->columns[c].from;
         f->scale = t->columns[c].scale;
+        f->fraction = (uint16_t)((f->scale + 3) / 4);
+        f->last_group = to_group[f->scale % 4];
         f->valid = a->buffers[0];
         f->values = (const char *)a->buffers[1] + (size_t)f->at * value_width(f->from);
         if (!is_text(f->how)) continue;
         f->bytes = a->buffers[2];
+        f->end = f->bytes + offset_at(f->from, f->values, n);
         most += (size_t)(offset_at(f->from, f->values, n) - offset_at(f->from, f->values, 0));
     }
     return most;
