@@ -13,7 +13,7 @@ PKG.postgres := libpq
 HEADER.websocket := wslay/wslay.h
 LIBS.websocket := -lwslay
 CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev
-CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets
+CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets chromium
 MODEL_DEPS := build-essential spin
 
 # Packages come first, as this file is read: beside them nothing is built, however many jobs there are, and what is looked for below is
@@ -175,6 +175,9 @@ modules: $(MODULES)
 # Calls of a sink by hand, for the tests of connectors.
 $O/drive: $O/tests/connectors/drive.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
+# All that is said of a script, for the test of secrets.
+$O/tell: $O/tests/connectors/tell.o $(patsubst %,$O/src/cli/%.o,datum grid print) $O/lib/liblaminar.a
+	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # What every source and sink passes.
 $O/conformance: $(patsubst %.c,$O/%.o,$(wildcard tests/conformance/*.c)) $O/inside.a | $(MODULES)
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
@@ -216,7 +219,7 @@ check: $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/metrics_doc $(EXAMPL
 	$O/slt tests/sql $(wildcard README.md docs/*.md) || failed=1; exit $$failed
 
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
-check-connectors: $O/laminar $O/drive $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so)
+check-connectors: $O/laminar $O/drive $O/tell $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do [ ! -x $$t ] || $$t $O || failed=1; done; exit $$failed
 
 # Ten seconds of made-up trades: bars and a score per account, live.

@@ -318,8 +318,10 @@ def sinks_parallel():
 
 
 def slow_sink():
-    r = json.loads(subprocess.run([args.bin / "sinks", "slow"], check=True, capture_output=True, text=True).stdout)
-    figure("slow_sink_p99_ratio", r["p99_ratio"], "beside one that hangs", 1.2, alone_us=r["alone_p99_us"], beside_us=r["beside_p99_us"])
+    for policy in [[], ["spill"], ["drop_oldest"], ["error"]]:
+        r = json.loads(subprocess.run([args.bin / "sinks", "slow", "9", *policy], check=True, capture_output=True, text=True).stdout)
+        figure("_".join(["slow_sink_p99_ratio", *policy]), r["p99_ratio"], "beside one that hangs", 1.2, alone_us=r["alone_p99_us"],
+               beside_us=r["beside_p99_us"])
 
 
 parts = [csv_to_blackhole, json_to_blackhole, push_filter, push_daily, flights_query, embedding, latency, change, wake, fanout, idle,

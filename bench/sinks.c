@@ -1,6 +1,7 @@
 /* Sinks beside each other.
  *     sinks parallel          8 sinks whose writes take 50 ms, beside one alone: from the push of a row to the end of all
- *     sinks slow [ROUNDS]     rows to a fast sink, a pipe, with and without a neighbour that hangs, by turns with the same gaps
+ *     sinks slow [ROUNDS [POLICY]]   rows to a fast sink, a pipe, with and without a neighbour that hangs, by turns with the same gaps;
+ *                             with spill or drop_oldest the neighbour's log is full before, so that the policy is at work
  * Prints a line of JSON. SPDX-License-Identifier: Apache-2.0 */
 #include "random.h"
 
@@ -36,9 +37,11 @@ static void need(int rc, const char *what)
     exit(1);
 }
 
+static char *spill_path;
+
 static void open_db(const char *sql)
 {
-    struct lam_config cfg = {.size = sizeof cfg, .threads = 1};
+    struct lam_config cfg = {.size = sizeof cfg, .threads = 1, .spill_path = spill_path};
     need(lam_open(NULL, &cfg, &db), "lam_open");
     need(lam_session_open(db, &session), "lam_session_open");
     need(lam_execute(session, sql, NULL), "lam_execute");
@@ -51,22 +54,28 @@ static void close_db(void)
     need(lam_close(db, -1), "lam_close");
 }
 
-/* ---- one row -------------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------------------------------ */
 
-static int64_t cell;
-static const void *data[] = {NULL, &cell}, *row_data[] = {NULL};
+#define MANY 8192
+static int64_t cells[MANY];
+static const void *data[] = {NULL, cells}, *row_data[] = {NULL};
 static struct ArrowSchema column = {.format = "l", .name = "v"}, *columns[] = {&column}, schema = {.format = "+s", .name = "", .n_children = 1, .children = columns};
 
 static void kept(struct ArrowArray *a) { a->release = NULL; }
 static void kept_schema(struct ArrowSchema *s) { s->release = NULL; }
 
+static void push_rows(int64_t n)
+{
+    struct ArrowArray values = {.length = n, .n_buffers = 2, .buffers = data, .release = kept}, *children[] = {&values};
+    struct ArrowArray row = {.length = n, .n_buffers = 1, .buffers = row_data, .n_children = 1, .children = children, .release = kept};
+    column.release = schema.release = kept_schema;
+    need(lam_push(db, "s", &row, &schema, -1), "lam_push");
+}
+
 static void push(int64_t v)
 {
-    struct ArrowArray values = {.length = 1, .n_buffers = 2, .buffers = data, .release = kept}, *children[] = {&values};
-    struct ArrowArray row = {.length = 1, .n_buffers = 1, .buffers = row_data, .n_children = 1, .children = children, .release = kept};
-    column.release = schema.release = kept_schema;
-    cell = v;
-    need(lam_push(db, "s", &row, &schema, -1), "lam_push");
+    cells[0] = v;
+    push_rows(1);
 }
 
 /* ---- parallel ---------------------------------------------------------------------------------------------------------- */
@@ -146,14 +155,27 @@ static void sleep_until(int64_t ns)
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL)) {}
 }
 
+#define FULL_BYTES (48 << 20) /* more than a log keeps in memory */
+
+/* Rows that the fast sink does not take, so many that the log of one that takes nothing is full. */
+static void fill_log(void)
+{
+    for (int i = 0; i < MANY; i++) cells[i] = PUSHES + i;
+    for (int64_t bytes = 0; bytes < FULL_BYTES; bytes += sizeof cells) push_rows(MANY);
+}
+
 /* The p99 in microseconds of a row's way to the fast sink. */
-static double fast_p99(const int64_t *gaps, bool hanging, double *p50)
+static double fast_p99(const int64_t *gaps, bool hanging, const char *policy, double *p50)
 {
     struct pipe_end p = take_stdout();
     double took[PUSHES];
-    open_db(hanging ? "CREATE SOURCE s (v BIGINT); CREATE SINK fast FROM s INTO STDOUT;"
-                      "CREATE SINK hangs FROM s INTO \"mock.blocking\" (script = 'hang write 1-')"
-                    : "CREATE SOURCE s (v BIGINT); CREATE SINK fast FROM s INTO STDOUT");
+    char sql[400];
+    size_t n = (size_t)snprintf(sql, sizeof sql, "CREATE SOURCE s (v BIGINT); CREATE SINK fast FROM s WHERE v < %d INTO STDOUT;", PUSHES);
+    if (hanging)
+        snprintf(sql + n, sizeof sql - n, "CREATE SINK hangs FROM s INTO \"mock.blocking\" (script = 'hang write 1-'%s%s%s)",
+                 policy ? ", overflow = '" : "", policy ? policy : "", policy ? "'" : "");
+    open_db(sql);
+    if (policy) fill_log();
     push(0);
     read_line(p.read); /* the header */
     read_line(p.read);
@@ -173,7 +195,7 @@ static double fast_p99(const int64_t *gaps, bool hanging, double *p50)
     return took[PUSHES * 99 / 100];
 }
 
-static void slow(int rounds)
+static void slow(int rounds, const char *policy)
 {
     double alone[MOST_ROUNDS], beside[MOST_ROUNDS], ratio[MOST_ROUNDS], p50_alone[MOST_ROUNDS], p50_beside[MOST_ROUNDS];
     for (int r = 0; r < rounds; r++) {
@@ -182,20 +204,24 @@ static void slow(int rounds)
         for (int i = 0; i < PUSHES; i++) gaps[i] = 100000 - (int64_t)(MEAN_GAP_NS * log(1 - random_unit(&seed)));
         for (int k = 0; k < 2; k++) /* who is first changes with the round */
             if ((r + k) % 2)
-                beside[r] = fast_p99(gaps, true, &p50_beside[r]);
+                beside[r] = fast_p99(gaps, true, policy, &p50_beside[r]);
             else
-                alone[r] = fast_p99(gaps, false, &p50_alone[r]);
+                alone[r] = fast_p99(gaps, false, policy, &p50_alone[r]);
         ratio[r] = beside[r] / alone[r];
     }
-    printf("{\"alone_p99_us\": %.1f, \"beside_p99_us\": %.1f, \"p99_ratio\": %.3f, \"alone_p50_us\": %.1f, \"beside_p50_us\": %.1f}\n",
-           middle(alone, rounds), middle(beside, rounds), middle(ratio, rounds), middle(p50_alone, rounds), middle(p50_beside, rounds));
+    printf("{\"policy\": \"%s\", \"alone_p99_us\": %.1f, \"beside_p99_us\": %.1f, \"p99_ratio\": %.3f, \"alone_p50_us\": %.1f, \"beside_p50_us\": %.1f}\n",
+           policy ? policy : "default", middle(alone, rounds), middle(beside, rounds), middle(ratio, rounds), middle(p50_alone, rounds), middle(p50_beside, rounds));
 }
 
 int main(int argc, char **argv)
 {
     int rounds = argc > 2 ? atoi(argv[2]) : 9;
     if (argc > 1 && !strcmp(argv[1], "parallel")) return parallel(), 0;
-    if (argc > 1 && !strcmp(argv[1], "slow") && rounds > 0 && rounds <= MOST_ROUNDS) return slow(rounds), 0;
-    fputs("usage: sinks parallel | slow [ROUNDS]\n", stderr);
-    return 2;
+    if (argc < 2 || strcmp(argv[1], "slow") || rounds < 1 || rounds > MOST_ROUNDS)
+        return fputs("usage: sinks parallel | slow [ROUNDS [POLICY]]\n", stderr), 2;
+    char folder[] = "/tmp/laminar-sinks.XXXXXX";
+    if (argc > 3 && !(spill_path = mkdtemp(folder))) return perror("sinks"), 1;
+    slow(rounds, argc > 3 ? argv[3] : NULL);
+    if (spill_path) rmdir(spill_path);
+    return 0;
 }

@@ -59,6 +59,7 @@ static int64_t bare_wait(int i)
 
 static struct ring *ring;
 static struct gate gate;
+static struct ladder ladder;
 
 static void gate_side_wake(int64_t now)
 {
@@ -72,15 +73,18 @@ static int64_t gate_side_wait(int i)
 {
     struct msg m;
     (void)i;
-    for (struct ladder ladder = {0}; !ring_pop(ring, &m);) {
+    while (!ring_pop(ring, &m)) {
         if (ladder_climb(&ladder)) continue;
         gate_prepare(&gate);
         if (ring_pop(ring, &m)) {
             gate_cancel(&gate);
             break;
         }
+        int64_t from = clock_ns(CLOCK_MONOTONIC);
         gate_park(&gate, -1);
+        ladder_slept(&ladder, (clock_ns(CLOCK_MONOTONIC) - from) / 1000);
     }
+    ladder_found(&ladder);
     return m.ts;
 }
 

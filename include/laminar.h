@@ -142,6 +142,9 @@ LAM_API int lam_apply(struct lam_session *s);
 LAM_API void lam_cancel(struct lam_session *s);
 /* Whether text ends inside a statement: a shell asks for more. */
 LAM_API bool lam_incomplete(const char *sql);
+/* Whether a password or the like stands in text in so many letters, and not as ${VAR}: a shell keeps it out of its history, a program
+ * out of its log. */
+LAM_API bool lam_has_secret(const char *sql);
 /* LOAD 'path': adds the connectors of a module (laminar_connector.h) to those of the process, for good; again is no error. A path has a
  * slash in it; a bare name is looked for in lam_config.modules, else beside the library, in laminar/modules. So is the name of a
  * connector that nobody knows. */

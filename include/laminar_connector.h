@@ -79,7 +79,9 @@ enum lam_option_type {
     LAM_OPTION_ENUM,     /* one of `values`, "a|b|c"; read as its place, 0, 1, 2 */
     LAM_OPTION_CHAR,     /* one byte; read as its code */
 };
-enum { LAM_OPTION_REQUIRED = 1, LAM_OPTION_SECRET = 2 }; /* a secret's value is shown nowhere */
+enum { LAM_OPTION_REQUIRED = 1, LAM_OPTION_SECRET = 2 };
+/* A secret's value is shown nowhere. Its name must say what it is (password, secret, token, credential, ...key): by that it is hidden
+ * in a statement that could not be read, too. */
 
 struct lam_option {
     const char *name; /* lower case letters, digits and dots; users may write _ and - for a dot */
@@ -236,10 +238,13 @@ struct lam_source_class {
      * here and to connect in poll. Close follows in any case. A source may be opened several times at once, for
      * parallel reading: then each instance is asked for some of the splits. */
     int (*open)(struct lam_io *io, struct lam_error *err);
-    /* How many splits (files, partitions) there are: parts that are read side by side, each in its own order. Asked
-     * once, after open; numbered from 0. NULL: 1. */
+    /* How many splits (files, partitions) there are: parts that are read side by side, each in its own order, numbered
+     * from 0. Asked after open, and again before each round of polls: while the source runs more may come, behind the others; wake() when
+     * nothing else would bring a poll. They are read from their beginning. At least 1 at first. NULL: 1. */
     int (*splits)(struct lam_io *io);
-    const char *(*split_name)(struct lam_io *io, int split); /* valid until close. NULL: the class's name */
+    /* Valid until close; no two splits have the same, and all instances give the same, whatever its number there. NULL
+     * only without splits: the class's name. */
+    const char *(*split_name)(struct lam_io *io, int split);
     int64_t (*split_size)(struct lam_io *io,
                           int split); /* in units of position.offset, for progress; -1: unknown, as with NULL */
     /* Before the first poll of a split, and again when a run begins anew. at NULL: the beginning, or for a source that
@@ -264,8 +269,8 @@ struct lam_source_class {
     /* BYTES: puts into p->extra what seek needs besides p->offset, which lies within the last payloads. NULL: nothing.
      */
     void (*mark)(struct lam_io *io, int split, struct lam_position *p);
-    /* All rows before p are part of a durable checkpoint, so the system may be told to forget them. NULL: nobody is
-     * told. */
+    /* All rows before p are delivered, or part of a durable checkpoint, so the system may be told to forget them. Also called once more
+     * between the last poll and close: after a clean stop, when every sink has everything. NULL: nobody is told. */
     void (*ack)(struct lam_io *io, uint64_t epoch, int split, const struct lam_position *p);
     /* Any thread, between open and close: a poll that waits returns LAM_IO_CANCELED soon. NULL only when not blocking.
      */

@@ -285,7 +285,7 @@ static enum status mismatch(struct err *err, const struct ArrowSchema *x, struct
     char buf[64];
     err_set(err, E_SCHEMA, "the array's column \"%s\" has Arrow format \"%.32s\", which does not go into %s", x->name,
             x->format, type_name(want, buf));
-    err_hint(err, "cast the column to a matching Arrow type before the push");
+    err_hint(err, "declare the column as a type that holds the same, or cast it where it comes from");
     return E_SCHEMA;
 }
 
@@ -443,7 +443,7 @@ static enum status bind_column(const struct ArrowArray *a, const struct ArrowSch
 {
     if (x->dictionary || a->dictionary) {
         err_set(err, E_UNSUPPORTED, "the array's column \"%s\" is dictionary-encoded", x->name);
-        err_hint(err, "decode it to plain values before the push");
+        err_hint(err, "decode it to plain values where it comes from");
         return E_UNSUPPORTED;
     }
     if (x->n_children || a->n_children || x->format[0] == '+')
@@ -541,6 +541,7 @@ struct filling {
     struct column *c;
     int64_t from; /* the first row, in the struct array */
     uint32_t n;
+    struct cdata_faults *faults; /* NULL: the first ends the reading */
 };
 
 static bool is_null(const struct filling *x, uint32_t i)
@@ -553,11 +554,32 @@ static const char *bytes_at(const struct filling *x, uint32_t i)
     return (const char *)x->r->a->buffers[1] + (size_t)x->r->width * (size_t)(x->r->at + x->from + i);
 }
 
-static enum status bad_value(const struct filling *x, uint32_t i, enum status code, const char *what, struct err *err)
+static enum status describe(const struct filling *x, uint32_t i, enum status code, const char *what, struct err *err)
 {
     char buf[64];
     return err_set(err, code, "row %lld, column \"%s\": %s %s", (long long)(x->from + i), x->f->name, what,
                    type_name(x->f->type, buf));
+}
+
+void cdata_fault_add(struct cdata_faults *f, struct batch *b, int col, uint32_t row, uint32_t cap, const struct err *why)
+{
+    struct column *c = &b->cols[col];
+    if (!f->cells || row < f->first.row) f->first = (struct cdata_fault){row, *why};
+    if (!f->cells || row > f->last.row) f->last = (struct cdata_fault){row, *why};
+    f->cells++;
+    bit_set(f->rows, row);
+    if (!c->valid) c->valid = batch_validity(b, cap);
+    bit_clear(c->valid, row);
+}
+
+/* ST_OK: it is noted, and the cell is NULL. */
+static enum status bad_value(const struct filling *x, uint32_t i, enum status code, const char *what, struct err *err)
+{
+    struct err why;
+    if (!x->faults) return describe(x, i, code, what, err);
+    describe(x, i, code, what, &why);
+    cdata_fault_add(x->faults, x->b, (int)(x->c - x->b->cols), i, x->n, &why);
+    return ST_OK;
 }
 
 /* The bitmap, moved to bit 0; none when no row is NULL. */
@@ -633,7 +655,7 @@ static enum status fill_ints(struct filling *x, struct err *err)
         int128 v = floor_div(int_at(x, i) * x->r->mul, x->r->div);
         bool fits = put_int((char *)x->c->data + width * i, width, v);
         if (x->f->type.id == T_TIME) fits = v >= 0 && v <= 86400000000ll;
-        if (!fits) return bad_value(x, i, x->r->range, "the value does not fit in", err);
+        if (!fits) TRY(bad_value(x, i, x->r->range, "the value does not fit in", err));
     }
     return ST_OK;
 }
@@ -661,8 +683,7 @@ static enum status fill_reals(struct filling *x, struct err *err)
             continue;
         }
         float f = (float)d;
-        if (__builtin_isinf(f) && !__builtin_isinf(d))
-            return bad_value(x, i, E_RANGE, "the value does not fit in", err);
+        if (__builtin_isinf(f) && !__builtin_isinf(d)) TRY(bad_value(x, i, E_RANGE, "the value does not fit in", err));
         ((float *)x->c->data)[i] = f;
     }
     return ST_OK;
@@ -699,7 +720,7 @@ static enum status fill_decimals(struct filling *x, struct err *err)
         else
             v = int_at(x, i);
         if (!scale_by(&v, x->r->shift) || v >= limit || v <= -limit)
-            return bad_value(x, i, E_RANGE, "the value does not fit in", err);
+            TRY(bad_value(x, i, E_RANGE, "the value does not fit in", err));
         memcpy((char *)x->c->data + 16 * (size_t)i, &v, 16);
     }
     return ST_OK;
@@ -805,15 +826,16 @@ static enum status view_at(const struct filling *x, uint32_t i, const char **p, 
     int32_t v[4];
     int64_t size;
     memcpy(v, bytes_at(x, i), 16);
-    *n = (size_t)v[0];
+    *n = 0;
     *p = bytes_at(x, i) + 4;
-    if (v[0] >= 0 && v[0] <= 12) return ST_OK;
+    if (v[0] >= 0 && v[0] <= 12) return *n = (size_t)v[0], ST_OK;
     if (v[0] < 0 || v[2] < 0 || v[3] < 0 || v[2] >= a->n_buffers - 3 || !a->buffers[a->n_buffers - 1])
         return bad_value(x, i, E_SCHEMA, "the string view points nowhere for", err);
     memcpy(&size, (const char *)a->buffers[a->n_buffers - 1] + 8 * (size_t)v[2], 8);
     if ((int64_t)v[3] + v[0] > size || !a->buffers[2 + v[2]])
         return bad_value(x, i, E_SCHEMA, "the string view points beyond its buffer for", err);
     *p = (const char *)a->buffers[2 + v[2]] + v[3];
+    *n = (size_t)v[0];
     return ST_OK;
 }
 
@@ -849,7 +871,7 @@ static enum status fill(struct filling *x, struct err *err)
     }
     fill_zero_nulls(x);
     for (uint32_t i = 0; x->f->not_null && x->c->valid && i < x->n; i++)
-        if (is_null(x, i)) return bad_value(x, i, E_SCHEMA, "NULL in a NOT NULL", err);
+        if (is_null(x, i) && !(x->faults && bit_get(x->faults->rows, i))) TRY(bad_value(x, i, E_SCHEMA, "NULL in a NOT NULL", err));
     return ST_OK;
 }
 
@@ -864,14 +886,15 @@ static uint32_t cut(const struct cdata *c, uint32_t n)
     return n;
 }
 
-enum status cdata_read(struct cdata *c, uint32_t max_rows, struct batch **out, struct err *err)
+enum status cdata_read_all(struct cdata *c, uint32_t max_rows, struct batch **out, struct cdata_faults *faults, struct err *err)
 {
     if (c->at == c->rows) return ST_DONE;
     if (!max_rows || max_rows > BATCH_ROWS_MAX) max_rows = BATCH_ROWS_MAX;
     uint32_t n = cut(c, c->rows - c->at < max_rows ? (uint32_t)(c->rows - c->at) : max_rows);
     AUTO(batch_unref) struct batch *b = batch_for(c->pool, c->target, n);
+    if (faults) memset(faults->rows, 0, sizeof faults->rows), faults->cells = 0;
     for (int i = 0; i < c->target->n; i++) {
-        struct filling x = {&c->cols[i], &c->target->fields[i], b, &b->cols[i], c->at, n};
+        struct filling x = {&c->cols[i], &c->target->fields[i], b, &b->cols[i], c->at, n, faults};
         TRY(fill(&x, err));
     }
     b->rows = n;
@@ -879,6 +902,15 @@ enum status cdata_read(struct cdata *c, uint32_t max_rows, struct batch **out, s
     *out = TAKE(b);
     return ST_OK;
 }
+
+enum status cdata_read(struct cdata *c, uint32_t max_rows, struct batch **out, struct err *err)
+{
+    return cdata_read_all(c, max_rows, out, NULL, err);
+}
+
+int64_t cdata_left(const struct cdata *c) { return c->rows - c->at; }
+
+void cdata_seek(struct cdata *c, int64_t row) { c->at = row < c->rows ? row : c->rows; }
 
 /* ---- streams ------------------------------------------------------------------------------------ */
 

@@ -39,6 +39,21 @@ enum status cdata_open(struct pool *p, const struct ArrowArray *array, const str
                        const struct schema *target, struct cdata **out, struct err *err) MUST_CHECK;
 /* The next at most max_rows rows (fewer when their text is long); ST_DONE after the last. */
 enum status cdata_read(struct cdata *c, uint32_t max_rows, struct batch **out, struct err *err) MUST_CHECK;
+/* Values that do not fit their columns: the cells are NULL in the batch. */
+struct cdata_faults {
+    uint64_t rows[BATCH_ROWS_MAX / 64]; /* bit: row of the batch that has some */
+    uint64_t cells;
+    struct cdata_fault {
+        uint32_t row;
+        struct err err; /* of its first column that has one */
+    } first, last;
+};
+/* As cdata_read, which ends with the first value that does not fit; here all rows come, and the faults beside them. */
+enum status cdata_read_all(struct cdata *c, uint32_t max_rows, struct batch **out, struct cdata_faults *faults, struct err *err) MUST_CHECK;
+/* Adds what the reader of the batch finds wrong with it; cap: its rows. */
+void cdata_fault_add(struct cdata_faults *f, struct batch *b, int col, uint32_t row, uint32_t cap, const struct err *why);
+int64_t cdata_left(const struct cdata *c); /* rows not read yet */
+void cdata_seek(struct cdata *c, int64_t row);
 void cdata_close(struct cdata *c); /* NULL is allowed */
 AUTO_DEFINE(cdata_close, struct cdata *)
 

@@ -15,6 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SPINS    64
+#define YIELDS   64
+#define QUIET_US 50 /* about what the yields take */
+
 enum status gate_init(struct gate *g, bool with_fd, struct err *err)
 {
     atomic_init(&g->parked, 0);
@@ -150,10 +154,14 @@ void bell_wait(struct bell *b, uint32_t seen, int64_t timeout_us)
 
 bool ladder_climb(struct ladder *l)
 {
-    if (l->step >= 128) return false;
-    if (l->step++ < 64)
+    if (l->step >= (l->is_quiet ? SPINS : SPINS + YIELDS)) return false;
+    if (l->step++ < SPINS)
         __builtin_ia32_pause();
     else
         sched_yield();
     return true;
 }
+
+void ladder_found(struct ladder *l) { l->step = 0; }
+
+void ladder_slept(struct ladder *l, int64_t took_us) { l->is_quiet = took_us > QUIET_US; }

@@ -58,10 +58,17 @@ void bell_ring(struct bell *b);
 static inline uint32_t bell_count(struct bell *b) { return atomic_load_explicit(&b->count, memory_order_seq_cst); }
 void bell_wait(struct bell *b, uint32_t seen, int64_t timeout_us); /* < 0: no limit */
 
-/* The ladder before parking: returns true while the caller should look again without parking. */
+/* The ladder before parking: spin 64 times with pause, yield 64 times, park. One for each waiter; zero is its beginning.
+ *
+ * Who yields goes to the end of the kernel's queue with what it has used, and so is late when it is woken a moment later: three times
+ * as late as a bare futex on a core that waker and waiter share. It is worth that only if news come while it yields; so the
+ * yields are left out after a long sleep, until one was short. */
 struct ladder {
     int step;
+    bool is_quiet; /* the last sleep was longer than all yields together */
 };
-bool ladder_climb(struct ladder *l);
+bool ladder_climb(struct ladder *l);                  /* true: look again without parking */
+void ladder_found(struct ladder *l);                  /* there was something: the next wait begins at the bottom */
+void ladder_slept(struct ladder *l, int64_t took_us); /* it was parked so long */
 
 #endif

@@ -74,8 +74,7 @@ int text_casecmp(const char *a, const char *b)
     return (unsigned char)lower(*a) - (unsigned char)lower(*b);
 }
 
-/* How many letters must be put in, left out, replaced or swapped with their neighbour; long names are never near. */
-static int distance(const char *a, const char *b)
+int text_distance(const char *a, const char *b)
 {
     int na = (int)strnlen(a, 64), nb = (int)strnlen(b, 64);
     if (na == 64 || nb == 64) return 64;
@@ -104,7 +103,7 @@ const char *text_nearest(const char *name, const char *(*next)(const void *, int
     const char *best = NULL, *s;
     int limit = (int)strlen(name) / 3 + 1, best_d = limit + 1;
     for (int i = 0; (s = next(ctx, i)); i++) {
-        int d = distance(name, s);
+        int d = text_distance(name, s);
         if (d < best_d) best_d = d, best = s;
     }
     return best;

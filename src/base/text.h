@@ -25,6 +25,9 @@ const char *text_cstr(struct text *t); /* adds a NUL beyond n */
  * meant. next(ctx, i) gives the i-th name or NULL at the end. */
 const char *text_nearest(const char *name, const char *(*next)(const void *ctx, int i), const void *ctx);
 
+/* How many letters must be put in, left out, replaced or swapped with their neighbour; 64 for long names. */
+int text_distance(const char *a, const char *b);
+
 /* ASCII only, locale-free. */
 int text_casecmp(const char *a, const char *b);
 

@@ -97,9 +97,14 @@ static void append(struct shell *sh, const char *line)
     sh->n += n;
 }
 
+/* Not in the file, nor for the next key of arrow up: a line is easily shown to others. */
 static void remember(struct shell *sh, const char *text)
 {
     HistEvent ev;
+    if (lam_has_secret(text)) {
+        fputs("note: this is not kept in the history, for it holds a secret; ${NAME} takes one from the environment\n", stderr);
+        return;
+    }
     history(sh->history, &ev, H_ENTER, text);
     if (*sh->history_path) history(sh->history, &ev, H_SAVE, sh->history_path);
 }

@@ -19,6 +19,7 @@ struct position {
     int64_t offset;
     uint32_t n;
     char extra[52];
+    uint32_t row; /* bytes: rows of the record at `offset` that were read; kept by the runtime */
 };
 
 /* What an instance gets to know. */
@@ -108,7 +109,9 @@ struct source_class {
     const char *(*guess_format)(const struct options *o);
     /* Opens; finds the splits. When it fails, close is called all the same. */
     enum status (*open)(struct source *s, struct err *err);
-    int (*splits)(struct source *s);             /* how many there are now */
+    /* How many there are now: numbered from 0, and more may come behind them while the source runs. Each has a name of its own, which is
+     * the same in every instance and process. */
+    int (*splits)(struct source *s);
     const char *(*split_name)(struct source *s, int split);
     int64_t (*split_size)(struct source *s, int split); /* in units of position.offset, for progress; -1: unknown */
     /* Before the first poll of a split; at NULL: the start. E_READ when the position is gone. */

@@ -2,6 +2,8 @@
  * Apache-2.0 */
 #include "connector/outside.h"
 
+#include "base/secret.h"
+
 /* ---- instances -------------------------------------------------------------------------------------------------- */
 
 void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table,
@@ -135,6 +137,8 @@ static enum status option_fits(const char *what, const struct option_spec *table
     if ((unsigned)s->type > OPT_CHAR) wrong = "is of a type that does not exist";
     if (!is_sentence(s->sentence)) wrong = "does not say in one sentence what it is for";
     if (!wrong && s->also && !is_choice(s->also)) wrong = "has other names that are none";
+    if (!wrong && s->flags & OPT_SECRET && secret_name(s->name, strlen(s->name)) == SECRET_NO)
+        wrong = "is a secret and not called one: password, secret, token, ...key";
     if (!wrong && s->type == OPT_ENUM && !is_choice(s->values)) wrong = "has no choices";
     if (!wrong && !option_default_fits(s)) wrong = "has a default that does not fit its type";
     return wrong ? err_set(err, E_MODULE, "%s: option '%s' %s", what, s->name, wrong) : ST_OK;

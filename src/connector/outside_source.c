@@ -24,8 +24,8 @@ struct outside_source {
     struct outside_io o;
     const struct lam_source_class *class;
     struct pool *pool;
-    int n;
-    struct outside_split *splits;
+    int n, cap;
+    struct outside_split **splits; /* each stays where it is: Arrow's arrays in it are pointed to */
     _Alignas(16) char self[];
 };
 
@@ -52,6 +52,26 @@ static bool bounded(const struct source_class *c, const struct options *o)
     return class->bounded && class->bounded(&outside_host, (const struct lam_options *)o);
 }
 
+static void add_split(struct outside_source *x)
+{
+    if (x->n == x->cap) {
+        int cap = x->cap ? 2 * x->cap : 4;
+        x->splits = mem_realloc(x->splits, sizeof *x->splits * (size_t)x->n, sizeof *x->splits * (size_t)cap);
+        x->cap = cap;
+    }
+    struct outside_split *p = x->splits[x->n++] = mem_zalloc(sizeof *p);
+    p->room = (struct outside_room){.bytes = {.size = sizeof(struct lam_bytes)}, .account = x->source.ctx.account};
+    p->records.values.account = x->source.ctx.account;
+}
+
+static int splits(struct source *s)
+{
+    struct outside_source *x = of(s);
+    int all = x->class->splits ? x->class->splits(&x->o.io) : 1;
+    while (x->n < all) add_split(x);
+    return x->n;
+}
+
 static enum status open(struct source *s, struct err *err)
 {
     struct outside_source *x = of(s);
@@ -59,20 +79,7 @@ static enum status open(struct source *s, struct err *err)
     x->pool = pool_new(s->ctx.account);
     outside_open(&x->o, x->class->name, s->class->metadata, &s->ctx, &s->wake, x->self);
     TRY(outside_result(&x->o, "open", x->class->open(&x->o.io, outside_err(err)), nothing, err));
-    x->n = x->class->splits ? x->class->splits(&x->o.io) : 1;
-    if (x->n < 0) x->n = 0;
-    x->splits = mem_zalloc(sizeof *x->splits * (size_t)(x->n + 1));
-    for (int i = 0; i < x->n; i++) {
-        x->splits[i].room =
-            (struct outside_room){.bytes = {.size = sizeof(struct lam_bytes)}, .account = s->ctx.account};
-        x->splits[i].records.values.account = s->ctx.account;
-    }
-    return ST_OK;
-}
-
-static int splits(struct source *s)
-{
-    return of(s)->n;
+    return splits(s) ? ST_OK : err_set(err, E_EXEC, "the connector %s has no split", x->class->name);
 }
 
 static const char *split_name(struct source *s, int split)
@@ -118,7 +125,7 @@ static enum status place_of(const struct source *s, const struct position *at, s
 static enum status seek(struct source *s, int split, const struct position *at, struct err *err)
 {
     struct outside_source *x = of(s);
-    struct outside_split *p = &x->splits[split];
+    struct outside_split *p = x->splits[split];
     struct lam_position place = {0};
     uint32_t skip = 0;
     if (at && !x->class->replayable) {
@@ -150,7 +157,7 @@ static const int poll_results[] = {LAM_IO_DONE, LAM_IO_WAIT, 0};
 static enum status poll_bytes(struct source *s, int split, int64_t now_us, struct payload *out, struct err *err)
 {
     struct outside_source *x = of(s);
-    struct outside_room *r = &x->splits[split].room;
+    struct outside_room *r = &x->splits[split]->room;
     r->bytes.n = 0;
     int result = x->class->poll_bytes(&x->o.io, split, now_us, &r->bytes, outside_err(err));
     enum status st = outside_result(&x->o, "poll_bytes", result, poll_results, err);
@@ -192,7 +199,7 @@ static void tell_place(const struct outside_split *p, struct position *out)
 static enum status poll_columns(struct source *s, int split, int64_t now_us, struct payload *out, struct err *err)
 {
     struct outside_source *x = of(s);
-    struct outside_split *p = &x->splits[split];
+    struct outside_split *p = x->splits[split];
     for (;;) {
         if (!p->rows) TRY(take_array(x, p, split, now_us, err));
         AUTO(batch_unref) struct batch *b = NULL;
@@ -259,7 +266,7 @@ static enum status take_metadata(struct outside_source *x, struct lam_records *r
 static enum status poll_records(struct source *s, int split, int64_t now_us, struct payload *out, struct err *err)
 {
     struct outside_source *x = of(s);
-    struct outside_records *r = &x->splits[split].records;
+    struct outside_records *r = &x->splits[split]->records;
     outside_records_begin(r, out->max);
     int result = x->class->poll_records(&x->o.io, split, now_us, &r->given, outside_err(err));
     enum status st = outside_result(&x->o, "poll_records", result, poll_results, err);
@@ -306,7 +313,7 @@ static void ack(struct source *s, uint64_t epoch, int split, const struct positi
     struct outside_source *x = of(s);
     struct lam_position place;
     uint32_t skip;
-    if (x->class->ack && !place_of(s, at, &place, &skip, NULL)) x->class->ack(&x->o.io, epoch, split, &place);
+    if (!place_of(s, at, &place, &skip, NULL)) x->class->ack(&x->o.io, epoch, split, &place);
 }
 
 static void cancel(struct source *s)
@@ -321,12 +328,13 @@ static void close(struct source *s)
     if (!x->o.is_open) return;
     x->class->close(&x->o.io);
     for (int i = 0; i < x->n; i++) {
-        drop_rows(&x->splits[i]);
-        outside_room_done(&x->splits[i].room);
-        outside_records_done(&x->splits[i].records);
+        drop_rows(x->splits[i]);
+        outside_room_done(&x->splits[i]->room);
+        outside_records_done(&x->splits[i]->records);
+        mem_free(x->splits[i]);
     }
     mem_free(TAKE(x->splits));
-    x->n = 0;
+    x->n = x->cap = 0;
     pool_close(TAKE(x->pool));
     outside_close(&x->o);
 }
@@ -345,6 +353,7 @@ static enum status class_fits(const char *what, const struct lam_source_class *c
                         : c->payload == LAM_BYTES && !c->poll_bytes     ? "poll_bytes"
                         : c->payload == LAM_COLUMNS && !c->poll_columns ? "poll_columns"
                         : c->payload == LAM_RECORDS && !c->poll_records ? "poll_records"
+                        : c->splits && !c->split_name                   ? "split_name, though it has splits"
                         : c->replayable && !c->seek                     ? "seek, though it is replayable"
                         : c->blocking && !c->cancel                     ? "cancel, though it is blocking"
                         : (unsigned)c->payload > LAM_RECORDS            ? "a payload"
@@ -396,7 +405,7 @@ enum status outside_source(struct arena *a, const struct module *m, const struct
         .poll = polls[c->payload],
         .wait = wait,
         .mark = c->mark ? mark : source_no_mark,
-        .ack = ack,
+        .ack = c->ack ? ack : source_no_ack,
         .cancel = cancel,
         .close = close,
     };

@@ -9,6 +9,7 @@ static const struct {
     const char *extension, *format;
 } extensions[] = {
     {".csv", "csv"}, {".tsv", "tsv"}, {".json", "json"}, {".jsonl", "json"}, {".ndjson", "json"},
+    {".arrows", "arrow_ipc"},
 };
 
 const char *path_guess_format(const struct options *o)

@@ -147,10 +147,12 @@ int lam_register_connector(const struct lam_module *m)
 /* ---- SHOW CONNECTORS ------------------------------------------------------------------------------------------------
  */
 
-static void put_options(struct table *t, const struct option_spec *o)
+/* The names of those that have the flags. */
+static void put_options(struct table *t, const struct option_spec *o, int flags)
 {
     struct text names = {0};
-    for (; o->name; o++) text_printf(&names, "%s%s", names.n ? ", " : "", o->name);
+    for (; o->name; o++)
+        if ((o->flags & flags) == flags) text_printf(&names, "%s%s", names.n ? ", " : "", o->name);
     table_text(t, names.n ? text_cstr(&names) : NULL);
     text_done(&names);
 }
@@ -165,7 +167,7 @@ static void put_module(struct table *t, const struct module *m)
 void registry_show(struct table *t)
 {
     static const char *const names[] = {"connector_name", "kind",  "payload", "delivery", "blocking",
-                                        "options",        "about", "module",  "version",  "path"};
+                                        "options",        "secrets", "about", "module",  "version",  "path"};
     static const char *const payloads[] = {
         [PAYLOAD_BYTES] = "bytes", [PAYLOAD_COLUMNS] = "columns", [PAYLOAD_RECORDS] = "records"};
     static const char *const guarantees[] = {
@@ -179,7 +181,8 @@ void registry_show(struct table *t)
         table_text(t, payloads[c->payload]);
         table_text(t, c->replayable ? "replayable" : "once");
         table_bool(t, c->blocking);
-        put_options(t, c->options);
+        put_options(t, c->options, 0);
+        put_options(t, c->options, OPT_SECRET);
         table_text(t, c->sentence);
         put_module(t, c->module);
     }
@@ -190,7 +193,8 @@ void registry_show(struct table *t)
         table_text(t, payloads[k->payload]);
         table_text(t, guarantees[k->guarantee]);
         table_bool(t, k->blocking);
-        put_options(t, k->options);
+        put_options(t, k->options, 0);
+        put_options(t, k->options, OPT_SECRET);
         table_text(t, k->sentence);
         put_module(t, k->module);
     }

@@ -490,10 +490,11 @@ static void release(struct ArrowArrayStream *out)
     if (out) memset(out, 0, sizeof *out);
 }
 
-/* From the text that ran to the text that was given: people look there, and what a variable holds stays unsaid. */
+/* From the text that ran to the text that was given: people look there. What a variable holds stays unsaid. */
 static void place_error(struct lam_session *s, const char *text, size_t n, struct err *err)
 {
     if (err->pos != NO_POS && err->code != E_VAR) err->pos = (uint32_t)sql_substitute_origin(text, n, lookup, s, err->pos);
+    sql_hide_values(text, n, lookup, s, err);
     text_clear(&s->statement);
     text_put(&s->statement, text, n);
 }
@@ -573,6 +574,8 @@ int lam_execute(struct lam_session *s, const char *sql, struct ArrowArrayStream 
     if (out) *out = last;
     return r;
 }
+
+bool lam_has_secret(const char *sql) { return sql_has_secret(sql, strlen(sql)); }
 
 bool lam_incomplete(const char *sql) { return sql_incomplete(sql, strlen(sql)); }
 

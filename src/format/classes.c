@@ -14,6 +14,8 @@ static const struct {
     {"ndjson",    &json_decoder, &json_encoder},
     {"box",       NULL,          &box_encoder },
     {"raw",       &raw_decoder,  &raw_encoder },
+    {"arrow_ipc", &arrow_ipc_decoder, &arrow_ipc_encoder},
+    {"arrow", &arrow_ipc_decoder, &arrow_ipc_encoder},
 };
 
 const char *format_name(const void *ctx, int i)

@@ -198,6 +198,13 @@ static struct batch *put_nulls(struct decoder *d, struct pool *pool, const struc
     return out;
 }
 
+/* The rows of those that have a value are all there are. */
+static struct batch *pass_nulls(struct decoder *d, struct pool *pool, uint32_t *of, struct batch *b)
+{
+    for (uint32_t i = 0; b && i < b->rows; i++) of[i] = d->numbers[of[i]];
+    return b ? b : batch_for(pool, d->schema, 0);
+}
+
 enum status decoder_records(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n, uint32_t *of,
                             uint32_t *used, struct batch **out, struct err *err)
 {
@@ -212,6 +219,6 @@ enum status decoder_records(struct decoder *d, struct pool *pool, const char *te
     if (st && (fail_first || st != E_DECODE)) return st;
     if (st) d->report.bad--; /* it is counted when it is the first */
     *used = done < k ? d->numbers[done] : n;
-    *out = put_nulls(d, pool, r, *used, of, b);
+    *out = d->class->skips_none ? pass_nulls(d, pool, of, TAKE(b)) : put_nulls(d, pool, r, *used, of, b);
     return ST_OK;
 }

@@ -47,6 +47,18 @@ void encoder_free(struct encoder *e)
     mem_free(e);
 }
 
+uint32_t encoder_fits(const struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct err *why)
+{
+    return e->class->fits ? e->class->fits(e, b, from, n, why) : n;
+}
+
+void encoder_put_whole(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct text *out)
+{
+    e->class->begin(e, out);
+    e->class->put(e, b, from, n, out);
+    e->class->end(e, out);
+}
+
 void encoder_hold_nothing(struct encoder *e, struct text *out)
 {
     (void)e, (void)out;

@@ -32,6 +32,8 @@ struct decoder_class {
     const char *name;
     size_t size;
     const struct option_spec *options;
+    bool many;       /* a record may have several rows, so records in a run of bytes are not lines */
+    bool skips_none; /* a record without a value has no rows; otherwise it is a row of NULLs */
     /* header: see decoder_new; valid during the call. */
     enum status (*open)(struct decoder *d, const struct options *o, const char *header, size_t header_n,
                         struct err *err);
@@ -57,6 +59,7 @@ struct decoder { /* the first member of each decoder */
     uint32_t cap;                  /* of both */
     int64_t offset; /* of p in the split, i.e. bytes consumed by whole records so far; while a record that is
                        too long is passed over, p runs ahead of it */
+    uint32_t row; /* rows of the record at `offset` that were given, where records have many. Set by the caller to go on from there */
     struct decode_report report;
 };
 /* offset: where in the split decoding starts (0: the very beginning, where a header line stands). A decoder that starts
@@ -72,9 +75,10 @@ enum status decoder_new_some(const struct decoder_class *c, const struct schema 
 enum status decoder_new_records(const struct decoder_class *c, const struct schema *schema, const struct schema *declared,
                                 const struct options *o, enum on_error on_error, size_t record_max, const char *split,
                                 struct decoder **out, struct err *err);
-/* Decodes the records r[0..n), n <= BATCH_ROWS_MAX, of a text with FORMAT_PADDING after it. Each becomes one row or is bad: row
- * i of *out is of record of[i] (ascending). A record without a value is a row of NULLs. *used: how many were looked at: all,
- * or under ON_ERROR_FAIL those before a bad one; E_DECODE when that is the first. */
+/* Decodes the records r[0..n), n <= BATCH_ROWS_MAX, of a text with FORMAT_PADDING after it. Each becomes one row (several or none
+ * where the class says so) or is bad: row i of *out is of record of[i] (ascending; room for BATCH_ROWS_MAX). A record without a value is
+ * a row of NULLs, or none. *used: how many were looked at: all, fewer when the others' rows have no room in the batch, or under
+ * ON_ERROR_FAIL those before a bad one; E_DECODE when that is the first. */
 enum status decoder_records(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n, uint32_t *of,
                             uint32_t *used, struct batch **out, struct err *err);
 void decoder_free(struct decoder *d);
@@ -115,6 +119,7 @@ struct encoder_class {
     const char *name;
     size_t size;
     const struct option_spec *options;
+    bool ends; /* its text has an end, behind which nothing can be put: a target that has one is not appended to */
     enum status (*open)(struct encoder *e, const struct options *o, struct err *err);
     /* What stands before the first row (a header line); called once before anything is put, unless appending to a file
      * that has it. */
@@ -123,6 +128,8 @@ struct encoder_class {
     /* Adds the values of n rows, for which there is room. NULL: the format has no values of its own for a row; put NULL: it has
      * nothing else. */
     void (*put_values)(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct values *out);
+    /* How many of the n rows from `from` on can be written; less than n: why the next cannot. NULL: all. Others are not to be put. */
+    uint32_t (*fits)(const struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct err *why);
     /* Formats that lay out many rows together (box) hold some back. flush gives them out; more may come. end gives them
      * out and finishes; what is put after it begins anew. */
     void (*flush)(struct encoder *e, struct text *out);
@@ -141,8 +148,13 @@ enum status encoder_new_values(const struct encoder_class *c, const struct schem
 enum status encoder_new(const struct encoder_class *c, const struct schema *schema, enum changelog_style changelog,
                         const struct options *o, struct encoder **out, struct err *err);
 void encoder_free(struct encoder *e);
+/* See fits. */
+uint32_t encoder_fits(const struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct err *why);
+/* Of n rows that fit, one value that can be read alone: with what stands before the first row and behind the last (a header line, a
+ * schema, an end). For encoders of encoder_new, between two ends. */
+void encoder_put_whole(struct encoder *e, const struct batch *b, uint32_t from, uint32_t n, struct text *out);
 
-/* "csv", "tsv", "json" (= "jsonl", "jsonlines"), "box" (out only), "raw" (of records only);
+/* "csv", "tsv", "json" (= "jsonl", "jsonlines"), "box" (out only), "raw" (of records only), "arrow_ipc" (= "arrow");
  * NULL: no such format, or not in that direction. */
 const struct decoder_class *decoder_find(const char *name);
 const struct encoder_class *encoder_find(const char *name);

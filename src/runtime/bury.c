@@ -135,6 +135,7 @@ enum status bury_taken(struct deliver *d, uint64_t row, struct err *why)
         err_hint(why, "this is a mistake in the connector");
         return E_EXEC;
     }
+    bury_forget(d); /* a row at hand waits for room, and will be offered again */
     return bury(d, spot.b, spot.row, d->flushed + row, why);
 }
 

@@ -71,6 +71,7 @@ void component_join(struct component *a, struct component *b)
 {
     a = component_of(a), b = component_of(b);
     if (a == b) return;
+    a->watched |= b->watched;
     if (atomic_load(&b->paused)) atomic_store(&a->paused, true);
     if (atomic_load(&b->starved)) note_write(&a->hunger, b->hunger.text), atomic_store(&a->starved, true);
     atomic_store(&b->joined, a);

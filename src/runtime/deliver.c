@@ -76,13 +76,13 @@ static enum status open_instance(struct deliver *d, struct err *err)
     call_begin(d, CALL_OPEN);
     enum status st = call_end(d, d->class->open(d->sink, 1, &marker, &fresh, err), false, err);
     if (st == ST_WAIT) return st;
+    if (!st) st = offer_begin(d, fresh, err);
     if (st) {
         close_instance(d, false, NULL);
         d->last = CALL_OPEN;
         return st;
     }
     d->opened = true;
-    offer_begin(d, fresh);
     return ST_OK;
 }
 
@@ -90,7 +90,8 @@ static enum status open_instance(struct deliver *d, struct err *err)
 
 static void break_with(struct deliver *d, struct err *err)
 {
-    if (err->code == E_TIMEOUT) err->code = d->last == CALL_OPEN ? E_CONNECT : E_WRITE; /* to who waits, E_TIMEOUT means their own */
+    /* To who waits, E_TIMEOUT means their own, and ST_RETRY nothing. */
+    if (err->code == E_TIMEOUT || err->code < 0) err->code = d->last == CALL_OPEN ? E_CONNECT : E_WRITE;
     add(&d->write_errors, 1);
     deliver_note(d, err);
     runtime_log(d->rt, 0, "%s", d->err.text);
@@ -101,6 +102,7 @@ static enum step finish(struct deliver *d)
 {
     uint64_t left = offer_held(d);
     if (left) {
+        atomic_store(&d->left, true);
         runtime_log(d->rt, 1, "sink \"%s\": %llu rows were not delivered and are dropped", d->object->name, (unsigned long long)left);
         struct cursor_stats at;
         cursor_stats(d->cursor, &at);
@@ -210,8 +212,10 @@ static enum status go_on(struct deliver *d, int64_t now, int64_t *wake_us, struc
     if (d->paused && !d->opened) return ST_OK;
     TRY(open_instance(d, err));
     if (d->class->serve) TRY(d->class->serve(d->sink, err));
-    if (!d->paused) TRY(offer_write(d, err));
-    return offer_flush(d, now, d->paused, wake_us, err);
+    enum status st = d->paused ? ST_OK : offer_write(d, err);
+    if (st && st != ST_FULL) return st; /* dead letters without room hold up no row that was written */
+    TRY(offer_flush(d, now, d->paused, wake_us, err));
+    return st;
 }
 
 static enum step judge(struct deliver *d, enum status st, struct err *err, int64_t now, int64_t *wake_us)
@@ -425,6 +429,8 @@ bool deliver_broken(struct deliver *d, struct err *err)
     lock_give(&d->lock);
     return true;
 }
+
+bool deliver_complete(struct deliver *d) { return deliver_done(d) && !atomic_load(&d->left) && !deliver_broken(d, NULL); }
 
 const char *sink_state_name(enum sink_state s)
 {

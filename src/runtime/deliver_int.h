@@ -118,6 +118,7 @@ struct deliver {
     _Atomic uint64_t rows, bytes, writes, write_errors, retries, timeouts, dropped, dead_lettered, flushes, waits, epoch;
     struct histogram write_us; /* of whole writes */
     struct meter meter; /* busy: in the connector's calls and what leads to them; blocked: rows wait for the system outside */
+    _Atomic bool left; /* rows that were not delivered */
     _Atomic bool broken; /* err stands: BLOCKED by it, or closed with it */
     struct err err;
     struct note last_error;
@@ -146,7 +147,7 @@ extern const struct task_class watch_class;
 /* ---- offer.c */
 enum status offer_write(struct deliver *d, struct err *err); /* some of what there is */
 enum status offer_flush(struct deliver *d, int64_t now, bool now_please, int64_t *wake_us, struct err *err);
-void offer_begin(struct deliver *d, bool fresh); /* after open */
+enum status offer_begin(struct deliver *d, bool fresh, struct err *err); /* after open */
 void offer_rewind(struct deliver *d); /* a new instance is to get what is not flushed */
 enum status offer_skip(struct deliver *d, struct err *err);
 void offer_unsettle(struct deliver *d); /* what was not flushed counts as held again */

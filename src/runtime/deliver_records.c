@@ -68,8 +68,10 @@ static struct batch *values_of(struct record_writer *w, struct batch *b)
     return out;
 }
 
-static void encode(struct record_writer *w, struct batch *b, uint32_t from)
+/* The values of some rows; ST_POISON: the first has none. */
+static enum status encode(struct record_writer *w, struct batch *b, uint32_t from, struct err *err)
 {
+    struct err why;
     if (w->batch != b) {
         let_go(w);
         w->batch = batch_ref(b);
@@ -78,18 +80,23 @@ static void encode(struct record_writer *w, struct batch *b, uint32_t from)
     values_clear(&w->values, from, BATCH_ROWS_MAX);
     uint32_t few = ENCODE_BYTES / (b->bytes_held / b->rows + 1) + 1;
     if (few > ENCODE_ROWS) few = ENCODE_ROWS;
-    for (uint32_t row = from, n; row < b->rows && w->values.text.n < ENCODE_BYTES; row += n) {
-        n = b->rows - row < few ? b->rows - row : few;
-        w->encoder->class->put_values(w->encoder, w->seen, row, n, &w->values);
+    for (uint32_t row = from; row < b->rows && w->values.text.n < ENCODE_BYTES;) {
+        uint32_t n = b->rows - row < few ? b->rows - row : few, fit = encoder_fits(w->encoder, w->seen, row, n, &why);
+        if (fit) w->encoder->class->put_values(w->encoder, w->seen, row, fit, &w->values);
+        row += fit;
+        if (fit < n) break;
     }
+    if (w->values.n) return ST_OK;
+    *err = why;
+    return ST_POISON;
 }
 
 enum status record_writer_write(struct record_writer *w, struct sink *s, struct batch *b, uint32_t from, uint32_t *accepted,
                                 size_t *bytes, struct err *err)
 {
     const struct values *v = &w->values;
-    if (w->batch != b || from < v->first || from >= v->first + v->n) encode(w, b, from);
     *accepted = 0;
+    if (w->batch != b || from < v->first || from >= v->first + v->n) TRY(encode(w, b, from, err));
     enum status st = s->class->write_records(s, v, b, from, accepted, err);
     uint32_t at = from - v->first;
     *bytes += (size_t)(v->offsets[at + *accepted] - v->offsets[at]);

@@ -134,6 +134,7 @@ bool runtime_free(struct runtime *rt, int64_t timeout_us)
         give_up(rt);
         return false; /* what hangs keeps its memory */
     }
+    ack_ended(rt);
     runtime_pause(rt);
     for (struct component *c = rt->components; c; c = c->next)
         if (!atomic_load(&c->joined)) sweep_component(rt, c);

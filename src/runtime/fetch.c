@@ -57,13 +57,13 @@ static enum status fetch_bytes(struct part *p, struct split *s, int64_t now, str
     for (;;) {
         if (p->letters && !reread_post(p)) return ST_FULL;
         struct batch *b = NULL;
-        const char *from = s->decoder->p;
-        int64_t offset = s->decoder->offset;
-        uint64_t bad = s->decoder->report.bad;
+        const struct decoder before = *s->decoder;
         enum status st = decoder_next(s->decoder, p->pool, p->reader->batch_rows, &b, err);
         s->payload.offset = s->decoder->offset;
+        s->payload.row = s->decoder->row;
         fetch_note_bad(p, s);
-        if (p->reader->letters && s->decoder->report.bad > bad) reread_bad(p, s, from, offset, s->decoder->report.bad - bad);
+        uint64_t bad = s->decoder->report.bad - before.report.bad;
+        if (p->reader->letters && bad) reread_bad(p, s, &before, bad);
         if (st == ST_OK) {
             if (p->reader->class->mark != source_no_mark) p->source->class->mark(p->source, s->number, &s->payload);
             atomic_store_explicit(&p->position, s->decoder->offset, memory_order_relaxed);
@@ -160,5 +160,6 @@ enum status fetch_seek(struct part *p, struct split *s, bool fresh, struct err *
                          (size_t)options_int(o->options, "record.max"), fresh ? 0 : s->at.offset, got ? head : NULL, got,
                          &s->decoder, err));
     s->decoder->report = report;
+    s->decoder->row = fresh ? 0 : s->at.row;
     return ST_OK;
 }

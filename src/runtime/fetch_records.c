@@ -101,11 +101,16 @@ static void find_unfit(struct part *p, struct split *s, uint32_t n, struct unfit
 /* Takes rows of bad records out again. */
 static struct batch *without_unfit(struct part *p, struct split *s, struct batch *b, uint32_t *of, const struct unfit *unfit)
 {
-    uint32_t sel[BATCH_ROWS_MAX], n = 0;
+    uint32_t sel[BATCH_ROWS_MAX], n = 0, last = UINT32_MAX;
     if (!unfit->n) return b;
-    for (uint32_t i = 0; i < b->rows; i++)
-        if (!bit_get(unfit->dead, of[i])) sel[n] = i, of[n++] = of[i];
-    s->decoder->report.bad += b->rows - n;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        if (!bit_get(unfit->dead, of[i])) {
+            sel[n] = i, of[n++] = of[i];
+            continue;
+        }
+        s->decoder->report.bad += of[i] != last;
+        last = of[i];
+    }
     struct rows rows = {b, sel, n};
     struct batch *out = rows_compact(p->pool, p->reader->columns.value, &rows);
     batch_unref(b);
@@ -114,36 +119,38 @@ static struct batch *without_unfit(struct part *p, struct split *s, struct batch
 
 /* ---- dead letters ------------------------------------------------------------------------------------------------- */
 
-/* Why a record became no row. The report is left as it was. */
-static struct err why_bad(struct part *p, struct split *s, uint32_t record)
+/* Why a record became no row. The report is left as it was. False: it is good, and has none. */
+static bool why_bad(struct part *p, struct split *s, uint32_t record, struct err *why)
 {
     struct decode_report before = s->decoder->report;
     struct batch *b = NULL;
-    uint32_t of, used;
+    uint32_t of[BATCH_ROWS_MAX], used;
+    bool bad = false;
     for (int i = 0; i < p->reader->columns.mine->n; i++)
-        if (must_be_text(p, s, i) && is_unfit(s, i, record)) tell_unfit(s, record, p->reader->columns.mine->fields[i].name);
-    decoder_records(s->decoder, p->pool, s->records.p, s->records.records + record, 1, &of, &used, &b, NULL);
+        if (must_be_text(p, s, i) && is_unfit(s, i, record)) tell_unfit(s, record, p->reader->columns.mine->fields[i].name), bad = true;
+    decoder_records(s->decoder, p->pool, s->records.p, s->records.records + record, 1, of, &used, &b, NULL);
     batch_unref(b);
-    struct err why = s->decoder->report.last;
+    bad |= s->decoder->report.bad > before.bad;
+    *why = s->decoder->report.last;
     s->decoder->report = before;
-    return why;
+    return bad;
 }
 
-/* Those of the next `used` records that no row came of; of: the records of the rows. */
-static void bury(struct part *p, struct split *s, uint32_t used, const uint32_t *of, uint32_t rows)
+/* Those of the next `used` records that are bad, of whom there are so many; of: the records of the rows. */
+static void bury(struct part *p, struct split *s, uint32_t used, uint64_t bad, const uint32_t *of, uint32_t rows)
 {
     struct letters *letters = p->reader->letters;
-    uint32_t bad = used - rows, row = 0;
+    uint32_t row = 0, cap = (uint32_t)bad;
     if (!letters || !bad) return;
-    struct batch *to = letter_batch(letters, p->pool, bad);
-    for (uint32_t i = 0; i < used; i++) {
+    struct batch *to = letter_batch(letters, p->pool, cap);
+    for (uint32_t i = 0; i < used && to->rows < cap; i++) {
         const struct record *r = &s->records.records[s->record + i];
-        bool good = row < rows && of[row] == i;
-        row += good;
-        if (good) continue;
-        struct err why = why_bad(p, s, s->record + i);
+        struct err why;
+        uint32_t first = row;
+        while (row < rows && of[row] == i) row++;
+        if (row > first || !why_bad(p, s, s->record + i, &why)) continue;
         bool none = r->n == RECORD_NONE;
-        letter_add_record(letters, to, bad, none ? NULL : s->records.p + r->start, none ? 0 : r->n, r->offset, why.text);
+        letter_add_record(letters, to, cap, none ? NULL : s->records.p + r->start, none ? 0 : r->n, r->offset, why.text);
     }
     p->letters = to;
     reread_post(p);
@@ -196,6 +203,7 @@ static struct batch *side_by_side(struct part *p, struct split *s, struct batch 
 static enum status decode_some(struct part *p, struct split *s, struct batch **out, struct err *err)
 {
     uint32_t of[BATCH_ROWS_MAX], used = 0, n = s->records.nrecords - s->record;
+    uint64_t bad = s->decoder->report.bad;
     struct unfit unfit;
     struct batch *values = NULL;
     if (n > p->reader->batch_rows) n = p->reader->batch_rows;
@@ -207,7 +215,7 @@ static enum status decode_some(struct part *p, struct split *s, struct batch **o
     }
     TRY(decoder_records(s->decoder, p->pool, s->records.p, s->records.records + s->record, unfit.first, of, &used, &values, err));
     values = without_unfit(p, s, values, of, &unfit);
-    bury(p, s, used, of, values->rows);
+    bury(p, s, used, s->decoder->report.bad - bad, of, values->rows);
     *out = side_by_side(p, s, values, of);
     s->record += used;
     s->payload = s->records.places[s->record - 1];

@@ -170,7 +170,7 @@ static void park_fds(struct run_host *r, int64_t timeout)
         if (w->fds[i].revents) atomic_store(&w->who[i]->woken, true);
 }
 
-static void park(struct run_host *r)
+static void park(struct run_host *r, struct ladder *l)
 {
     int64_t wake_us;
     gate_prepare(&r->gate);
@@ -184,8 +184,8 @@ static void park(struct run_host *r)
         gate_park(&r->gate, timeout);
     else
         park_fds(r, timeout);
+    ladder_slept(l, env_now_us(r->env) - now);
 }
-
 
 static void loop(void *arg)
 {
@@ -193,10 +193,10 @@ static void loop(void *arg)
     struct ladder ladder = {0};
     while (!atomic_load(&r->stop)) {
         if (round_of(r)) {
-            ladder.step = 0;
+            ladder_found(&ladder);
         } else if (!ladder_climb(&ladder)) {
-            park(r);
-            ladder.step = 0;
+            park(r, &ladder);
+            ladder_found(&ladder);
         }
     }
     pool_adopt(NULL);

@@ -167,6 +167,18 @@ static enum status write_out(struct deliver *d, struct err *err)
     return ST_OK;
 }
 
+static enum status encode_batch(struct deliver *d, struct batch *b, struct err *err)
+{
+    while (d->row < b->rows) {
+        uint32_t n = encoder_fits(d->encoder, b, d->row, b->rows - d->row, err);
+        if (n) d->encoder->class->put(d->encoder, b, d->row, n, &d->out);
+        d->row += n;
+        d->pos += n;
+        if (d->row < b->rows) TRY(bury_at_hand(d, b, err));
+    }
+    return ST_OK;
+}
+
 /* Up to a good size for one write. */
 static enum status encode(struct deliver *d, struct err *err)
 {
@@ -174,8 +186,7 @@ static enum status encode(struct deliver *d, struct err *err)
     while (d->out.n < ENCODE_BYTES) {
         TRY(batch_at_hand(d, &b, err));
         if (!b) break;
-        d->encoder->class->put(d->encoder, b, d->row, b->rows - d->row, &d->out);
-        d->pos += b->rows - d->row;
+        TRY(encode_batch(d, b, err));
         pass(d, b);
     }
     return ST_OK;
@@ -264,7 +275,6 @@ enum status offer_flush(struct deliver *d, int64_t now, bool now_please, int64_t
 {
     bool ending = offer_ended(d);
     if (d->burying && d->burying_at < d->pos) TRY(bury_go_on(d));
-    bury_forget(d); /* paused, with a row at hand whose letter found no room */
     if (d->pos == d->flushed && !ending) {
         if (d->again == d->nkept && !d->row) atomic_store(&d->epoch, d->epoch_seen);
         return ST_OK;
@@ -296,11 +306,18 @@ enum status offer_encoder(struct deliver *d, struct err *err)
     return encoder_new(o->format->class, o->schema, style, o->options, &d->encoder, err);
 }
 
-void offer_begin(struct deliver *d, bool fresh)
+enum status offer_begin(struct deliver *d, bool fresh, struct err *err)
 {
-    if (!d->encoder || !fresh) return;
+    if (!d->encoder) return ST_OK;
+    if (!fresh && d->encoder->class->ends) {
+        err_set(err, E_CONNECTOR_OPTION, "what is written in format %s ends, so it cannot be appended to what is there", d->encoder->class->name);
+        err_hint(err, "write to a new place, or in place of what is there (mode = 'replace')");
+        return E_CONNECTOR_OPTION;
+    }
+    if (!fresh) return ST_OK;
     d->encoder->class->begin(d->encoder, &d->out);
     d->head = d->out.n;
+    return ST_OK;
 }
 
 /* What is offered again has none of the rows that were buried, so that a class counts the same rows as we do. */
@@ -423,7 +440,13 @@ enum status offer_skip(struct deliver *d, struct err *err)
     struct log_entry e;
     enum status at = d->again < d->nkept || d->saw_end ? ST_OK : cursor_peek(d->cursor, &e, NULL);
     if (at == E_READ || at == E_CORRUPT) return cursor_advance(d->cursor), ST_OK; /* damaged on disk; the cursor counts it */
-    if (d->last == CALL_WRITE && d->encoder && d->out.n) return skip_bytes(d), ST_OK;
+    if (d->last == CALL_WRITE && d->encoder && d->out.n) {
+        if (!d->encoder->class->ends || d->sent <= d->head) return skip_bytes(d), ST_OK;
+        err_set(err, E_MISUSE, "sink \"%s\" has sent a part of what it would skip, and in format %s nothing can follow that", d->object->name,
+                d->encoder->class->name);
+        err_hint(err, "ALTER SINK %s RETRY, or DROP SINK %s DISCARD", d->object->name, d->object->name);
+        return E_MISUSE;
+    }
     struct batch *b = NULL;
     if (d->last == CALL_WRITE && !d->encoder) TRY(batch_at_hand(d, &b, err));
     if (b) return skip_rows(d, b), ST_OK;

@@ -245,6 +245,13 @@ void part_close_source(struct part *p)
     source_free(s);
 }
 
+/* Control closes it then, once it knows what was delivered: ack.c. */
+static bool may_be_acked(const struct part *p, int kind)
+{
+    if (!p->source || p->source->class->ack == source_no_ack) return false;
+    return kind == END_FLUSH || kind == END_HOLD || (kind == END_CUT && atomic_load(&p->reader->rt->closing));
+}
+
 enum step part_finish(struct part *p, int kind)
 {
     batch_unref(p->piece);
@@ -253,7 +260,7 @@ enum step part_finish(struct part *p, int kind)
     p->piece = p->batch = NULL;
     part_drop_rest(p);
     for (int w = 0; w < p->reader->rt->nworkers; w++) edge_end(p->edges[w], kind);
-    part_close_source(p);
+    if (!may_be_acked(p, kind)) part_close_source(p);
     p->over = true;
     letterbox_close(p->reader);
     answer_end(p->reader->rt, p->reader->component, &p->answer);
@@ -352,8 +359,10 @@ bool part_before_rows(struct part *p, enum step *out)
 static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us)
 {
     enum step out;
-    if (part_before_rows(p, &out)) return out;
+    struct err err = {.pos = NO_POS};
     int ended = 0;
+    if (part_before_rows(p, &out)) return out;
+    if (p->source && deal_take(p, &err)) return part_fail(p, &err), part_finish(p, END_CUT);
     for (int k = 0; k < p->nsplits; k++) {
         struct split *s = &p->splits[p->turn];
         p->turn = (p->turn + 1) % p->nsplits;
@@ -361,7 +370,6 @@ static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us
             ended++;
             continue;
         }
-        struct err err = {.pos = NO_POS};
         enum status st = fetch_batch(p, s, now, &err);
         if (st == ST_OK) {
             part_hand_on(p);

@@ -1,5 +1,5 @@
 /* Readers: what feeds the graph from one source. A reader has one or more parts, each a task with its own instance of
- * the connector and the splits dealt to it (split % parts); part p sends its rows to worker p. It has a ring to every worker: the
+ * the connector and the splits dealt to it (deal.c); part p sends its rows to worker p. It has a ring to every worker: the
  * others are told that it is idle, and get its barriers and its end.
  *
  * A part takes one decoded batch at a time and cuts it where the watermark must be said first: before a row that is behind
@@ -45,16 +45,7 @@ static enum status open_part(struct part *p, struct source *opened, struct err *
         p->source = source_new(r->class, &ctx);
         TRY(r->class->open(p->source, err));
     }
-    int all = r->class->splits(p->source);
-    p->splits = mem_zalloc(sizeof *p->splits * (size_t)(all / r->nparts + 1));
-    for (int i = p->index; i < all; i += r->nparts) {
-        struct split *s = &p->splits[p->nsplits++];
-        s->number = i;
-        s->highest = TS_MIN;
-        s->last_row_us = env_now_us(r->rt->env);
-        TRY(fetch_seek(p, s, true, err));
-    }
-    return ST_OK;
+    return deal_take(p, err);
 }
 
 static void read_options(struct reader *r)
@@ -130,6 +121,7 @@ struct reader *reader_new(struct runtime *rt, const struct object *source, const
     r->nparts = 1;
     r->size = -1;
     lock_init(&r->lock);
+    deal_init(&r->deal);
     read_options(r);
     find_time(r);
     r->pushed = !values && (!source->connector || rt->cfg.replay);
@@ -198,6 +190,7 @@ void reader_free(struct reader *r)
     for (int i = 0; i < r->nparts; i++) free_part(&r->parts[i]);
     mem_free(r->parts);
     lock_done(&r->lock);
+    deal_done(&r->deal);
     letters_free(r->letters);
     arena_free(r->arena);
     mem_free(r);
@@ -265,6 +258,30 @@ bool reader_done(struct reader *r)
     for (int i = 0; i < r->nparts; i++)
         if (!atomic_load(&r->parts[i].task.done)) return false;
     return true;
+}
+
+bool reader_keeps_open(struct reader *r)
+{
+    bool open = false;
+    for (int i = 0; i < r->nparts; i++) open |= r->parts[i].source && atomic_load(&r->parts[i].task.done);
+    return open && reader_done(r);
+}
+
+static void ack_part(struct part *p, uint64_t epoch)
+{
+    for (int i = 0; i < p->nsplits; i++) {
+        const struct split *s = &p->splits[i];
+        if (s->at.offset || s->at.n) p->source->class->ack(p->source, epoch, s->number, &s->at);
+    }
+}
+
+void reader_close(struct reader *r, bool delivered, uint64_t epoch)
+{
+    for (int i = 0; i < r->nparts; i++) {
+        struct part *p = &r->parts[i];
+        if (p->source && delivered) ack_part(p, epoch);
+        part_close_source(p);
+    }
 }
 
 void reader_barrier(struct reader *r, uint64_t epoch, int kind)

@@ -30,7 +30,8 @@ struct part {
     struct pool *pool;
     struct edge **edges; /* producer ends, one per worker */
     struct source *source;
-    int nsplits, turn;
+    int nsplits, cap_splits, turn;
+    int seen; /* splits of the instance that were looked at: some are other parts' */
     struct split *splits;
     struct batch *batch; /* at hand */
     struct split *from;  /* its split */
@@ -63,6 +64,17 @@ struct part {
     struct note last_error;
 };
 
+/* Names of all splits, sorted, each with its place in the order in which they are dealt to the parts. */
+struct deal {
+    struct lock lock;
+    struct arena *arena;
+    struct dealt {
+        const char *name;
+        int place;
+    } *names;
+    int n, cap;
+};
+
 struct reader {
     struct runtime *rt;
     const struct object *object;
@@ -78,6 +90,7 @@ struct reader {
     bool blocking;
     int nparts;
     struct part *parts;
+    struct deal deal;
     int64_t size;
     int time_column;
     bool time_is_ms, time_is_32;
@@ -118,6 +131,12 @@ bool part_is_held(struct part *p);
 void part_close_source(struct part *p);
 enum step part_finish(struct part *p, int kind); /* an END of that kind is the last it says */
 
+/* ---- deal.c */
+void deal_init(struct deal *d);
+void deal_done(struct deal *d);
+/* Takes the splits that are the part's and that it has not yet, each at its beginning. There is no batch in hand. */
+enum status deal_take(struct part *p, struct err *err);
+
 /* ---- fetch.c */
 /* One try to get a batch from a split. ST_OK: in hand. ST_WAIT, ST_DONE, or an error that is fatal. */
 enum status fetch_batch(struct part *p, struct split *s, int64_t now, struct err *err);
@@ -131,8 +150,8 @@ enum status fetch_records_seek(struct part *p, struct split *s, struct err *err)
 void fetch_note_bad(struct part *p, struct split *s); /* fetch.c */
 
 /* ---- reread.c
- * The bad records among the bytes [from, decoder's p), at `offset` of the split, wait as letters. */
-void reread_bad(struct part *p, struct split *s, const char *from, int64_t offset, uint64_t bad);
+ * The bad records among those between where a decoder stood before and where it stands now wait as letters. */
+void reread_bad(struct part *p, struct split *s, const struct decoder *before, uint64_t bad);
 bool reread_post(struct part *p); /* false: they find no room now */
 
 /* ---- letter.c

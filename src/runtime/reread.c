@@ -63,6 +63,22 @@ static void reread_one(struct part *p, struct decoder *d, const char *end, struc
     letter_add_record(p->reader->letters, to, cap, from, (size_t)(stop - from), at, d->report.last.text);
 }
 
+/* Where records have many rows a bad row has no bytes of its own: its letter says where its record is, and what is wrong. */
+static void reread_rows(struct part *p, struct split *s, struct decoder *d, struct batch *to, uint32_t cap)
+{
+    const struct decoder *upto = s->decoder;
+    while (to->rows < cap && (d->offset < upto->offset || (d->offset == upto->offset && d->row < upto->row))) {
+        struct batch *b = NULL;
+        int64_t at = d->offset;
+        uint64_t bad = d->report.bad;
+        enum status st = decoder_next(d, p->pool, 1, &b, NULL);
+        batch_unref(b);
+        for (; bad < d->report.bad && to->rows < cap; bad++)
+            letter_add_record(p->reader->letters, to, cap, NULL, 0, at, d->report.last.text);
+        if (st) return;
+    }
+}
+
 bool reread_post(struct part *p)
 {
     uint32_t n = p->letters->rows;
@@ -73,16 +89,23 @@ bool reread_post(struct part *p)
     return true;
 }
 
-void reread_bad(struct part *p, struct split *s, const char *from, int64_t offset, uint64_t bad)
+void reread_bad(struct part *p, struct split *s, const struct decoder *before, uint64_t bad)
 {
     const struct decode_report *report = &s->decoder->report;
-    const char *end = s->decoder->p;
+    bool many = s->decoder->class->many;
+    const char *from = before->p, *end = many ? s->decoder->end : s->decoder->p;
     uint32_t cap = bad < BATCH_ROWS_MAX ? (uint32_t)bad : BATCH_ROWS_MAX;
     struct batch *to = letter_batch(p->reader->letters, p->pool, cap);
     size_t n = end > from ? (size_t)(end - from) : 0, skip;
-    AUTO(decoder_free) struct decoder *d = n ? decoder_at(p, s, from, n, offset, &skip) : NULL;
-    if (d) d->p = from + skip;
-    while (d && d->p < end) reread_one(p, d, end, to, cap);
+    AUTO(decoder_free) struct decoder *d = n ? decoder_at(p, s, from, n, before->offset, &skip) : NULL;
+    if (d && many) {
+        decoder_feed(d, from, n, s->decoder->last);
+        d->row = before->row;
+        reread_rows(p, s, d, to, cap);
+    } else if (d) {
+        d->p = from + skip;
+        while (d->p < end) reread_one(p, d, end, to, cap);
+    }
     /* One that is too long may never be whole in memory. */
     while (to->rows < cap) letter_add_record(p->reader->letters, to, cap, NULL, 0, report->last_offset, report->last.text);
     p->letters = to;

@@ -347,6 +347,7 @@ struct component {
     struct note hunger;       /* whose operator */
     _Atomic int64_t waiting;  /* answers to the epoch under way that are still missing */
     bool busy, kept; /* control's notes */
+    bool watched;    /* a subscription reads something of it, or did; control's */
     struct component *next;
 };
 struct component *component_of(struct component *c);
@@ -387,6 +388,9 @@ void reader_leave(struct reader *r);
 bool reader_leaving(struct reader *r);
 void reader_forget_edge(struct reader *r, int part, int worker); /* frees it; its consumer has heard it out */
 bool reader_done(struct reader *r);
+/* Done, but its source is open, since the class wants to know what was delivered. */
+bool reader_keeps_open(struct reader *r);
+void reader_close(struct reader *r, bool delivered, uint64_t epoch); /* delivered: all that it gave */
 /* Puts a barrier into every part as soon as each stands between two decoded batches; each part answers the epoch. */
 void reader_barrier(struct reader *r, uint64_t epoch, int kind);
 /* After a HOLD barrier: goes on; seek: from the positions kept at it. */
@@ -458,6 +462,7 @@ const struct histogram *deliver_latency(struct deliver *d); /* of whole writes; 
 void deliver_leave(struct deliver *d); /* no more will come: end when all is out; give up where an operator is needed */
 bool deliver_blocked(struct deliver *d);
 bool deliver_broken(struct deliver *d, struct err *err); /* BLOCKED, or closed with an error */
+bool deliver_complete(struct deliver *d); /* closed, and the target has all that was accepted but for what was dropped by a policy or buried */
 /* Posts a command and waits for the answer. set: for SINK_SET, the options given. */
 enum status deliver_command(struct deliver *d, enum sink_command what, const struct options *set, int64_t timeout_us,
                             struct err *err);
@@ -611,6 +616,9 @@ int64_t time_left(struct runtime *rt, int64_t until); /* INT64_MAX: no limit */
 bool node_ended(const struct node *n); /* all instances */
 struct run_sink *runtime_sink(struct runtime *rt, uint64_t id); /* that runs; NULL: none. With the lock */
 void runtime_stop_threads(struct runtime *rt);
+
+/* ---- ack.c: control with the turn, without the lock */
+void ack_ended(struct runtime *rt);
 
 /* ---- sweep.c: with the lock */
 void stock_take(struct runtime *rt); /* notes of each component whether something in it has still to end, and whether it is kept all the same */

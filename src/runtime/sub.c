@@ -17,6 +17,7 @@ struct sub {
     struct schema *schema;
     bool changelog;
     struct gate gate;
+    struct ladder ladder;
     bool watched;       /* the gate has a descriptor */
     int nedges, turn;
     struct edge **edges;
@@ -67,6 +68,7 @@ static struct sub *new_sub(struct runtime *rt, struct node *from, const struct p
         mem_free(s);
         return NULL;
     }
+    component_of(c)->watched = true;
     s->arena = arena_new();
     s->schema = schema_copy(s->arena, plan->schema);
     s->changelog = plan->stream != STREAM_APPEND;
@@ -246,17 +248,20 @@ static void wait(struct look *l, int64_t timeout_us)
 {
     struct sub *s = l->sub;
     int64_t until = timeout_us < 0 ? INT64_MAX : env_now_us(s->rt->env) + timeout_us;
-    for (struct ladder ladder = {0}; !look_fact(l);) {
-        if (ladder_climb(&ladder)) continue;
+    while (!look_fact(l)) {
+        if (ladder_climb(&s->ladder)) continue;
         int64_t now = env_now_us(s->rt->env);
-        if (now >= until) return;
+        if (now >= until) break;
         gate_prepare(&s->gate);
         if (look_fact(l)) {
             gate_cancel(&s->gate);
             break;
         }
         gate_park(&s->gate, timeout_us < 0 ? -1 : until - now);
+        ladder_slept(&s->ladder, env_now_us(s->rt->env) - now);
     }
+    ladder_found(&s->ladder);
+    if (l->st == ST_WAIT) return;
     if (s->watched) gate_signal(&s->gate); /* the gate may have taken it back, and there may be more */
 }
 

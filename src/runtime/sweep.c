@@ -198,6 +198,7 @@ static void free_all(struct runtime *rt)
 
 void sweep_all(struct runtime *rt)
 {
+    ack_ended(rt);
     lock_take(&rt->lock);
     if (anything_to_free(rt)) free_all(rt);
     lock_give(&rt->lock);

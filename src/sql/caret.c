@@ -58,19 +58,29 @@ static void put_excerpt(const char *s, const struct place *p, size_t pos, struct
     text_printf(out, "%s\n  %*s^", to < p->end ? "..." : "", cells, "");
 }
 
+/* The line is that of the text without its secrets: they may have lines of their own. */
+static void put_line_of(const char *text, size_t n, size_t pos, struct text *out)
+{
+    struct text masked = {0};
+    sql_mask(text, n, &pos, &masked);
+    const char *s = text_cstr(&masked);
+    struct place p = find(s, masked.n, pos);
+    put_excerpt(s, &p, pos, out);
+    text_done(&masked);
+}
+
 void sql_print_error(const char *file, const char *text, size_t n, const struct err *err, struct text *out)
 {
     bool placed = err->pos != NO_POS;
     size_t pos = placed && err->pos < n ? err->pos : n;
-    struct place p = {0};
     if (placed) {
-        p = find(text, n, pos);
+        struct place p = find(text, n, pos);
         text_printf(out, "%s:%zu:%zu: ", file, p.line, p.column);
     } else {
         text_printf(out, "%s: ", file);
     }
     text_printf(out, "[LAM-%04d] %s", err->code, err->text);
-    if (placed) put_excerpt(text, &p, pos, out);
+    if (placed) put_line_of(text, n, pos, out);
     if (err->hint[0]) text_printf(out, "\nhint: %s", err->hint);
     text_putc(out, '\n');
 }

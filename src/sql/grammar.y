@@ -330,7 +330,7 @@ alter_action:
 /* ---- CREATE: its clauses work on p->created ---- */
 
 create:
-    source_head source_clauses { $$ = p->created, $$->end = @$.end; }
+    source_head source_body { $$ = p->created, $$->end = @$.end; }
   | table_head source_clauses { $$ = p->created, $$->end = @$.end; }
   | sink_head sink_body { $$ = p->created, $$->end = @$.end; }
   | stream_head with_options as_query { $$ = p->created, $$->end = @$.end; }
@@ -353,6 +353,7 @@ stream_head:
   | "CREATE" opt_or_replace "MATERIALIZED" "VIEW" new_name { stmt__create(p, STMT_CREATE_VIEW, $2, $5, @$); }
   ;
 
+source_body: source_clauses | source_clauses "FROM" connector | "FROM" connector;
 source_clauses: source_clause | source_clauses source_clause;
 source_clause:
     columns

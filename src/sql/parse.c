@@ -289,6 +289,10 @@ static void quote_token(const struct parser *p, struct text *out)
         text_puts(out, token__name(TK_END));
         return;
     }
+    if (sql__is_hidden(p->lexer.text, p->lexer.n, t->at)) {
+        text_puts(out, "\"***\"");
+        return;
+    }
     const char *s = p->lexer.text + t->at.pos;
     bool cut = n > max;
     for (n = cut ? max : n; cut && n && (s[n] & 0xc0) == 0x80;) n--;

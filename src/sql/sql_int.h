@@ -67,6 +67,19 @@ int keyword__at(enum keyword_class c, int i);
 /* How messages call a token: SELECT, a name, end of statement. */
 const char *token__name(int kind);
 
+/* ---- quotes and comments of text that need not make sense (substitute.c) ------------------------------------------- */
+
+struct quoted {
+    size_t from, to, end; /* what stands inside; behind the closing quote */
+    bool closed;
+};
+/* Whether quotes open at s[at]. A doubled quote ends them, and opens the next. */
+bool sql__quoted(const char *s, size_t n, size_t at, struct quoted *q);
+/* Where the comment ends that begins at s[at]; `at`: none does. */
+size_t sql__comment_end(const char *s, size_t n, size_t at);
+/* Whether a byte of it is a secret's (secret.c). */
+bool sql__is_hidden(const char *text, size_t n, struct span at);
+
 /* ---- the parser ------------------------------------------------------------------------------ */
 
 struct parser {

@@ -4,7 +4,7 @@
  * with a quote in it stays one string. A default is taken as it was written, since its author saw the quotes around it.
  * Anything else that begins with ${ stays as it is. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
-#include "sql/tree.h"
+#include "sql/sql_int.h"
 
 struct reader {
     const char *s;
@@ -170,6 +170,29 @@ size_t sql_substitute_origin(const char *text, size_t n, const char *(*lookup)(v
     bool beyond = substitute(a, &r, lookup, ctx, pos, &last, &t, &err) || t.n <= pos;
     text_done(&t);
     return beyond ? n : last;
+}
+
+bool sql__quoted(const char *s, size_t n, size_t at, struct quoted *q)
+{
+    struct reader r = {.s = s, .n = n, .at = at};
+    char c = at < n ? s[at] : 0;
+    if (c != '\'' && c != '"' && c != '`' && c != '$') return false;
+    r.at += step_outside(&r);
+    if (!r.quote) return false;
+    q->from = q->to = r.at;
+    while (r.at < n && r.quote) q->to = r.at, r.at += step_inside(&r);
+    q->closed = !r.quote;
+    q->end = r.at < n ? r.at : n;
+    if (!q->closed) q->to = n;
+    return true;
+}
+
+size_t sql__comment_end(const char *s, size_t n, size_t at)
+{
+    struct reader r = {.s = s, .n = n, .at = at};
+    if (at + 1 >= n || !((s[at] == '-' && s[at + 1] == '-') || (s[at] == '/' && s[at + 1] == '*'))) return at;
+    size_t end = comment_end(&r);
+    return end < n ? end : n;
 }
 
 size_t sql_statement_end(const char *text, size_t n, size_t from)

@@ -267,11 +267,17 @@ enum status sql_substitute(struct arena *a, const char *text, size_t n, const ch
 size_t sql_substitute_origin(const char *text, size_t n, const char *(*lookup)(void *ctx, const char *name), void *ctx, size_t pos);
 /* Where the statement that begins at text[at] ends: behind its semicolon, or at n. Text with ${NAME} in it will do. */
 size_t sql_statement_end(const char *text, size_t n, size_t at);
+/* Whether a secret stands in text in so many letters (secret.c says what is one). */
+bool sql_has_secret(const char *text, size_t n);
+/* What the variables in text hold is not said by the message about it: ${NAME} takes its place. */
+void sql_hide_values(const char *text, size_t n, const char *(*lookup)(void *ctx, const char *name), void *ctx, struct err *err);
 /* Whether text ends inside a statement (no semicolon yet, or an open quote or comment): the shell's
  * continuation prompt. */
 bool sql_incomplete(const char *text, size_t n);
 
 struct text;
+/* Puts text without its secrets, *** in the place of each, and moves *pos to the same place there. */
+void sql_mask(const char *text, size_t n, size_t *pos, struct text *out);
 /* Text that parses to the same tree: print(parse(print(t))) == print(t). */
 void sql_print(const struct stmt *s, struct text *out);
 void sql_print_expr(const struct ast *e, struct text *out);
@@ -279,7 +285,7 @@ void sql_print_select(const struct ast_select *s, struct text *out);
 /* An identifier as it must be written: quoted when it is reserved or not plain lower case. */
 void sql_print_name(const char *name, struct text *out);
 
-/* "file:line:column: message", the line and a caret under the place, the hint. */
+/* "file:line:column: message", the line without its secrets, a caret under the place, the hint. */
 void sql_print_error(const char *file, const char *text, size_t n, const struct err *err, struct text *out);
 
 #endif

@@ -31,6 +31,11 @@ void state_free(struct state *s)
     mem_free(s);
 }
 
+bool state_holds(const struct state *s)
+{
+    return s->objects;
+}
+
 int64_t state_bytes(const struct state *s)
 {
     return s->used;

@@ -38,6 +38,7 @@ struct state_object;
 struct state *state_new(struct account *account, uint64_t seed);
 void state_free(struct state *s);
 int64_t state_bytes(const struct state *s);
+bool state_holds(const struct state *s); /* objects were declared, so there may be something in them */
 /* Charges n bytes ahead or returns E_NOMEM; what the next writes do not use is given back by state_settle. */
 enum status state_reserve(struct state *s, int64_t n) MUST_CHECK;
 void state_settle(struct state *s);

@@ -207,7 +207,28 @@ def silence():
     t.end()
 
 
-for test in (statements, scripts_and_tables, history_and_cancel, cancel_of_a_running_statement, progress, live_table, silence):
+def secrets_are_not_remembered():
+    """Neither in the file nor for arrow up; a variable is no secret."""
+    t = Terminal()
+    t.prompt()
+    t.type("SELECT 40 + 3;\n")
+    t.prompt("43.*")
+    t.type("CREATE SINK s FROM nothing INTO FILE\n")
+    t.expect(r"\.\.\.> ")
+    t.type("(path = 'x', password = 'hush-4711');\n")
+    t.prompt("note: this is not kept in the history.*LAM-.*")
+    t.type("\x1b[A\n")
+    t.prompt("43.*")
+    t.type("CREATE SINK s FROM nothing INTO FILE (password = '${HUSH}');\n")
+    t.prompt("LAM-.*")
+    t.type("\x04")
+    t.end()
+    with open(os.path.join(directory.name, ".laminar_history")) as f:
+        kept = f.read()
+    assert "hush-4711" not in kept and "${HUSH}" in kept and os.stat(f.name).st_mode & 0o077 == 0, kept
+
+
+for test in (statements, scripts_and_tables, history_and_cancel, secrets_are_not_remembered, cancel_of_a_running_statement, progress, live_table, silence):
     check(test)
 print(f"terminal: {passed} passed, {failed} failed")
 sys.exit(failed > 0)

@@ -8,6 +8,7 @@
 struct subject {
     const char *format;
     const char *const *dialects[12];
+    const char *schema; /* NULL: what texts have */
 };
 
 static inline void put_pieces(const struct trial *t, const char *p, size_t n, const struct outcome *whole, uint8_t cut)
@@ -60,7 +61,7 @@ static inline int fuzz_format(const struct subject *s, const uint8_t *data, size
     struct trial t = {
         .class = decoder_find(s->format), .on_error = data[0] % 3, .record_max = data[1] % 2 ? 64 : 1 << 20};
     t.options = try_options(a, t.class->options, dialects ? s->dialects[data[2] % dialects] : NULL);
-    t.schema = try_schema(a, "a BIGINT, b VARCHAR, t TIMESTAMP, c DOUBLE, m DECIMAL, v VARCHAR 3, f BOOLEAN, x BLOB");
+    t.schema = try_schema(a, s->schema ? s->schema : "a BIGINT, b VARCHAR, t TIMESTAMP, c DOUBLE, m DECIMAL, v VARCHAR 3, f BOOLEAN, x BLOB");
     const char *p = (const char *)data + 4;
     struct outcome whole, again;
     struct text text = {0};

@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             DIALECT("header", "false", "delimiter", "-", "quote", "+"),
             DIALECT("header", "false", "delimiter", "\x80", "quote", "\xff"),
         },
+        NULL,
     };
     return fuzz_format(&csv, data, n);
 }

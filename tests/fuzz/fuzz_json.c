@@ -5,6 +5,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    const struct subject json = {"json", {NULL}};
+    const struct subject json = {"json", {NULL}, NULL};
     return fuzz_format(&json, data, n);
 }

@@ -1,4 +1,5 @@
-/* SQL text: parsing never crashes, and what is printed of a statement parses to the same tree and prints the same.
+/* SQL text: parsing never crashes, and what is printed of a statement parses to the same tree and prints the same; its secrets
+ * are hidden whatever is around them.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "sql/tree.h"
@@ -49,6 +50,20 @@ static void check_fixpoint(const struct stmt *s)
     text_done(&second);
 }
 
+/* What is shown of a text has no secret left to hide: masked again it stays as it is. */
+static void check_masked(const char *text, size_t n)
+{
+    struct text first = {0}, second = {0};
+    size_t pos = n / 2, again;
+    sql_mask(text, n, &pos, &first);
+    if (pos > first.n) broken("a place outside", &first, &second);
+    again = pos;
+    sql_mask(text_cstr(&first), first.n, &again, &second);
+    if (first.n != second.n || memcmp(text_cstr(&first), text_cstr(&second), first.n)) broken("a secret is left", &first, &second);
+    text_done(&first);
+    text_done(&second);
+}
+
 static const char *no_variable(void *ctx, const char *name)
 {
     (void)ctx, (void)name;
@@ -74,5 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     (void)!sql_parse_expr(a, text, n, &x, &err);
     (void)!sql_substitute(a, text, n, no_variable, NULL, &replaced, &size, &err);
     sql_incomplete(text, n);
+    check_masked(text, n);
+    err_set(&err, E_SYNTAX, "%.*s", (int)(n < 400 ? n : 400), text);
+    sql_hide_values(text, n, no_variable, NULL, &err);
     return 0;
 }

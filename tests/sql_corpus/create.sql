@@ -4,6 +4,7 @@ CREATE OR REPLACE SOURCE trades (symbol VARCHAR, ts TIMESTAMP) FROM KAFKA (broke
 CREATE SOURCE IF NOT EXISTS trades FROM KAFKA (topic = 'trades') FORMAT JSON (symbol TEXT, ts TIMESTAMP, WATERMARK FOR ts);
 CREATE SOURCE trades FROM KAFKA (topic = 'trades') FORMAT CSV WITH (delimiter = ';', 'null.text' = '-') SCHEMA (symbol TEXT);
 CREATE SOURCE trades FROM FILE ();
+CREATE SOURCE trades (a INT) FROM STDIN;
 CREATE SOURCE trades WITH ('connector' = 'Kafka', 'topic' = 'trades', 'format' = 'json');
 CREATE SOURCE trades WITH ();
 CREATE SOURCE trades (*) FROM FILE (path = '/tmp/x.csv', batch.rows = 100, rate = 1.5, shift = -3, header = true, max-poll = 5);

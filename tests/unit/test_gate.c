@@ -159,6 +159,14 @@ static void the_ladder_ends(void **state)
     int n = 0;
     while (ladder_climb(&l)) n++;
     assert_int_equal(n, 128);
+    ladder_slept(&l, 1000);
+    ladder_found(&l);
+    for (n = 0; ladder_climb(&l);) n++;
+    assert_int_equal(n, 64);
+    ladder_slept(&l, 10);
+    ladder_found(&l);
+    for (n = 0; ladder_climb(&l);) n++;
+    assert_int_equal(n, 128);
 }
 
 int main(void)
