@@ -79,9 +79,15 @@ enum lam_option_type {
     LAM_OPTION_ENUM,     /* one of `values`, "a|b|c"; read as its place, 0, 1, 2 */
     LAM_OPTION_CHAR,     /* one byte; read as its code */
 };
-enum { LAM_OPTION_REQUIRED = 1, LAM_OPTION_SECRET = 2 };
-/* A secret's value is shown nowhere. Its name must say what it is (password, secret, token, credential, ...key): by that it is hidden
- * in a statement that could not be read, too. */
+enum {
+    LAM_OPTION_REQUIRED = 1,
+    /* Its value is shown nowhere. Its name must say what it is (password, secret, token, credential, ...key): by that it is hidden
+     * in a statement that could not be read, too. */
+    LAM_OPTION_SECRET = 2,
+    /* A name that users bring from elsewhere and this class does not have: giving it is an error, for which the sentence
+     * is the hint, so it says why and what to do instead. */
+    LAM_OPTION_REFUSED = 8,
+};
 
 struct lam_option {
     const char *name; /* lower case letters, digits and dots; users may write _ and - for a dot */

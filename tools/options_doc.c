@@ -60,14 +60,33 @@ static void print_also(const char *names)
     }
 }
 
+/* Names that users bring from elsewhere. */
+static void print_refused(const struct option_spec *o)
+{
+    bool any = false;
+    for (; o->name; o++) {
+        if (!(o->flags & OPT_REFUSED)) continue;
+        if (!any) puts("| refused | |\n|---|---|");
+        any = true;
+        printf("| `%s`", o->name);
+        print_also(o->also);
+        fputs(" | ", stdout);
+        print_cell(o->sentence);
+        puts(" |");
+    }
+    if (any) puts("");
+}
+
 static void print_table(const struct option_spec *o)
 {
+    const struct option_spec *table = o;
     if (!o->name) {
         puts("No options of its own.\n");
         return;
     }
     puts("| option | type | default | |\n|---|---|---|---|");
     for (; o->name; o++) {
+        if (o->flags & OPT_REFUSED) continue;
         printf("| `%s`", o->name);
         print_also(o->also);
         fputs(" | ", stdout);
@@ -79,6 +98,7 @@ static void print_table(const struct option_spec *o)
         puts(" |");
     }
     puts("");
+    print_refused(table);
 }
 
 /* Columns that messages carry beside their values. */

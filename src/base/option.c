@@ -344,10 +344,13 @@ static struct option_value *value_find(const struct options *o, const char *key)
     return NULL;
 }
 
+/* Those that may be given. */
 static const char *nth_name(const void *ctx, int i)
 {
     const struct options *o = ctx;
-    return i < o->n ? o->values[i].spec->name : NULL;
+    for (int k = 0; k < o->n; k++)
+        if (!(o->values[k].spec->flags & OPT_REFUSED) && !i--) return o->values[k].spec->name;
+    return NULL;
 }
 
 static enum status unknown(const char *what, const struct options *o, const struct option_in *in, struct err *err)
@@ -359,9 +362,17 @@ static enum status unknown(const char *what, const struct options *o, const stru
         return E_OPTION;
     }
     struct text all = {.max = 200};
-    for (int i = 0; i < o->n; i++) text_printf(&all, "%s%s", i ? ", " : "", o->values[i].spec->name);
+    const char *name;
+    for (int i = 0; (name = nth_name(o, i)); i++) text_printf(&all, "%s%s", i ? ", " : "", name);
     err_hint(err, "its options: %s%s", text_cstr(&all), all.full ? ", ..." : "");
     text_done(&all);
+    return E_OPTION;
+}
+
+static enum status refused(const char *what, const struct option_spec *s, const struct option_in *in, struct err *err)
+{
+    err_at(err, E_OPTION, in->pos, "%s does not take the option '%.100s'", what, in->key);
+    err_hint(err, "%s", s->sentence);
     return E_OPTION;
 }
 
@@ -370,6 +381,7 @@ static enum status read_one(struct arena *a, const char *what, struct options *o
 {
     struct option_value *v = value_find(o, in->key);
     if (!v) return unknown(what, o, in, err);
+    if (v->spec->flags & OPT_REFUSED) return refused(what, v->spec, in, err);
     if (v->set) return err_at(err, E_OPTION, in->pos, "option '%s' is given twice", v->spec->name);
     if (!value_parse(v->spec, in->key, in->value, v)) return bad_value(what, v->spec, in, err);
     if (!in_bounds(v->spec, v)) return out_of_bounds(what, v->spec, in, err);

@@ -16,7 +16,12 @@ enum option_type {
     OPT_ENUM,     /* one of `values`, "a|b|c" */
     OPT_CHAR,     /* one byte; '\t' and 'tab' too */
 };
-enum { OPT_REQUIRED = 1, OPT_SECRET = 2, OPT_LIVE = 4 /* ALTER ... SET may change it while it runs */ };
+enum {
+    OPT_REQUIRED = 1,
+    OPT_SECRET = 2,
+    OPT_LIVE = 4,    /* ALTER ... SET may change it while it runs */
+    OPT_REFUSED = 8, /* a name that users bring from elsewhere: giving it is an error, and the sentence says what to do instead */
+};
 
 struct option_spec {
     const char *name;    /* canonical: lower case, dots */

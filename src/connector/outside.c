@@ -61,7 +61,9 @@ _Static_assert((int)LAM_OPTION_TEXT == (int)OPT_TEXT && (int)LAM_OPTION_BOOL == 
 _Static_assert((int)LAM_OPTION_DOUBLE == (int)OPT_DOUBLE && (int)LAM_OPTION_SIZE == (int)OPT_SIZE, "types");
 _Static_assert((int)LAM_OPTION_DURATION == (int)OPT_DURATION && (int)LAM_OPTION_ENUM == (int)OPT_ENUM, "types");
 _Static_assert((int)LAM_OPTION_CHAR == (int)OPT_CHAR, "types");
-_Static_assert((int)LAM_OPTION_REQUIRED == (int)OPT_REQUIRED && (int)LAM_OPTION_SECRET == (int)OPT_SECRET, "flags");
+_Static_assert((int)LAM_OPTION_REQUIRED == (int)OPT_REQUIRED && (int)LAM_OPTION_SECRET == (int)OPT_SECRET &&
+                   (int)LAM_OPTION_REFUSED == (int)OPT_REFUSED,
+               "flags");
 _Static_assert((int)LAM_IO_DONE == (int)ST_DONE && (int)LAM_IO_WAIT == (int)ST_WAIT &&
                    (int)LAM_IO_CLOSED == (int)ST_CLOSED,
                "results");
@@ -155,7 +157,7 @@ enum status outside_options(struct arena *a, const char *what, const struct lam_
         table[i] = (struct option_spec){.name = copy(a, o->name),
                                         .type = (enum option_type)o->type,
                                         .dflt = copy(a, o->dflt),
-                                        .flags = o->flags & (OPT_REQUIRED | OPT_SECRET),
+                                        .flags = o->flags & (OPT_REQUIRED | OPT_SECRET | OPT_REFUSED),
                                         .values = copy(a, o->values),
                                         .min = o->min,
                                         .max = o->max,

@@ -152,7 +152,7 @@ static void put_options(struct table *t, const struct option_spec *o, int flags)
 {
     struct text names = {0};
     for (; o->name; o++)
-        if ((o->flags & flags) == flags) text_printf(&names, "%s%s", names.n ? ", " : "", o->name);
+        if ((o->flags & flags) == flags && !(o->flags & OPT_REFUSED)) text_printf(&names, "%s%s", names.n ? ", " : "", o->name);
     table_text(t, names.n ? text_cstr(&names) : NULL);
     text_done(&names);
 }

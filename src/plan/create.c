@@ -177,7 +177,9 @@ static enum status find_connector(struct maker *m)
 static const char *nth_option(const void *ctx, int i)
 {
     const struct option_spec *table = ctx;
-    return table[i].name;
+    for (; table->name; table++)
+        if (!(table->flags & OPT_REFUSED) && !i--) return table->name;
+    return NULL;
 }
 
 /* A required option that is missing may have been misspelt: then that is the error. */

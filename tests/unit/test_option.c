@@ -18,6 +18,7 @@ static const struct option_spec file_options[] = {
     {"header", OPT_BOOL, "true", 0, NULL, 0, 0, "Whether the first line names the columns.", NULL},
     {"rate", OPT_DOUBLE, NULL, 0, NULL, 0, 0, "Rows a second.", NULL},
     {"password", OPT_INT, NULL, OPT_SECRET, NULL, 0, 0, "Not to be shown.", NULL},
+    {"wait.max", OPT_TEXT, NULL, OPT_REFUSED, NULL, 0, 0, "It waits as long as flush.interval says.", "patience"},
     {0},
 };
 static const struct option_spec common_options[] = {
@@ -66,6 +67,20 @@ static void other_names(void **state)
     struct option_in twice[] = {{"path", "x", 1, 2}, {"wait", "2 s", 10, 20}, {"flush.interval", "1 s", 30, 40}};
     assert_int_equal(read_in(twice, 3), E_OPTION);
     assert_string_equal(err.text, "option 'flush.interval' is given twice");
+}
+
+/* A name known from elsewhere is an error that says what to do instead; nobody is led to it. */
+static void refused_names(void **state)
+{
+    (void)state;
+    assert_int_equal(read_kv("wait_max", "5"), E_OPTION);
+    assert_string_equal(err.text, "the file source does not take the option 'wait_max'");
+    assert_string_equal(err.hint, "It waits as long as flush.interval says.");
+    assert_int_equal(err.pos, 10);
+    assert_int_equal(read_kv("patience", "5"), E_OPTION);
+    assert_string_equal(err.text, "the file source does not take the option 'patience'");
+    assert_int_equal(read_kv("wait.mux", "5"), E_OPTION);
+    assert_null(strstr(err.hint, "wait.max"));
 }
 
 static void defaults_and_names(void **state)
@@ -151,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(defaults_and_names, setup, teardown),
         cmocka_unit_test_setup_teardown(other_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(refused_names, setup, teardown),
         cmocka_unit_test_setup_teardown(values, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
     };
