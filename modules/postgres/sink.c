@@ -348,6 +348,11 @@ static const struct lam_option options[] = {
     {.name = "epoch.table", .type = LAM_OPTION_TEXT, .dflt = "laminar_epochs",
      .sentence = "Table in the same schema for what exactly once has to remember."},
     {.name = "sink.id", .type = LAM_OPTION_TEXT, .sentence = "What the sink is called there; by default its name."},
+    {.name = "pool.size", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REFUSED,
+     .sentence = "A sink has one connection: several would lose the order of a key's changes, and COPY by one is bound by the server. For more, make "
+                 "several sinks, each with its WHERE."},
+    {.name = "changelog.mode", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REFUSED,
+     .sentence = "Whether a stream takes rows back is known: write.mode = 'upsert' deletes them, and 'append' refuses such streams."},
 };
 
 static const struct lam_sink_class class = {
@@ -362,7 +367,7 @@ static const struct lam_sink_class class = {
     .flush_us = 200000, /* and a COMMIT: visible within 250 ms */
     .instance_size = sizeof(struct sink),
     .options = options,
-    .n_options = CLIENT_N_OPTIONS + 7,
+    .n_options = CLIENT_N_OPTIONS + 9,
     .option_size = sizeof options[0],
     .open = sink_open,
     .write_columns = sink_write,
@@ -373,6 +378,6 @@ static const struct lam_sink_class class = {
     .close = sink_close,
     .poisoned = sink_poisoned,
 };
-_Static_assert(sizeof options / sizeof options[0] == CLIENT_N_OPTIONS + 7, "the table is whole");
+_Static_assert(sizeof options / sizeof options[0] == CLIENT_N_OPTIONS + 9, "the table is whole");
 
 const struct lam_sink_class *const postgres_sinks[] = {&class, NULL};

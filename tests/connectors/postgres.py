@@ -611,6 +611,15 @@ def options_are_checked(w):
         rc, said = w.run(source + sink(w, "t", **{option: value}), ok=False)
         equal(rc, 1, said)
         holds(said, *parts)
+    for option, value, parts in [("pool.size", "4", ["does not take the option 'pool.size'", "one connection"]),
+                                 ("changelog.mode", "true", ["does not take the option", "write.mode"]),
+                                 ("delivery.guarantee", "exactly_once", ["cannot give guarantee = 'exactly_once'", "checkpoints"])]:
+        rc, said = w.run(source + sink(w, "t", **{option: value}), ok=False)
+        equal(rc, 1, said)
+        holds(said, *parts)
+    elsewhere = {"batch.size": 10, "flush.interval.ms": 10, "connect.timeout.ms": 5000, "statement.timeout.ms": 5000, "write.mode": "insert", "primary.key": "x",
+                 "sink.id": "a", "delivery.guarantee": "at-least-once", "ssl.mode": "prefer", "auto.create.table": "true", "schema.name": "public"}
+    w.run(source + sink(w, "names", **elsewhere))
     for host in ["127.0.0.1,evil.example.org", "127.0.0.1.example.org", ""]:
         rc, said = w.run(source + sink(w, "t", hostname=host), ok=False)
         equal(rc, 1, said)

@@ -635,6 +635,22 @@ static void a_flush_finds_letters(void **state)
     lam_sub_close(sub);
 }
 
+/* Dead letters without room hold up the rows behind a bad one, and none of those that were written before. */
+static void letters_without_room_hold_up_no_flush(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (buffered = 'true', flush.interval = '10 ms', dead_letter = 'bad',"
+                              " script = 'fail write 2- poison 1')");
+    struct lam_sub *sub;
+    assert_int_equal(lam_subscribe(u.s, "bad", NULL, &sub), LAM_OK);
+    push(0, 10);
+    push(10, 2000);
+    run(100000);
+    assert_state("z", "RETRYING");
+    assert_int_equal(mock_count("z"), 10);
+    lam_sub_close(sub);
+}
+
 static void letters_that_cannot_be(void **state)
 {
     (void)state;
@@ -771,7 +787,7 @@ int main(int argc, char **argv)
         T(calls_have_deadlines), T(some_cannot_be_canceled), T(r4_flush_by_a_deadline), T(r18_batches), T(pause_and_resume),
         T(skip_lets_go_of_a_batch), T(skip_what_cannot_be_flushed), T(set_changes_a_running_sink), T(commands_come_first),
         T(r13_oldest_rows_are_dropped), T(overflow_can_block_the_sink), T(overflow_changes_while_it_runs), T(rows_that_wait_spill),
-        T(poison_goes_to_the_dead_letters), T(letters_of_letters), T(letters_that_nobody_reads), T(letters_without_room), T(a_flush_finds_letters),
+        T(poison_goes_to_the_dead_letters), T(letters_of_letters), T(letters_that_nobody_reads), T(letters_without_room), T(a_flush_finds_letters), T(letters_without_room_hold_up_no_flush),
         T(letters_that_cannot_be), T(drop_drains), T(drop_discards), T(drop_of_a_blocked_sink), T(close_is_bounded), T(blocking_calls_have_deadlines), T(a_hanging_neighbour),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
