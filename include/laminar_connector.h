@@ -157,7 +157,8 @@ struct lam_io {
     void *self;       /* instance_size bytes, zero before open */
     const char *name; /* of the source or sink, for messages */
     const struct lam_options *options;
-    /* Columns the source is to give, or those of what the sink is given: a struct type with children in order. */
+    /* Columns the source is to give, or those of what the sink is given: a struct type with children in order. JSON is utf8 whose
+     * metadata has the extension name arrow.json. */
     const struct ArrowSchema *schema;
     bool epochs; /* a sink that is exactly once: commit will be called, and nothing is to be visible before */
     /* RECORDS: those columns of schema that the class's table of metadata has, with the types of that table. A source

@@ -321,9 +321,11 @@ static void notice(void *ctx, const char *text)
     c->io->host->log(c->io, 3, "%s", line);
 }
 
-/* No other keywords, and no connection string in place of a value: what users write goes to these alone. */
+/* No other keywords, and no connection string in place of a value: what users write goes to these alone. Nor do passwords and
+ * certificates count that whoever runs the process keeps at home (~/.pgpass, ~/.postgresql): who writes the SQL need not be the same. */
 static void start(struct client *c)
 {
+    static const char nothing[] = "/dev/null/none";
     const struct client_settings *s = c->set;
     char port[12];
     snprintf(port, sizeof port, "%d", s->port);
@@ -335,7 +337,8 @@ static void start(struct client *c)
         {"password", s->password},
         {"sslmode", s->sslmode},
         {"sslrootcert", s->sslrootcert},
-        {"sslcert", s->sslcert},
+        {"sslcert", s->sslcert ? s->sslcert : nothing},
+        {"passfile", nothing},
         {"sslkey", s->sslkey},
         {"application_name", s->application_name},
         {"client_encoding", "UTF8"},

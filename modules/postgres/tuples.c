@@ -221,7 +221,7 @@ static size_t value_width(enum source_type t)
 {
     static const uint8_t widths[] = {
         [FROM_INT8] = 1,   [FROM_INT16] = 2,      [FROM_INT32] = 4,      [FROM_INT64] = 8,        [FROM_FLOAT] = 4,  [FROM_DOUBLE] = 8,
-        [FROM_DECIMAL] = 16, [FROM_TEXT] = 4,     [FROM_LARGE_TEXT] = 8, [FROM_BYTES] = 4,        [FROM_LARGE_BYTES] = 8, [FROM_DATE] = 4,
+        [FROM_DECIMAL] = 16, [FROM_TEXT] = 4,     [FROM_LARGE_TEXT] = 8, [FROM_JSON] = 4, [FROM_BYTES] = 4,        [FROM_LARGE_BYTES] = 8, [FROM_DATE] = 4,
         [FROM_TIME] = 8,   [FROM_TIMESTAMP] = 8,  [FROM_TIMESTAMPTZ] = 8, [FROM_INTERVAL] = 16,   [FROM_UUID] = 16,
     };
     return widths[t];

@@ -49,6 +49,14 @@ static const char *const formats[T_COUNT] = {
     [T_JSON] = "u",
 };
 
+/* Metadata as the C data interface lays it out: what is text there is JSON here. */
+static const struct {
+    int32_t n, key_n;
+    char key[20];
+    int32_t value_n;
+    char value[10];
+} json_metadata = {1, 20, "ARROW:extension:name", 10, "arrow.json"};
+
 static void format_of(struct type t, unsigned flags, char out[24])
 {
     if (t.id == T_DECIMAL)
@@ -74,6 +82,7 @@ void cdata_schema(const struct schema *s, unsigned flags, struct ArrowSchema *ou
         const struct field *f = &s->fields[i];
         struct schema_block *child = schema_start(block->list[i + w], f->name, f->not_null ? 0 : ARROW_FLAG_NULLABLE);
         format_of(f->type, flags, child->format);
+        if (flags & CDATA_EXTENSIONS && f->type.id == T_JSON) block->list[i + w]->metadata = (const char *)&json_metadata;
     }
 }
 
