@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The PostgreSQL sink against a real server. postgres.py BUILD [PATTERN]: cases whose names contain PATTERN.
+"""The PostgreSQL sink against a real server: types, rows, epochs, poison. postgres.py BUILD [PATTERN]: cases whose names contain PATTERN.
 SPDX-License-Identifier: Apache-2.0"""
 import csv
 import io
@@ -9,89 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from postgres_server import Server, bindir, free_port
+from postgres_server import free_port
+from postgres_world import BUILD, Drive, as_rows, case, commit_unanswered, equal, holds, run_cases, sink
 
-BUILD = os.path.abspath(sys.argv[1])
-PATTERN = sys.argv[2] if len(sys.argv) > 2 else ""
-cases = []
-
-
-def case(f):
-    cases.append(f)
-    return f
-
-
-def equal(got, want, what=""):
-    if got != want:
-        raise AssertionError(f"{what}\n   got {got!r}\n  want {want!r}")
-
-
-def holds(text, *parts):
-    for p in parts:
-        if p not in text:
-            raise AssertionError(f"{p!r} is not in\n{text}")
-
-
-class World:
-    """A folder, a server and the program."""
-
-    def __init__(self):
-        self.server = Server()
-        self.folder = tempfile.mkdtemp(prefix="laminar-pg-test.")
-        self.said = []  # all that the program ever printed
-
-    def options(self, table, **more):
-        o = {"hostname": self.server.folder, "port": self.server.port, "database": "postgres", "username": "lam", "table.name": table, **more}
-        return ", ".join(f"{k.replace('__', '.')} = '" + str(v).replace("'", "''") + "'" for k, v in o.items())
-
-    def file(self, name, text):
-        path = os.path.join(self.folder, name)
-        with open(path, "w") as f:
-            f.write(text)
-        return path
-
-    def start(self, sql, args=(), env=None, **more):
-        script = self.file("script.sql", sql)
-        return subprocess.Popen([BUILD + "/laminar", "run", script, *args], cwd=self.folder, stdin=more.pop("stdin", subprocess.DEVNULL),
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}, **more)
-
-    def finish(self, p, timeout=60):
-        try:
-            out, err = p.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            p.kill()
-            out, err = p.communicate()
-            raise AssertionError(f"not finished after {timeout} s\n{out}{err}")
-        self.said += [out, err]
-        return p.returncode, out, err
-
-    def run(self, sql, args=(), env=None, ok=True):
-        rc, out, err = self.finish(self.start(sql, args, env))
-        if ok and rc:
-            raise AssertionError(f"status {rc}\n{out}{err}")
-        return out if ok else (rc, out + err)
-
-    def done(self):
-        self.server.done()
-        shutil.rmtree(self.folder)
-
-
-def sink(w, table, source="t", **options):
-    return f"CREATE SINK s FROM {source} INTO POSTGRES ({w.options(table, **options)});"
-
-
-def wait_until(what, f, seconds=30):
-    end = time.monotonic() + seconds
-    while not f():
-        if time.monotonic() > end:
-            raise AssertionError("never: " + what)
-
-
-# ---- types --------------------------------------------------------------------------------------------------------
+# ---- types
 
 TYPES = {  # declared in the stream: made in the table, values
     "a SMALLINT": ("smallint", ["-32768", "32767", "0"]),
@@ -130,10 +53,6 @@ def typed_csv(w):
     out.write("99" + "," * len(names) + "\n")
     w.file("types.csv", out.getvalue())
     return names, f"CREATE SOURCE t (id INTEGER, {', '.join(TYPES)}) FROM FILE (path = 'types.csv', format = 'csv');"
-
-
-def as_rows(text):
-    return list(csv.reader(io.StringIO(text)))
 
 
 @case
@@ -213,47 +132,13 @@ def tables_that_do_not_fit(w):
     equal(w.server.psql("SELECT * FROM ser"), "1|5|7")
 
 
-# ---- rows -----------------------------------------------------------------------------------------------------------
+# ---- rows
 
 @case
 def appends(w):
     w.run("CREATE SOURCE t (k BIGINT, v DOUBLE, n VARCHAR) FROM GENERATOR (rows = 100000, fields = 'k: sequence(1, 1), n: text(0, 40) null(0.1)');"
           + sink(w, "app", auto__create__table="true"))
     equal(w.server.psql("SELECT count(*), sum(k), count(DISTINCT k) FROM app"), "100000|5000050000|100000")
-
-
-class Drive:
-    """The sink's calls by hand (drive.c)."""
-
-    def __init__(self, w, who="a", **options):
-        self.p = subprocess.Popen([BUILD + "/drive", BUILD + "/modules/postgres.so", "postgres"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.more(w, who, **options)
-
-    def more(self, w, who, **options):
-        o = {"hostname": w.server.folder, "port": w.server.port, "database": "postgres", "username": "lam", **options}
-        equal(self.ask(f"{who} options " + "|".join(f"{k.replace('__', '.')}={v}" for k, v in o.items())), "OK 0")
-
-    def say(self, line):
-        self.p.stdin.write(line + "\n")
-        self.p.stdin.flush()
-
-    def answer(self):
-        return self.p.stdout.readline().rstrip("\n")
-
-    def ask(self, line):
-        self.say(line)
-        return self.answer()
-
-    def does(self, *lines):
-        """Pairs of a call and the beginning of its answer."""
-        for line, want in zip(lines[::2], lines[1::2]):
-            got = self.ask(line)
-            if not got.startswith(want):
-                raise AssertionError(f"{line}: {got!r}, not {want!r}")
-
-    def done(self):
-        self.p.stdin.close()
-        equal(self.p.wait(10), 0, "drive")
 
 
 @case
@@ -302,48 +187,17 @@ def appending_takes_nothing_back(w):
 
 
 @case
-def poison_by_hand(w):
-    w.server.psql("CREATE TABLE byhand (k bigint PRIMARY KEY CHECK (k <> 13), t text UNIQUE)")
-    for mode, again in [("append", ["POISON 0 PostgreSQL: duplicate key"]), ("upsert", [])]:
-        w.server.psql("TRUNCATE byhand")
-        d = Drive(w, table__name="byhand", write__mode=mode)
-        d.does("a open 1 plain", "OK", "a write 1:a 2:b 13:c 4:b 5:e", "OK 5",
-               "a flush", 'POISON 2 PostgreSQL: new row for relation "byhand" violates check constraint',
-               "a write 6:f", "OK 1",
-               "a flush", 'POISON 2 PostgreSQL: duplicate key value violates unique constraint "byhand_t_key": Key (t)=(b) already exists. (SQLSTATE 23505)',
-               "a flush", "OK", "a write 5:e 13:x 7:g 13:y", "OK 4")
-        for want in again + [f"POISON {1 - len(again)} PostgreSQL: new row", f"POISON {2 - len(again)} PostgreSQL: new row"]:
-            d.does("a flush", want)
-        d.does("a flush", "OK", "a flush", "OK", "a write 13:x", "OK 1", "a flush", "POISON 0", "a flush", "OK", "a close", "OK")
-        equal(w.server.psql("SELECT * FROM byhand ORDER BY k"), "1|a\n2|b\n5|e\n6|f\n7|g", mode)
-        d.done()
+def keys_by_other_indexes(w):
+    w.server.psql("CREATE TABLE two (id bigserial PRIMARY KEY, \"A\" text, b integer, v integer, UNIQUE (b, \"A\")); CREATE TABLE just (k integer PRIMARY KEY)")
+    w.file("k.csv", "a,b,v\nx,1,1\nx,2,2\nx,1,3\ny,1,4\n")
+    source = "CREATE SOURCE t (a VARCHAR, b INTEGER, v INTEGER) FROM FILE (path = 'k.csv', format = 'csv');"
+    w.run(source + 'CREATE STREAM u AS SELECT a AS "A", b, v FROM t;' + sink(w, "two", "u", write__mode="upsert", primary__key='"A", b'))
+    equal(w.server.psql('SELECT "A", b, v FROM two ORDER BY 1, 2'), "x|1|3\nx|2|2\ny|1|4")
+    w.run(source + "CREATE STREAM u AS SELECT v % 3 AS k FROM t;" + sink(w, "just", "u", write__mode="upsert"))
+    equal(w.server.psql("SELECT k FROM just ORDER BY 1"), "0\n1\n2")
 
 
-# ---- commits without an answer, epochs ----------------------------------------------------------------------------------
-
-def commit_unanswered(w, d, call):
-    """The server commits, and dies before it says so: it waits for a standby that does not exist."""
-    w.server.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'; SELECT pg_reload_conf()")
-    wait_until("it is read", lambda: w.server.psql("SHOW synchronous_standby_names") == "nobody")
-    d.say(call)
-    wait_until("the commit waits", lambda: w.server.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1")
-    w.server.stop("immediate")
-    w.server.write("postgresql.auto.conf", "")
-    w.server.start()
-    return d.answer()
-
-
-@case
-def commit_in_doubt(w):
-    w.server.psql("CREATE TABLE doubt (k bigint PRIMARY KEY, t text); CREATE TABLE doubt2 (k bigint, t text)")
-    for table, want in [("doubt", 1000), ("doubt2", 2000)]:  # without a key nobody can know, and at least once it is
-        d = Drive(w, table__name=table)
-        d.does("a open 1 plain", "OK", "a range 0 1000", "OK 1000")
-        holds(commit_unanswered(w, d, "a flush"), "RETRY")
-        d.does("a flush", "OK", "a range 1000 10", "OK 10", "a flush", "OK", "a close", "OK")
-        equal(w.server.psql(f"SELECT count(*), count(DISTINCT k) FROM {table}"), f"{want + 10}|1010", table)
-        d.done()
-
+# ---- epochs
 
 @case
 def epochs(w):
@@ -387,18 +241,25 @@ def an_older_start_is_shut_out(w):
     d.done()
 
 
+# ---- rows that cannot go in
+
 @case
-def keys_by_other_indexes(w):
-    w.server.psql("CREATE TABLE two (id bigserial PRIMARY KEY, \"A\" text, b integer, v integer, UNIQUE (b, \"A\")); CREATE TABLE just (k integer PRIMARY KEY)")
-    w.file("k.csv", "a,b,v\nx,1,1\nx,2,2\nx,1,3\ny,1,4\n")
-    source = "CREATE SOURCE t (a VARCHAR, b INTEGER, v INTEGER) FROM FILE (path = 'k.csv', format = 'csv');"
-    w.run(source + 'CREATE STREAM u AS SELECT a AS "A", b, v FROM t;' + sink(w, "two", "u", write__mode="upsert", primary__key='"A", b'))
-    equal(w.server.psql('SELECT "A", b, v FROM two ORDER BY 1, 2'), "x|1|3\nx|2|2\ny|1|4")
-    w.run(source + "CREATE STREAM u AS SELECT v % 3 AS k FROM t;" + sink(w, "just", "u", write__mode="upsert"))
-    equal(w.server.psql("SELECT k FROM just ORDER BY 1"), "0\n1\n2")
+def poison_by_hand(w):
+    w.server.psql("CREATE TABLE byhand (k bigint PRIMARY KEY CHECK (k <> 13), t text UNIQUE)")
+    for mode, again in [("append", ["POISON 0 PostgreSQL: duplicate key"]), ("upsert", [])]:
+        w.server.psql("TRUNCATE byhand")
+        d = Drive(w, table__name="byhand", write__mode=mode)
+        d.does("a open 1 plain", "OK", "a write 1:a 2:b 13:c 4:b 5:e", "OK 5",
+               "a flush", 'POISON 2 PostgreSQL: new row for relation "byhand" violates check constraint',
+               "a write 6:f", "OK 1",
+               "a flush", 'POISON 2 PostgreSQL: duplicate key value violates unique constraint "byhand_t_key": Key (t)=(b) already exists. (SQLSTATE 23505)',
+               "a flush", "OK", "a write 5:e 13:x 7:g 13:y", "OK 4")
+        for want in again + [f"POISON {1 - len(again)} PostgreSQL: new row", f"POISON {2 - len(again)} PostgreSQL: new row"]:
+            d.does("a flush", want)
+        d.does("a flush", "OK", "a flush", "OK", "a write 13:x", "OK 1", "a flush", "POISON 0", "a flush", "OK", "a close", "OK")
+        equal(w.server.psql("SELECT * FROM byhand ORDER BY k"), "1|a\n2|b\n5|e\n6|f\n7|g", mode)
+        d.done()
 
-
-# ---- rows that cannot go in ---------------------------------------------------------------------------------------------
 
 @case
 def poison_in_the_middle(w):
@@ -442,194 +303,7 @@ def poison_to_dead_letters(w):
     equal(w.server.psql("SELECT string_agg(k::text, ',' ORDER BY k) FROM checked"), "1,2,4,7,8,10")
 
 
-# ---- outages ------------------------------------------------------------------------------------------------------------------
-
-def survives(w, table, how, prepare, options, exact):
-    if prepare:
-        w.server.psql(prepare)
-    n = 120000
-    p = w.start(f"CREATE SOURCE t (k BIGINT, v DOUBLE) FROM GENERATOR (rows = {n}, rows.per.second = 60000, fields = 'k: sequence(1, 1)');" + sink(w, table, **options))
-    count = lambda: int(w.server.psql(f"SELECT count(*) FROM {table}", ok=False) or 0)
-    for at in [1, 40000, 80000]:
-        wait_until(f"{at} rows", lambda: count() >= at)
-        w.server.stop(how)
-        w.server.start()
-    rc, out, err = w.finish(p)
-    equal(rc, 0, out + err)
-    got = w.server.psql(f"SELECT count(DISTINCT k), sum(DISTINCT k) FROM {table}")
-    equal(got, f"{n}|{n * (n + 1) // 2}", "rows after the outages")
-    if exact:
-        equal(count(), n, "no row twice")
-
-
-@case
-def killed_while_appending(w):
-    survives(w, "killed", "immediate", "CREATE TABLE killed (k bigint, v double precision)", {}, False)
-
-
-@case
-def restarted_while_appending(w):
-    survives(w, "restarted", "fast", "CREATE TABLE restarted (k bigint, v double precision)", {}, False)
-
-
-@case
-def killed_with_a_key(w):
-    survives(w, "keyed", "immediate", "CREATE TABLE keyed (k bigint PRIMARY KEY, v double precision)", {}, True)
-
-
-@case
-def killed_while_upserting(w):
-    survives(w, "ukilled", "immediate", "CREATE TABLE ukilled (k bigint PRIMARY KEY, v double precision)", {"write__mode": "upsert"}, True)
-
-
-@case
-def sessions_terminated(w):
-    w.server.psql("CREATE TABLE terminated (k bigint PRIMARY KEY)")
-    n = 60000
-    p = w.start(f"CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = {n}, rows.per.second = 30000, fields = 'k: sequence(1, 1)');"
-                + sink(w, "terminated", application__name="victim"))
-    s = w.server.session()
-    while p.poll() is None:
-        s.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim' AND state <> 'idle' AND random() < 0.02")
-    s.done()
-    rc, out, err = w.finish(p)
-    equal(rc, 0, out + err)
-    equal(w.server.psql("SELECT count(*), sum(k) FROM terminated"), f"{n}|{n * (n + 1) // 2}")
-
-
-@case
-def server_comes_later(w):
-    w.server.psql("CREATE TABLE later (k bigint)")
-    w.server.stop("fast")
-    p = w.start("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');" + sink(w, "later"))
-    try:
-        p.wait(0.5)
-        raise AssertionError("ended without a server: " + p.stderr.read())
-    except subprocess.TimeoutExpired:
-        w.server.start()
-    rc, out, err = w.finish(p)
-    equal(rc, 0, out + err)
-    equal(w.server.psql("SELECT count(*) FROM later"), "10")
-
-
-@case
-def locked_table(w):
-    w.server.psql("CREATE TABLE locked (k bigint)")
-    s = w.server.session()
-    s.ask("BEGIN; LOCK TABLE locked")
-    p = w.start("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');" + sink(w, "locked", statement__timeout="200 ms"))
-    log = w.server.folder + "/log"
-    wait_until("a statement is stopped by its timeout twice", lambda: open(log).read().count("canceling statement due to statement timeout") >= 2)
-    s.ask("COMMIT")
-    s.done()
-    rc, out, err = w.finish(p)
-    equal(rc, 0, out + err)
-    equal(w.server.psql("SELECT count(*) FROM locked"), "10")
-
-
-@case
-def canceled_while_it_waits(w):
-    w.server.psql("CREATE TABLE held (k bigint)")
-    s = w.server.session()
-    s.ask("BEGIN; LOCK TABLE held")
-    p = w.start("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');" + sink(w, "held", statement__timeout="0 s"))
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    wait_until("it waits for the lock", lambda: s.ask(waiting) == "1")
-    p.terminate()
-    w.finish(p, 10)
-    wait_until("the server's session ends too", lambda: s.ask(waiting) == "0", 10)
-    s.done()
-
-
-@case
-def visible_within_250_ms(w):
-    w.server.psql("CREATE TABLE seen (k bigint)")
-    p = w.start("CREATE SOURCE t (k BIGINT) FROM STDIN (format = 'json');" + sink(w, "seen"), stdin=subprocess.PIPE)
-    s = w.server.session()
-    took = []
-    for k in range(1, 9):
-        p.stdin.write('{"k": %d}\n' % k)
-        p.stdin.flush()
-        at = time.monotonic()
-        wait_until(f"row {k}", lambda: s.ask("SELECT count(*) FROM seen") == str(k), 10)
-        took.append((time.monotonic() - at) * 1000)
-    s.done()
-    rc, out, err = w.finish(p)
-    equal(rc, 0, out + err)
-    took = sorted(took[1:])  # the first has to connect
-    print(f"  visible after {took[0]:.0f} to {took[-1]:.0f} ms")
-    if took[-1] > 250:
-        raise AssertionError(f"visible after {took} ms")
-
-
-# ---- names ----------------------------------------------------------------------------------------------------------------------
-
-@case
-def hostile_names(w):
-    schema, table = 'a "schema"; DROP TABLE witness; --', "t'\"; DROP TABLE witness; --"
-    q = lambda n: '"' + n.replace('"', '""') + '"'
-    columns = ['k"', "select", "A b", "x'; DROP TABLE witness; --", "%s%n", "c1", "seq", "w"]
-    w.server.psql(f"CREATE TABLE witness (); CREATE SCHEMA {q(schema)}")
-    w.file("h.csv", "k,v\n1,1\n2,2\n1,3\n")
-    names = ", ".join(f"v AS {q(c)}" for c in columns[1:])
-    script = f"CREATE SOURCE t (k INTEGER, v INTEGER) FROM FILE (path = 'h.csv', format = 'csv'); CREATE STREAM u AS SELECT k AS {q(columns[0])}, {names} FROM t;"
-    for options in [{"auto__create__table": "true"}, {}]:
-        w.run(script + sink(w, table, "u", schema__name=schema, application__name="x' y\"", **options))
-    equal(w.server.psql(f"SELECT count(*) FROM {q(schema)}.{q(table)}"), "6")
-    w.server.psql(f"DROP TABLE {q(schema)}.{q(table)}; CREATE TABLE {q(schema)}.{q(table)} ({q(columns[0])} integer PRIMARY KEY, {', '.join(q(c) + ' integer' for c in columns[1:])})")
-    w.run(script + sink(w, table, "u", schema__name=schema, write__mode="upsert"))
-    equal(w.server.psql(f"SELECT * FROM {q(schema)}.{q(table)} ORDER BY 1"), "1|" + "|".join("3" * 7) + "\n2|" + "|".join("2" * 7))
-    equal(w.server.psql("SELECT count(*) FROM pg_class WHERE relname = 'witness'"), "1")
-
-
-@case
-def names_that_shadow(w):
-    """What the target's schema holds does not change what our statements mean."""
-    w.server.psql("""CREATE SCHEMA evil; CREATE TABLE evil.t (k bigint PRIMARY KEY, t text); CREATE TABLE evil.pg_class (oid integer);
-        CREATE TABLE evil.pg_attribute (a integer); CREATE FUNCTION evil.format_type(oid, integer) RETURNS text LANGUAGE sql AS 'SELECT 1/0::text';
-        CREATE FUNCTION evil.never(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT false';
-        CREATE OPERATOR evil.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil.never);
-        CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz'""".replace("1/0::text", "NULL::text"))
-    w.server.psql("ALTER ROLE lam SET search_path = evil, pg_catalog")
-    try:
-        d = Drive(w, table__name="t", schema="evil", write__mode="upsert")
-        d.does("a open 1 epochs", "OK 0", "a write 1:a 2:b 1:a:-1", "OK 3", "a commit 1", "OK", "a close", "OK")
-    finally:
-        w.server.psql("ALTER ROLE lam RESET search_path")
-    equal(w.server.psql("SELECT * FROM evil.t"), "2|b")
-    d.done()
-
-
-@case
-def options_are_checked(w):
-    w.file("empty.csv", "x\n")
-    source = "CREATE SOURCE t (x INTEGER) FROM FILE (path = 'empty.csv', format = 'csv');"
-    for option, value, parts in [("service", "x", ["has no option 'service'"]), ("options", "-c log_statement=all", ["has no option 'options'"]),
-                                 ("passfile", "/etc/passwd", ["has no option"]), ("hostaddr", "1.2.3.4", ["has no option"]),
-                                 ("sslmode", "maybe", ["cannot be 'maybe'", "verify-full"]), ("port", "0", ["between 1 and 65535"]),
-                                 ("write.mode", "replace", ["append, copy, upsert, insert"])]:
-        rc, said = w.run(source + sink(w, "t", **{option: value}), ok=False)
-        equal(rc, 1, said)
-        holds(said, *parts)
-    for option, value, parts in [("pool.size", "4", ["does not take the option 'pool.size'", "one connection"]),
-                                 ("changelog.mode", "true", ["does not take the option", "write.mode"]),
-                                 ("delivery.guarantee", "exactly_once", ["cannot give guarantee = 'exactly_once'", "checkpoints"])]:
-        rc, said = w.run(source + sink(w, "t", **{option: value}), ok=False)
-        equal(rc, 1, said)
-        holds(said, *parts)
-    elsewhere = {"batch.size": 10, "flush.interval.ms": 10, "connect.timeout.ms": 5000, "statement.timeout.ms": 5000, "write.mode": "insert", "primary.key": "x",
-                 "sink.id": "a", "delivery.guarantee": "at-least-once", "ssl.mode": "prefer", "auto.create.table": "true", "schema.name": "public"}
-    w.run(source + sink(w, "names", **elsewhere))
-    for host in ["127.0.0.1,evil.example.org", "127.0.0.1.example.org", ""]:
-        rc, said = w.run(source + sink(w, "t", hostname=host), ok=False)
-        equal(rc, 1, said)
-        holds(said, "is not one host")
-    w.server.psql("CREATE DATABASE \"host=/nowhere dbname=x\"")  # a database name that is a connection string is a name
-    w.run(source + sink(w, "t", database="host=/nowhere dbname=x", auto__create__table="true"))
-    w.server.psql("DROP DATABASE \"host=/nowhere dbname=x\"")
-
-
-# ---- what every sink passes ----------------------------------------------------------------------------------------------------
+# ---- what every sink passes
 
 @case
 def conformance(w):
@@ -659,105 +333,7 @@ def conformance(w):
         holds(run.stderr, f"{name:10}ok")
 
 
-# ---- logging in ------------------------------------------------------------------------------------------------------------------
-
-SECRET = "c4n4ry-" + os.urandom(8).hex()
-WRONG = "wr0ng-" + os.urandom(8).hex()
-
-
-@case
-def secrets(w):
-    w.server.psql(f"CREATE ROLE alice LOGIN PASSWORD '{SECRET}'; CREATE TABLE secret (k bigint); GRANT INSERT ON secret TO alice")
-    w.server.stop("fast")
-    w.server.write("pg_hba.conf", "local all lam trust\nhost all alice 127.0.0.1/32 scram-sha-256\n")
-    w.server.start()
-    source = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');"
-    env = {"ALICE": SECRET, "NOT_ALICE": WRONG}
-    log_in = dict(hostname="127.0.0.1", username="alice")
-    w.run(source + sink(w, "secret", password="${ALICE}", **log_in), env=env)
-    equal(w.server.psql("SELECT count(*) FROM secret"), "10")
-    show = "SHOW SINKS; SHOW CREATE SINK s; SHOW METRICS; SHOW CONNECTORS;"
-    for more, options in [("", {"password": "${NOT_ALICE}"}), ("", {"password": "${ALICE}", "database": "nowhere"}), ("", {"password": "${ALICE}", "table": "x"}),
-                          ("", {"password": "${ALICE}", "sslmode": "require"}), (show, {"password": "${ALICE}"}), ("SELECT nonsense FROM", {"password": "${ALICE}"})]:
-        table = "nowhere" if options.pop("table", None) else "secret"
-        w.run(source + sink(w, table, **options, **log_in) + more, env=env, ok=False)
-    rc, said = w.run(source + sink(w, "secret", password="${NOT_ALICE}", **log_in), env=env, ok=False)
-    equal(rc, 1, said)
-    holds(said, "password authentication failed", "SQLSTATE 28P01")
-    rc, said = w.run(source + sink(w, "secret", password="${ALICE}", database="nowhere", **log_in), env=env, ok=False)
-    holds(said, 'database "nowhere" does not exist', "SQLSTATE 3D000")
-    places = w.said + [open(os.path.join(d, f), errors="replace").read() for d, _, fs in os.walk(w.folder) for f in fs if f != "script.sql"]
-    for text in places:
-        for s in (SECRET, WRONG):
-            if s in text:
-                raise AssertionError("a secret shows in: " + text.replace(s, "<HERE>"))
-
-
-def certificate(folder, name, subject, alt, ca=None):
-    run = lambda *a: subprocess.run(["openssl", *a], cwd=folder, check=True, capture_output=True)
-    if not ca:
-        run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + subject, "-keyout", name + ".key", "-out", name + ".crt")
-        return
-    run("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + subject, "-keyout", name + ".key", "-out", name + ".csr")
-    with open(os.path.join(folder, "ext"), "w") as f:
-        f.write("subjectAltName=" + alt)
-    run("x509", "-req", "-in", name + ".csr", "-CA", ca + ".crt", "-CAkey", ca + ".key", "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", name + ".crt")
-
-
-@case
-def tls(w):
-    w.server.psql("CREATE TABLE tls (k bigint)")
-    source = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 1, fields = 'k: sequence(1, 1)');"
-
-    def refused(*parts, **options):
-        rc, said = w.run(source + sink(w, "tls", **options), ok=False)
-        equal(rc, 1, said)
-        holds(said, *parts)
-
-    def ssl_used(**options):
-        w.server.psql("TRUNCATE tls")
-        w.run(source + sink(w, "tls", **options))
-        equal(w.server.psql("SELECT count(*) FROM tls"), "1", str(options))
-        used = [line for line in open(w.server.folder + "/log") if "connection authorized" in line and "application_name=laminar" in line]
-        return "SSL enabled" in used[-1]
-
-    far = "2130706433"  # 127.0.0.1 by a name that is not known to be here
-    w.server.write("pg_hba.conf", "local all lam trust\nhost all lam 127.0.0.1/32 trust\n")
-    w.server.psql("ALTER SYSTEM SET log_connections = on; SELECT pg_reload_conf()")
-    wait_until("connections are logged", lambda: w.server.psql("SHOW log_connections") == "on")
-    refused("server does not support SSL", "ssl.mode = 'disable'", hostname=far, ssl__ca__cert__path=w.file("none.crt", ""))
-    equal(ssl_used(hostname=far, sslmode="disable"), False)
-    certificate(w.folder, "ca", "test ca", None)
-    certificate(w.folder, "other", "other ca", None)
-    certificate(w.folder, "server", "localhost", "DNS:localhost", "ca")
-    for f in ["server.crt", "server.key"]:
-        w.server.write(f, open(os.path.join(w.folder, f)).read())
-    w.server.psql("ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf()")
-    wait_until("ssl is on", lambda: w.server.psql("SHOW ssl") == "on")
-    ca, other = w.folder + "/ca.crt", w.folder + "/other.crt"
-    equal(ssl_used(hostname="localhost", sslmode="verify-full", sslrootcert=ca), True, "verify-full with the root")
-    equal(ssl_used(hostname="127.0.0.1", sslmode="verify-ca", sslrootcert=ca), True, "verify-ca")
-    equal(ssl_used(hostname="127.0.0.1", sslmode="require"), True, "require")
-    equal(ssl_used(hostname="127.0.0.1", sslmode="prefer"), True, "prefer, said in words")
-    equal(ssl_used(hostname="127.0.0.1"), False, "loopback may go without")
-    refused("certificate verify failed", hostname="localhost", sslmode="verify-full", sslrootcert=other)
-    refused("certificate verify failed", hostname="localhost", sslmode="verify-ca", sslrootcert=other)
-    refused("root certificate file", "ssl.ca.cert.path", hostname="localhost", sslmode="verify-full")
-    refused('"127.0.0.1"', hostname="127.0.0.1", sslmode="verify-full", sslrootcert=ca)
-    refused("2130706433", hostname=far, sslrootcert=ca)
-    certificate(w.folder, "client", "lam", "DNS:lam", "ca")
-    os.chmod(w.folder + "/client.key", 0o600)
-    w.server.write("ca.crt", open(ca).read())
-    w.server.write("pg_hba.conf", "local all lam trust\nhostssl all lam 127.0.0.1/32 cert\n")
-    w.server.psql("ALTER SYSTEM SET ssl_ca_file = 'ca.crt'; SELECT pg_reload_conf()")
-    wait_until("the ca is known", lambda: w.server.psql("SHOW ssl_ca_file") == "ca.crt")
-    by_cert = dict(hostname="localhost", sslmode="verify-full", sslrootcert=ca)
-    refused("SQLSTATE 28000", **by_cert)
-    refused("SQLSTATE 28000", "ssl.mode = 'verify-full'", hostname="127.0.0.1")
-    equal(ssl_used(**by_cert, sslcert=w.folder + "/client.crt", sslkey=w.folder + "/client.key"), True, "a client's certificate")
-
-
-# ---- the page ------------------------------------------------------------------------------------------------------------------
+# ---- the page
 
 @case
 def tutorial(w):
@@ -794,32 +370,4 @@ def tutorial(w):
     equal([line for line in page.split("## Options")[1].split("\n") if line], [line for line in table.split("\n") if line.startswith("|")], "the options: make docs")
 
 
-def main():
-    if not bindir():
-        print("postgres: skipped: PostgreSQL is not installed (Debian: postgresql-15)")
-        return 0
-    if not os.path.exists(BUILD + "/modules/postgres.so"):
-        print("postgres: skipped: the module was not built (Debian: libpq-dev)")
-        return 0
-    failed = 0
-    w = World()
-    watch = threading.Timer(540, lambda: (print("postgres: not finished after 540 s"), w.done(), os._exit(1)))
-    watch.daemon = True
-    watch.start()
-    try:
-        chosen = [c for c in cases if PATTERN in c.__name__]
-        for c in chosen:
-            at = time.monotonic()
-            try:
-                c(w)
-                print(f"postgres {c.__name__} ok ({time.monotonic() - at:.1f} s)", flush=True)
-            except Exception as e:
-                failed += 1
-                print(f"postgres {c.__name__} FAILED: {type(e).__name__}: {e}", flush=True)
-        print(f"postgres: {len(chosen) - failed} of {len(chosen)} passed")
-    finally:
-        w.done()
-    return failed > 0
-
-
-sys.exit(main())
+sys.exit(run_cases("postgres"))
