@@ -79,8 +79,7 @@ static bool begins(const char *s, const char *with) { return !strncmp(s, with, s
 static enum outcome outcome_of(const char *state)
 {
     static const char *const data[] = {"22", "23", "44", NULL};
-    /* 22P03: the table has changed, so our bytes are not what it takes now */
-    static const char *const retry[] = {"22P03", "08", "53", "57014", "57P0", "40", "55P03", "25P03", "25P04", "25006", NULL};
+    static const char *const retry[] = {"08", "53", "57014", "57P0", "40", "55P03", "25P03", "25P04", "25006", NULL};
     static const char *const refused[] = {"28", "3D000", NULL};
     for (const char *const *s = retry; *s; s++)
         if (begins(state, *s)) return PG_RETRY;

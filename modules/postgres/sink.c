@@ -43,6 +43,7 @@ struct sink {
     int64_t poisoned; /* of tuples, the row that was refused last */
     int32_t seq;      /* of the next row */
     bool deletes;     /* some rows of tuples take others back */
+    bool looked;      /* at the table again, since its columns were said not to fit our bytes */
 };
 
 /* ---- the connection --------------------------------------------------------------------------------------------------- */
@@ -194,13 +195,17 @@ static int poison(struct sink *s, struct lam_error *err)
 static int put(struct sink *s, struct lam_error *err)
 {
     enum outcome o = put_all(s, !s->io->epochs);
+    if (o == PG_DATA && !s->looked && !strcmp(s->client.state, "22P03")) { /* the table may have changed: connecting looks at it */
+        s->looked = true;
+        return give_up(s, failed(s, PG_RETRY, "PostgreSQL", err));
+    }
     if (o == PG_DATA && s->put < s->tuples.rows) return poison(s, err);
     if (o) return give_up(s, failed(s, o == PG_DATA ? PG_FAILED : o, "PostgreSQL", err));
     s->lent = s->io->epochs ? s->lent + s->tuples.rows : 0;
     s->put = s->doubt = 0;
     if (!s->lent) s->staged = 0;
     if (!s->staged || s->staged > STAGE_MOST) s->seq = 0; /* the temporary table is empty before rows come to it */
-    s->deletes = false;
+    s->deletes = s->looked = false;
     tuples_clear(&s->tuples);
     return LAM_IO_OK;
 }

@@ -11,6 +11,7 @@
 #define EPOCH_US (EPOCH_DAYS * 86400000000LL)
 #define FIELD_MOST 40 /* bytes of a field without its text: a numeric of 38 digits; length and version of a text, and SHORT_TEXT */
 #define NULL_FIELD 0xffffffffu
+enum { NUMERIC_NAN = 0xc000, NUMERIC_INFINITY = 0xd000, NUMERIC_MINUS_INFINITY = 0xf000 };
 
 typedef __int128 int128;
 typedef unsigned __int128 uint128;
@@ -126,9 +127,18 @@ static int groups_of(uint128 v, int low, uint16_t d[12])
     return n;
 }
 
+/* The values that are no numbers: those at the ends of 128 bits. No digits, and a sign of their own. */
+static char *numeric_special(char *p, uint16_t sign)
+{
+    return put64(put32(p, 8), (uint64_t)sign << 16);
+}
+
 static char *numeric_large(char *p, int128 value, int scale)
 {
+    const int128 most = (int128)(~(uint128)0 >> 1);
     uint16_t d[12];
+    if (value >= most - 1) return numeric_special(p, value == most ? NUMERIC_NAN : NUMERIC_INFINITY);
+    if (value <= 1 - most) return numeric_special(p, NUMERIC_MINUS_INFINITY);
     uint128 v = value < 0 ? -(uint128)value : (uint128)value;
     int n = groups_of(v, scale % 4 ? scale % 4 : 4, d), fraction = (scale + 3) / 4, skip = 0;
     while (n && !d[n - 1]) n--;

@@ -12,7 +12,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from postgres_server import free_port
-from postgres_world import BUILD, Drive, as_rows, case, commit_unanswered, equal, holds, run_cases, sink
+from postgres_world import BUILD, Drive, as_rows, case, commit_unanswered, equal, holds, run_cases, sink, wait_until
 
 # ---- types
 
@@ -23,6 +23,8 @@ TYPES = {  # declared in the stream: made in the table, values
     "d REAL": ("real", ["1.5", "-3.4028235e+38", "Infinity"]),
     "e DOUBLE": ("double precision", ["0.1", "-1.7976931348623157e+308", "NaN"]),
     "f BOOLEAN": ("boolean", ["true", "false", "true"]),
+    "t TINYINT": ("smallint", ["-128", "127", "0"]),
+    "u JSON": ("json", ['{"a": [1, 2,  3], "a": null}', "[]", '"ä"']),
     "g VARCHAR": ("text", ["", "a \"quoted\", text\nof two lines", "äöü 漢字 🙂"]),
     "h BLOB": ("bytea", ["\\x", "\\x00ff41", "\\xdeadbeef"]),
     "i DATE": ("date", ["1970-01-01", "2000-02-29", "9999-12-31"]),
@@ -32,7 +34,7 @@ TYPES = {  # declared in the stream: made in the table, values
     "m INTERVAL": ("interval", ["1 year 2 mons 3 days 04:05:06.789", "-00:00:00.000001", "-1 mons +2 days"]),
     "n UUID": ("uuid", ["00000000-0000-0000-0000-000000000000", "12345678-9abc-def0-1234-56789abcdef0", "ffffffff-ffff-ffff-ffff-ffffffffffff"]),
     "o DECIMAL(38,0)": ("numeric(38,0)", ["99999999999999999999999999999999999999", "-12345678901234567890", "10000"]),
-    "p DECIMAL(10,2)": ("numeric(38,2)", ["0.01", "-99999999.99", "10000.00"]),
+    "p DECIMAL(10,2)": ("numeric(38,2)", ["0.01", "-99999999.99", "NaN"]),
     "q DECIMAL(38,10)": ("numeric(38,10)", ["1234567890123456789012345678.0123456789", "-0.0000000001", "0.0000000000"]),
     "r DECIMAL(5,5)": ("numeric(38,5)", ["0.00001", "0.99999", "-0.10000"]),
     "s DECIMAL(38,37)": ("numeric(38,37)", ["9.9999999999999999999999999999999999999", "0.0000000000000000000000000000000000001", "-1.2000000000000000000000000000000000000"]),
@@ -68,6 +70,54 @@ def every_type(w):
     equal(nulls, ",".join(["2"] * len(names)), "NULLs")
     made = w.server.psql("SELECT pg_catalog.format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'types'::regclass AND attnum > 1 ORDER BY attnum")
     equal(made.split("\n"), [v[0] for v in TYPES.values()], "types of the table that was made")
+
+
+@case
+def values_that_do_not_fit(w):
+    """What the column cannot hold is refused, row by row; what is no number is none there either."""
+    w.server.psql("""CREATE TABLE far (k integer, n numeric(4,1), s varchar(3), m jsonb, e text CHECK (e <> 'x'), i numeric)""")
+    bad = {1: ("n", "CAST(1000 AS DECIMAL(10,1))", "22003"), 2: ("n", "CAST('Infinity' AS DECIMAL(38,1))", "22003"), 3: ("s", "'four'", "22001"), 4: ("m", "'{'", "22P02"),
+           5: ("e", "'x'", "23514"), 6: ("n", "CAST('NaN' AS DECIMAL(4,1))", ""), 7: ("i", "CAST('-Infinity' AS DECIMAL)", ""), 8: ("i", "CAST('Infinity' AS DECIMAL)", ""),
+           9: ("i", "CAST('NaN' AS DECIMAL)", "")}
+    w.file("k.csv", "k\n0\n1\n")
+    script = "CREATE SOURCE t (k INTEGER) FROM FILE (path = 'k.csv', format = 'csv'); CREATE STREAM bad (k INTEGER, error VARCHAR);"
+    for k, (column, value, _) in bad.items():
+        script += f"CREATE SINK s{k} FROM (SELECT {k} AS k, CASE WHEN k = 1 THEN {value} END AS {column} FROM t) INTO POSTGRES ({w.options('far', dead_letter='bad')});"
+    said = as_rows(w.run(script, ["--print", "bad", "--format", "csv"]))
+    equal(sorted(int(r[0]) for r in said[1:]), [k for k in bad if bad[k][2]], "dead letters")
+    for k, error in said[1:]:
+        holds(error, f"(SQLSTATE {bad[int(k)][2]})")
+    equal(w.server.psql("SELECT k, n, i FROM far WHERE num_nonnulls(n, s, m, e, i) > 0 ORDER BY k"), "6|NaN|\n7||-Infinity\n8||Infinity\n9||NaN")
+    equal(w.server.psql("SELECT count(*) FROM far"), str(2 * len(bad) - 5))
+
+
+@case
+def a_table_that_changes(w):
+    """Its columns get other types during an outage and while the sink is connected: rows are made again for the new ones, and none is poison."""
+    w.server.psql("CREATE TABLE changes (k integer, v smallint)")
+    p = w.start("CREATE SOURCE t (k INTEGER, v SMALLINT) FROM STDIN (format = 'csv', header = 'false');" + sink(w, "changes", flush__interval="10 ms", retry__first="10 ms"), stdin=subprocess.PIPE)
+
+    def give(k):
+        p.stdin.write(f"{k},{k}\n")
+        p.stdin.flush()
+
+    def arrives(n):
+        wait_until(f"{n} rows", lambda: w.server.psql("SELECT count(*) FROM changes", ok=False) == str(n))
+
+    give(1)
+    arrives(1)
+    w.server.psql("ALTER TABLE changes ALTER k TYPE bigint")
+    give(2)
+    arrives(2)
+    s = w.server.session()
+    s.ask("BEGIN; ALTER TABLE changes ALTER v TYPE integer; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'laminar'")
+    give(3)
+    s.ask("COMMIT")
+    s.done()
+    arrives(3)
+    rc, out, err = w.finish(p)
+    equal(rc, 0, out + err)
+    equal(w.server.psql("SELECT k, v FROM changes ORDER BY k"), "1|1\n2|2\n3|3")
 
 
 @case
