@@ -165,7 +165,13 @@ struct lam_io {
      * gives them, and only them, beside its records; of a sink's rows they are not part of the value. Without children:
      * there are none. */
     const struct ArrowSchema *metadata;
+    /* Sinks: LAM_MEMO bytes, zero at first, that each instance finds as the one before it left them, while the process runs and
+     * the sink is defined. For what an instance could not find out any more, such as whether a commit was heard. The rows that
+     * are offered to the next are those that were not flushed, in their order, without those that were poison; when an operator
+     * skips some, the bytes are zero again. */
+    void *memo;
 };
+#define LAM_MEMO 64
 
 /* ---- sources ------------------------------------------------------------------------------------------------ */
 

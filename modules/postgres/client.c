@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define COPY_PIECE (64 << 10)
+#define ASKING_MOST 16
 #define GRACE_US 10000000 /* for the server to stop a statement itself, before the connection is given up */
 
 /* ---- settings ------------------------------------------------------------------------------------------------ */
@@ -195,12 +196,30 @@ static enum outcome next_result(struct client *c, PGresult **out)
     return PG_OK;
 }
 
-/* The server forgets what it does for us; then so do we. */
-static void stop(struct client *c)
+static atomic_int asking;
+
+static void *ask_to_stop(void *cancel)
 {
     char why[200];
+    PQcancel(cancel, why, sizeof why);
+    PQfreeCancel(cancel);
+    atomic_fetch_sub(&asking, 1);
+    return NULL;
+}
+
+/* The server forgets what it does for us; then so do we. It is asked by a thread of its own, which touches nothing of ours: libpq waits
+ * for the server to hang up, and the reason for all this may be that nobody is there. */
+static void stop(struct client *c)
+{
+    pthread_t thread;
     PGcancel *cancel = PQgetCancel(c->pq);
-    if (cancel) PQcancel(cancel, why, sizeof why);
+    if (!cancel) return;
+    bool asked = atomic_fetch_add(&asking, 1) < ASKING_MOST && !pthread_create(&thread, NULL, ask_to_stop, cancel);
+    if (asked) {
+        pthread_detach(thread);
+        return;
+    }
+    atomic_fetch_sub(&asking, 1);
     PQfreeCancel(cancel);
 }
 

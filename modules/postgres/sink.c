@@ -25,8 +25,14 @@
 #define MOST_BYTES (8 << 20)
 #define AFTER_POISON 16     /* rows tried behind a row that was refused; doubled as long as all is well */
 
+struct memo { /* for the next instance: when a call takes too long this one is closed */
+    int64_t doubt; /* the first so many rows were in a COMMIT that had no answer */
+};
+_Static_assert(sizeof(struct memo) <= LAM_MEMO, "it fits");
+
 struct sink {
     struct lam_io *io;
+    struct memo *memo;
     struct client_settings client_set;
     struct target_settings target_set;
     struct client client;
@@ -37,7 +43,6 @@ struct sink {
     bool saved;       /* the transaction has a savepoint, behind what is put */
     int64_t put;      /* the first so many of tuples are in the transaction */
     int64_t lent;     /* with epochs: rows in the transaction that are not kept */
-    int64_t doubt;    /* the first so many of tuples were in a COMMIT that had no answer */
     int64_t burst;    /* most rows of the next COPY */
     int64_t staged;   /* rows in the temporary table */
     int64_t poisoned; /* of tuples, the row that was refused last */
@@ -130,7 +135,8 @@ static enum outcome send(struct sink *s, struct sql *q, int64_t a, int64_t b, bo
     if (commit) sql_put(q, "; COMMIT");
     enum outcome o = client_copy(&s->client, q->p, t->p + t->at[a], t->at[b] - t->at[a]);
     if (!o) s->put = b, s->staged += b - a;
-    if (o && commit && s->client.ended && !client_up(&s->client)) s->doubt = t->rows;
+    bool unheard = o && commit && s->client.ended && !client_up(&s->client);
+    if (unheard && s->memo->doubt < t->rows) s->memo->doubt = t->rows;
     return o == PG_DATA && client_tx(&s->client) != TX_BAD ? PG_FAILED : o; /* it was the COMMIT, and not a row */
 }
 
@@ -143,15 +149,16 @@ static enum outcome send_range(struct sink *s, int64_t a, int64_t b, bool commit
 
 static bool is_there_already(const struct sink *s, int64_t a)
 {
-    return a < s->doubt && s->target.unique && !s->target_set.upsert && !strcmp(s->client.state, "23505");
+    return a < s->memo->doubt && s->target.unique && !s->target_set.upsert && !strcmp(s->client.state, "23505");
 }
 
 /* Of the rows in doubt those that are not there go in. What is refused then shows that the COMMIT did not happen. */
 static enum outcome send_missing(struct sink *s, int64_t a)
 {
-    int64_t b = s->doubt;
-    s->doubt = 0;
-    return send(s, stage_missing(&s->target, begin_put(s, false)), a, b, false);
+    int64_t b = s->memo->doubt < s->tuples.rows ? s->memo->doubt : s->tuples.rows;
+    enum outcome o = send(s, stage_missing(&s->target, begin_put(s, false)), a, b, false);
+    if (o == PG_DATA) s->memo->doubt = 0;
+    return o;
 }
 
 static int64_t end_of_range(const struct sink *s, int64_t a, int64_t bad)
@@ -186,7 +193,7 @@ static int poison(struct sink *s, struct lam_error *err)
 {
     s->poisoned = s->put;
     s->burst = AFTER_POISON;
-    if (s->put < s->doubt) s->doubt--;
+    if (s->put < s->memo->doubt) s->memo->doubt--;
     tuples_remove(&s->tuples, s->put);
     return failed(s, PG_DATA, "PostgreSQL", err);
 }
@@ -202,7 +209,8 @@ static int put(struct sink *s, struct lam_error *err)
     if (o == PG_DATA && s->put < s->tuples.rows) return poison(s, err);
     if (o) return give_up(s, failed(s, o == PG_DATA ? PG_FAILED : o, "PostgreSQL", err));
     s->lent = s->io->epochs ? s->lent + s->tuples.rows : 0;
-    s->put = s->doubt = 0;
+    s->memo->doubt = s->memo->doubt > s->tuples.rows ? s->memo->doubt - s->tuples.rows : 0;
+    s->put = 0;
     if (!s->lent) s->staged = 0;
     if (!s->staged || s->staged > STAGE_MOST) s->seq = 0; /* the temporary table is empty before rows come to it */
     s->deletes = s->looked = false;
@@ -237,6 +245,7 @@ static int sink_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker, 
     struct sink *s = io->self;
     (void)fresh;
     s->io = io;
+    s->memo = io->memo;
     s->burst = MOST_ROWS;
     int result = client_settings(io, &s->client_set, err);
     if (result) return result;
@@ -300,7 +309,7 @@ static int sink_flush(struct lam_io *io, struct lam_error *err)
 
 static void forget(struct sink *s)
 {
-    s->put = s->lent = s->doubt = s->staged = 0;
+    s->put = s->lent = s->memo->doubt = s->staged = 0;
     s->seq = 0;
     s->deletes = false;
     tuples_clear(&s->tuples);

@@ -34,7 +34,9 @@ struct connector_ctx {
     void (*log)(void *ctx, int level, const char *message); /* any thread; NULL: nobody listens */
     void *log_ctx;
     bool epochs; /* a sink that can: its rows are to be seen by commits only */
+    void *memo;  /* of a sink: SINK_MEMO bytes that its instances leave to each other; NULL: there is one only */
 };
+#define SINK_MEMO 64
 
 /* Lets threads of a connector's own wake the task that drives an instance. */
 struct wake {

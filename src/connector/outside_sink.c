@@ -8,6 +8,7 @@ struct outside_sink {
     struct pool *pool;
     struct batch *shown; /* the batch that `array` shows, which keeps it */
     struct ArrowArray array;
+    int64_t memo[SINK_MEMO / 8]; /* when nobody keeps one */
     _Alignas(16) char self[];
 };
 
@@ -38,6 +39,7 @@ static enum status open(struct sink *s, uint64_t incarnation, uint64_t *marker, 
     x->class = class_of(s->class);
     if (!x->pool) x->pool = pool_new(s->ctx.account);
     if (!x->o.is_open) outside_open(&x->o, x->class->name, s->class->metadata, &s->ctx, &s->wake, x->self);
+    x->o.io.memo = s->ctx.memo ? s->ctx.memo : x->memo;
     *marker = 0;
     *fresh = true;
     int result = x->class->open(&x->o.io, incarnation, marker, fresh, outside_err(err));
@@ -188,6 +190,7 @@ static enum status close(struct sink *s, bool complete, struct err *err)
 _Static_assert((int)LAM_AT_MOST_ONCE == (int)AT_MOST_ONCE && (int)LAM_AT_LEAST_ONCE == (int)AT_LEAST_ONCE,
                "guarantees");
 _Static_assert((int)LAM_EXACTLY_ONCE == (int)EXACTLY_ONCE, "guarantees");
+_Static_assert(LAM_MEMO == SINK_MEMO, "memos");
 
 static enum status class_fits(const char *what, const struct lam_sink_class *c, struct err *err)
 {

@@ -50,7 +50,7 @@ static enum status close_instance(struct deliver *d, bool complete, struct err *
     return st;
 }
 
-static struct sink *new_instance(const struct deliver *d)
+static struct sink *new_instance(struct deliver *d)
 {
     struct connector_ctx ctx = {.env = d->rt->env,
                                 .account = d->rt->account,
@@ -59,6 +59,7 @@ static struct sink *new_instance(const struct deliver *d)
                                 .declared = d->object->schema,
                                 .name = d->object->name,
                                 .seed = d->rt->cfg.seed,
+                                .memo = d->memo,
                                 .log = d->rt->cfg.log,
                                 .log_ctx = d->rt->cfg.log_ctx};
     return sink_new(d->class, &ctx);

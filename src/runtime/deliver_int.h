@@ -117,6 +117,7 @@ struct deliver {
     _Atomic uint64_t passed; /* rows the cursor is past */
     _Atomic uint64_t rows, bytes, writes, write_errors, retries, timeouts, dropped, dead_lettered, flushes, waits, epoch;
     struct histogram write_us; /* of whole writes */
+    int64_t memo[SINK_MEMO / 8]; /* the instances' own */
     struct meter meter; /* busy: in the connector's calls and what leads to them; blocked: rows wait for the system outside */
     _Atomic bool left; /* rows that were not delivered */
     _Atomic bool broken; /* err stands: BLOCKED by it, or closed with it */

@@ -364,8 +364,10 @@ void offer_unsettle(struct deliver *d)
 
 /* ---- skipping ------------------------------------------------------------------------------------------------------------------ */
 
+/* What instances left to each other was about rows that are not the next ones any more. */
 static void tell_skip(struct deliver *d, uint64_t first, uint64_t n)
 {
+    memset(d->memo, 0, sizeof d->memo);
     runtime_log(d->rt, 1, "sink \"%s\": %llu rows were skipped, from row %llu of its input on", d->object->name,
                 (unsigned long long)n, (unsigned long long)first);
 }
