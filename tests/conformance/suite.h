@@ -90,6 +90,7 @@ struct subject {
     void (*hold)(bool hold); /* the other side stops taking or giving */
     const char *held;        /* more options for the case with hold */
     const char *no_hold;
+    const char *poison; /* a query on s whose rows it takes, but not that of k = -1; NULL: it takes all */
     /* sources */
     void (*give)(const char *text, size_t n, bool last); /* more input */
     const char *follow; /* options that make it go on; NULL: it cannot, or always does */
