@@ -83,6 +83,13 @@ void client_source_step(struct client_source *c, int64_t now)
     if (d->state == DIAL_DOWN) lost(c, now);
 }
 
+static int fail(const struct client_source *c, struct lam_error *err)
+{
+    c->io->host->fail(err, c->result, "%s", c->dial.why);
+    if (!c->reconnects) c->io->host->hint(err, "reconnect.enabled = true tries again");
+    return c->result;
+}
+
 /* With nobody to try again, the statement that makes the source is who is to hear what is wrong. */
 static int connect_now(struct client_source *c, struct lam_error *err)
 {
@@ -93,7 +100,7 @@ static int connect_now(struct client_source *c, struct lam_error *err)
         if (at > now) poll(&fd, (nfds_t)n, at - now > DIAL_HOUR ? 3600000 : (int)((at - now + 999) / 1000));
         client_source_step(c, c->io->host->now(c->io));
     }
-    return c->is_over && c->result != LAM_IO_DONE ? c->io->host->fail(err, c->result, "%s", c->dial.why) : LAM_IO_OK;
+    return c->is_over && !c->was_ever_open ? fail(c, err) : LAM_IO_OK; /* else what came with it is given first */
 }
 
 int client_source_open(struct client_source *c, struct lam_io *io, struct lam_error *err)
@@ -115,10 +122,7 @@ int client_source_poll(struct client_source *c, int64_t now, struct lam_records 
     inbox_give(&c->inbox, out, NULL, NULL);
     if (out->n) return LAM_IO_OK;
     if (!c->is_over) return LAM_IO_WAIT;
-    if (c->result == LAM_IO_DONE) return LAM_IO_DONE;
-    c->io->host->fail(err, c->result, "%s", c->dial.why);
-    if (!c->reconnects) c->io->host->hint(err, "reconnect.enabled = true tries again");
-    return c->result;
+    return c->result == LAM_IO_DONE ? LAM_IO_DONE : fail(c, err);
 }
 
 int client_source_wait(const struct client_source *c, struct pollfd *fds, int max, int64_t *at)

@@ -39,6 +39,8 @@ def fresh():
 
 
 def environment(folder, **more):
+    # LeakSanitizer of gcc 12 itself crashes in a process that has loaded libpq and another module; each module's own test looks for leaks.
+    more = {"ASAN_OPTIONS": "detect_leaks=0", **more}
     return {**os.environ, "LAMINAR_MODULES": BUILD + "/modules", "HOME": folder, **more}
 
 
@@ -246,7 +248,7 @@ def kafka_refuses():
                 for given, env in ((f"'{password}'", {}), ("'${PW}'", {"PW": password})):
                     options = [server, *more, f"sasl.password = {given}"]
                     said += program(folder, source + create("sink", "kafka", [*options, retries]) + ";", env)
-                    said += tell(folder, [source + create("sink", "kafka", [*options, retries]) + ";\n-- wait 5000\n", source + create("source", "kafka", options) +
+                    said += tell(folder, [source + create("sink", "kafka", [*options, retries]) + ";\n-- wait 2000\n", source + create("source", "kafka", options) +
                                           ";\nCREATE SINK d FROM s INTO BLACKHOLE; -- wait 1000\n"], **env)
             assert b"uthentication failed" in said and b"certificate verify failed" in said, said.decode(errors="replace")[-3000:]
             none_in(said, folder, [right, wrong])

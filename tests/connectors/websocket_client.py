@@ -39,13 +39,19 @@ def answer(port, data):
     return got.decode()
 
 
+def masked(data, key):
+    """Once masks, twice shows again."""
+    pad = (key * (len(data) // 4 + 1))[:len(data)]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(pad, "big")).to_bytes(len(data), "big")
+
+
 def frame(opcode, data=b"", fin=True, mask=True, rsv=0, length=None):
     n = len(data) if length is None else length
     head = bytes([fin << 7 | rsv << 4 | opcode])
     m = mask << 7
     head += bytes([m | n]) if n < 126 else struct.pack(">BH", m | 126, n) if n < 65536 else struct.pack(">BQ", m | 127, n)
     key = os.urandom(4) if mask else b""
-    return head + key + (bytes(b ^ key[i % 4] for i, b in enumerate(data)) if mask else data)
+    return head + key + (masked(data, key) if mask else data)
 
 
 def deflated(data):

@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0"""
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import threading
@@ -11,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from websocket_client import BINARY, CLOSE, PING, PONG, TEXT, frame
-from websocket_program import DEADLINE_S, Program, Skip, case, equal, holds, main, make_certificates, options_text, until
+from websocket_program import BUILD, DEADLINE_S, Program, Skip, case, equal, holds, main, make_certificates, options_text, until
 from websocket_server import Server
 
 
@@ -171,8 +172,9 @@ def reconnects():
             opcode, data = c.frame()
             while opcode != PING:
                 opcode, data = c.frame()
-            c.send(frame(PONG, data, mask=False))
-            time.sleep(0.1)
+            c.send(frame(PONG, data, mask=False) + frame(PING, b"seen", mask=False))
+            while c.frame() != (PONG, b"seen"):  # so it has seen the other one
+                pass
             leave(c)
             until(lambda: len(re.findall("is lost|closed the connection", p.said)) == i + 1, "it is noticed: " + p.said)
         p.rows(lines(100, 300))
@@ -226,7 +228,7 @@ def stalled():
         t.start()
         first = s.open()
         c = s.open()
-        holds(p.said, "nothing moved for ping.timeout.ms", "may be lost")
+        p.wait_said("nothing moved for ping.timeout.ms.*may be lost")
         got, code = finish(c)
         t.join()
         p.process.stdin = None
@@ -299,6 +301,19 @@ def tls_and_log_in():
             p.rows(lines(1))
             p.end(1)
             holds(p.said, "cannot connect to wss://")
+
+
+@case
+def conformance():
+    partner = os.path.join(os.path.dirname(os.path.abspath(__file__)), "websocket_partner.py")
+    p = subprocess.run([BUILD + "/conformance", "ws"], env={**os.environ, "LAMINAR_WEBSOCKET_PARTNER": partner, "LAMINAR_MODULES": BUILD + "/modules"},
+                       capture_output=True, text=True, timeout=200)
+    if p.returncode:
+        raise AssertionError(p.stderr)
+    for name in ["refuse", "rows", "wide", "types", "deadline", "slow", "cancel", "stop"]:
+        holds(p.stderr, f"sink   ws             {name:10}ok")
+    for name in ["refuse", "rows", "wide", "types", "follow", "pause", "stop"]:
+        holds(p.stderr, f"source ws             {name:10}ok")
 
 
 sys.exit(main("websocket_dial"))

@@ -5,15 +5,9 @@ import socket
 import ssl
 import struct
 
-from websocket_client import CLOSE, WAIT_S
+from websocket_client import CLOSE, WAIT_S, masked
 
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-def unmask(data, key):
-    n = len(data)
-    pad = (key * (n // 4 + 1))[:n]
-    return (int.from_bytes(data, "big") ^ int.from_bytes(pad, "big")).to_bytes(n, "big") if n else b""
 
 
 class Peer:
@@ -67,7 +61,7 @@ class Peer:
         n = b & 127
         n = n if n < 126 else struct.unpack(">H", self._take(2))[0] if n == 126 else struct.unpack(">Q", self._take(8))[0]
         self.keys.append(self._take(4))
-        return a & 15, unmask(self._take(n), self.keys[-1])
+        return a & 15, masked(self._take(n), self.keys[-1])
 
     def close_code(self):
         """Throws away what comes before it."""

@@ -608,7 +608,7 @@ def server_no_pong():
 
 @case
 def server_block():
-    n = 30000
+    n = 60000
     with Listening(reads=False, ack="message") as l:
         p = l.program
         c = Client(l.port)
@@ -633,7 +633,7 @@ def server_block():
 
 @case
 def server_drop():
-    n = 30000
+    n = 60000
     with Listening(reads=False, on__backpressure="drop") as l:
         p = l.program
         c = Client(l.port)
