@@ -52,7 +52,7 @@ FLIGHTS ?= build/bench/flights.csv
 
 found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E $(addprefix -include ,$(HEADER.$1)) -x c /dev/null) >/dev/null 2>&1 && echo yes)
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
-FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_action.c %/fuzz_websocket_frames.c),$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_action.c %/fuzz_websocket_frames.c %/fuzz_websocket_answer.c %/fuzz_websocket_peer.c),$(wildcard tests/fuzz/fuzz_*.c)))
 .PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -139,7 +139,9 @@ $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) 
 $O/fuzz/fuzz_websocket_request: $(patsubst %,$O/modules/websocket/%.o,action handshake json)
 $O/fuzz/fuzz_websocket_action: $(patsubst %,$O/modules/websocket/%.o,action json)
 $O/fuzz/fuzz_websocket_frames: $(WEBSOCKET_SERVER)
-$O/fuzz/fuzz_websocket_frames: LDLIBS += $(LIBS.websocket)
+$O/fuzz/fuzz_websocket_answer: $O/modules/websocket/answer.o
+$O/fuzz/fuzz_websocket_peer: $(patsubst %,$O/modules/websocket/%.o,buffer deflate inbox peer segment)
+$O/fuzz/fuzz_websocket_frames $O/fuzz/fuzz_websocket_peer: LDLIBS += $(LIBS.websocket)
 # Connectors beside their libraries alone; each starts its server.
 define CONNECTOR_BENCH
 $O/bench/$1: bench/connectors/$1.c $O/lib/liblaminar.a
