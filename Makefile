@@ -167,7 +167,7 @@ $O/options_doc $O/metrics_doc: $O/%: $O/tools/%.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 docs: $(CONNECTORS:%=$O/modules/%.so) $O/options_doc $O/metrics_doc
 	$O/options_doc >docs/connectors.md
-	@for m in $(CONNECTORS); do grep -q '^## Options$$' docs/$$m.md || continue; { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | sed -n '/^|/p'; } >$O/page.md; cp $O/page.md docs/$$m.md; done
+	@for m in $(CONNECTORS); do grep -q '^## Options$$' docs/$$m.md || continue; { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | awk -f tools/tables.awk; } >$O/page.md; cp $O/page.md docs/$$m.md; done
 	$O/metrics_doc >docs/metrics.md
 # Connectors outside the tree, compiled as an outsider would: against the headers as they are installed.
 MODULES := $(patsubst tests/module/%.c,$O/modules/%.so,$(wildcard tests/module/*.c))
