@@ -1,6 +1,6 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
 # MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
-MODE ?= $(if $(filter check units slt fuzz conformance check-connectors,$(MAKECMDGOALS)),check,release)
+MODE ?= $(if $(filter check units slt fuzz conformance check-connectors outage,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 CXX := $(if $(filter fuzz,$(MODE)),clang++,g++)
@@ -9,18 +9,18 @@ TEST_DEPS := libcmocka-dev python3 zstd
 # Connectors that are modules, each with its library (a package of pkg-config), and what their tests start.
 PKG.kafka := rdkafka
 PKG.postgres := libpq
-# A library that pkg-config does not know is found by its header.
-HEADER.websocket := wslay/wslay.h
-LIBS.websocket := -lwslay
-CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev
-CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets chromium
+# Libraries that pkg-config does not know are found by their headers.
+HEADER.websocket := wslay/wslay.h curl/curl.h openssl/ssl.h zlib.h
+LIBS.websocket := -lwslay -lcurl -lssl -lcrypto -lz
+CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev libcurl4-openssl-dev libssl-dev zlib1g-dev
+CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets chromium python3-venv
 MODEL_DEPS := build-essential spin
 
 # Packages come first, as this file is read: beside them nothing is built, however many jobs there are, and what is looked for below is
 # there. NODEPS=1: they are there.
 GOALS := $(filter-out deps clean rooms format install-headers,$(or $(MAKECMDGOALS),all))
-NEEDS := $(if $(NODEPS),,$(if $(GOALS),$(PRODUCT_DEPS) $(CONNECTOR_DEPS)) $(if $(filter check units slt conformance bench unused check-connectors bench-connectors build/%,$(GOALS)),$(TEST_DEPS)) \
-  $(if $(filter check-connectors bench-connectors,$(GOALS)),$(CONNECTOR_TEST_DEPS)) $(if $(filter models,$(GOALS)),$(MODEL_DEPS)))
+NEEDS := $(if $(NODEPS),,$(if $(GOALS),$(PRODUCT_DEPS) $(CONNECTOR_DEPS)) $(if $(filter check units slt conformance bench unused check-connectors outage bench-connectors build/%,$(GOALS)),$(TEST_DEPS)) \
+  $(if $(filter check-connectors bench-connectors outage,$(GOALS)),$(CONNECTOR_TEST_DEPS)) $(if $(filter models,$(GOALS)),$(MODEL_DEPS)))
 ifneq ($(strip $(NEEDS)),)
 ifneq ($(shell tools/deps.sh $(NEEDS) >&2 && echo there),there)
 $(error Packages are missing: see above. NODEPS=1 goes on without them)
@@ -50,10 +50,10 @@ KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
 NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency change fanout wake idle half_load sinks peer_duckdb)
 FLIGHTS ?= build/bench/flights.csv
 
-found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E -include $(HEADER.$1) -x c /dev/null) >/dev/null 2>&1 && echo yes)
+found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E $(addprefix -include ,$(HEADER.$1)) -x c /dev/null) >/dev/null 2>&1 && echo yes)
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
-FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_frames.c),$(wildcard tests/fuzz/fuzz_*.c)))
-.PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
+FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_action.c %/fuzz_websocket_frames.c),$(wildcard tests/fuzz/fuzz_*.c)))
+.PHONY: all connectors check-connectors outage bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -127,7 +127,8 @@ $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # The sink's own code beside its library.
-$O/bench/websocket: bench/connectors/websocket.c $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
+WEBSOCKET_SERVER := $(patsubst %,$O/modules/websocket/%.o,action auth buffer client deflate guard handshake history json listener queue segment server subscribe view wire)
+$O/bench/websocket: bench/connectors/websocket.c $(WEBSOCKET_SERVER)
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LIBS.websocket)
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
@@ -135,8 +136,9 @@ $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) 
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
 # Those of a module link its objects.
-$O/fuzz/fuzz_websocket_request: $O/modules/websocket/handshake.o
-$O/fuzz/fuzz_websocket_frames: $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
+$O/fuzz/fuzz_websocket_request: $(patsubst %,$O/modules/websocket/%.o,action handshake json)
+$O/fuzz/fuzz_websocket_action: $(patsubst %,$O/modules/websocket/%.o,action json)
+$O/fuzz/fuzz_websocket_frames: $(WEBSOCKET_SERVER)
 $O/fuzz/fuzz_websocket_frames: LDLIBS += $(LIBS.websocket)
 # Connectors beside their libraries alone; each starts its server.
 define CONNECTOR_BENCH
@@ -224,6 +226,10 @@ check: $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/metrics_doc $(EXAMPL
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
 check-connectors: $O/laminar $O/drive $O/tell $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so) $(if $(filter kafka,$(CONNECTORS)),$O/kafka_mock)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do [ ! -x $$t ] || $$t $O || failed=1; done; exit $$failed
+
+# Two minutes without a broker; the ledger is tests/kafka.md.
+outage: $O/laminar $O/options_doc $O/modules/kafka.so
+	@OUTAGE=$(or $(SECONDS),120) tests/connectors/kafka.py $O outage
 
 # Ten seconds of made-up trades: bars and a score per account, live.
 demo: program

@@ -56,6 +56,15 @@ static bool is_key(const char *s, size_t n)
     return (k >= 3 && !strncasecmp(s + n - 3, "key", 3)) || (k >= 2 && text_distance(word, "key") <= 1);
 }
 
+/* What a request to a server has that is or may hold a secret, but for a slip of the finger. `header` says whether a file has one. */
+static bool of_request(const char *name)
+{
+    static const char *const names[] = {"headers", "proxy", "authapikey"};
+    for (size_t i = 0; i < countof(names); i++)
+        if (text_distance(name, names[i]) <= 1 && strcmp(name, "header")) return true;
+    return false;
+}
+
 enum secret secret_name(const char *s, size_t n)
 {
     char name[NAME_MAX_N + 1];
@@ -64,5 +73,6 @@ enum secret secret_name(const char *s, size_t n)
         if (strstr(name, words[i])) return SECRET_YES;
     if (misspelt(s, n)) return SECRET_YES;
     if (!strcmp(name, "primarykey")) return SECRET_NO;
+    if (of_request(name)) return SECRET_YES;
     return is_key(s, n) ? SECRET_KEY : SECRET_NO;
 }
