@@ -134,7 +134,8 @@ static enum outcome send(struct sink *s, struct sql *q, int64_t a, int64_t b, bo
     const struct tuples *t = &s->tuples;
     if (commit) sql_put(q, "; COMMIT");
     enum outcome o = client_copy(&s->client, q->p, t->p + t->at[a], t->at[b] - t->at[a]);
-    if (!o) s->put = b, s->staged += b - a;
+    if (!o) s->put = b;
+    if (!o && s->target_set.upsert) s->staged += b - a;
     bool unheard = o && commit && s->client.ended && !client_up(&s->client);
     if (unheard && s->memo->doubt < t->rows) s->memo->doubt = t->rows;
     return o == PG_DATA && client_tx(&s->client) != TX_BAD ? PG_FAILED : o; /* it was the COMMIT, and not a row */
