@@ -101,6 +101,10 @@ def commit_in_doubt_of_the_instance_before(w):
     d.does("a close", "OK", "a open 1 plain", "OK", "a range 0 600", "OK 600", "a flush", "OK", "a range 600 400", "OK 400", "a range 1000 10", "OK 10", "a flush", "OK",
            "a write 5:twice", "OK 1", "a flush", "POISON 0", "a flush", "OK", "a close", "OK")
     equal(w.server.psql("SELECT count(*), count(*) FILTER (WHERE t = 'row ' || k) FROM doubt3"), "1010|1010")
+    d.does("a open 1 plain", "OK", "a range 2000 9", "OK 9", "a write 2008:poison", "OK 1", "a flush", "POISON 9")  # the COMMIT is a message of its own
+    holds(commit_unanswered(w, d, "a flush"), "RETRY")
+    d.does("a flush", "OK", "a close", "OK")
+    equal(w.server.psql("SELECT count(*) FROM doubt3"), "1019")
     d.done()
 
 
