@@ -1,6 +1,6 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
 # MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
-MODE ?= $(if $(filter check units slt fuzz conformance check-connectors,$(MAKECMDGOALS)),check,release)
+MODE ?= $(if $(filter check units slt fuzz conformance check-connectors outage,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 CXX := $(if $(filter fuzz,$(MODE)),clang++,g++)
@@ -19,8 +19,8 @@ MODEL_DEPS := build-essential spin
 # Packages come first, as this file is read: beside them nothing is built, however many jobs there are, and what is looked for below is
 # there. NODEPS=1: they are there.
 GOALS := $(filter-out deps clean rooms format install-headers,$(or $(MAKECMDGOALS),all))
-NEEDS := $(if $(NODEPS),,$(if $(GOALS),$(PRODUCT_DEPS) $(CONNECTOR_DEPS)) $(if $(filter check units slt conformance bench unused check-connectors bench-connectors build/%,$(GOALS)),$(TEST_DEPS)) \
-  $(if $(filter check-connectors bench-connectors,$(GOALS)),$(CONNECTOR_TEST_DEPS)) $(if $(filter models,$(GOALS)),$(MODEL_DEPS)))
+NEEDS := $(if $(NODEPS),,$(if $(GOALS),$(PRODUCT_DEPS) $(CONNECTOR_DEPS)) $(if $(filter check units slt conformance bench unused check-connectors outage bench-connectors build/%,$(GOALS)),$(TEST_DEPS)) \
+  $(if $(filter check-connectors bench-connectors outage,$(GOALS)),$(CONNECTOR_TEST_DEPS)) $(if $(filter models,$(GOALS)),$(MODEL_DEPS)))
 ifneq ($(strip $(NEEDS)),)
 ifneq ($(shell tools/deps.sh $(NEEDS) >&2 && echo there),there)
 $(error Packages are missing: see above. NODEPS=1 goes on without them)
@@ -52,8 +52,8 @@ FLIGHTS ?= build/bench/flights.csv
 
 found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E $(addprefix -include ,$(HEADER.$1)) -x c /dev/null) >/dev/null 2>&1 && echo yes)
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
-FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_action.c %/fuzz_websocket_frames.c),$(wildcard tests/fuzz/fuzz_*.c)))
-.PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
+FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(foreach m,websocket kafka,$(if $(filter $m,$(CONNECTORS)),,$(wildcard tests/fuzz/fuzz_$m_*.c))),$(wildcard tests/fuzz/fuzz_*.c)))
+.PHONY: all connectors check-connectors outage bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -131,6 +131,10 @@ WEBSOCKET_SERVER := $(patsubst %,$O/modules/websocket/%.o,action auth buffer cli
 $O/bench/websocket: bench/connectors/websocket.c $(WEBSOCKET_SERVER)
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LIBS.websocket)
+# The source from outside, beside its libraries.
+$O/bench/websocket_source: bench/connectors/websocket_source.c $O/lib/liblaminar.a
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LDLIBS) $(LIBS.websocket)
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
 $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) $O/inside.a
 	@mkdir -p $(@D)
@@ -139,7 +143,11 @@ $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) 
 $O/fuzz/fuzz_websocket_request: $(patsubst %,$O/modules/websocket/%.o,action handshake json)
 $O/fuzz/fuzz_websocket_action: $(patsubst %,$O/modules/websocket/%.o,action json)
 $O/fuzz/fuzz_websocket_frames: $(WEBSOCKET_SERVER)
-$O/fuzz/fuzz_websocket_frames: LDLIBS += $(LIBS.websocket)
+$O/fuzz/fuzz_websocket_answer: $O/modules/websocket/answer.o
+$O/fuzz/fuzz_websocket_peer: $(patsubst %,$O/modules/websocket/%.o,buffer deflate inbox peer segment)
+$O/fuzz/fuzz_websocket_frames $O/fuzz/fuzz_websocket_peer: LDLIBS += $(LIBS.websocket)
+$O/fuzz/fuzz_kafka_headers: $O/modules/kafka/headers.o
+$O/fuzz/fuzz_kafka_headers: LDLIBS += $(shell pkg-config --libs rdkafka 2>/dev/null)
 # Connectors beside their libraries alone; each starts its server.
 define CONNECTOR_BENCH
 $O/bench/$1: bench/connectors/$1.c $O/lib/liblaminar.a
@@ -165,7 +173,7 @@ $O/options_doc $O/metrics_doc: $O/%: $O/tools/%.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 docs: $(CONNECTORS:%=$O/modules/%.so) $O/options_doc $O/metrics_doc
 	$O/options_doc >docs/connectors.md
-	@for m in $(CONNECTORS); do grep -q '^## Options$$' docs/$$m.md || continue; { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | sed -n '/^|/p'; } >$O/page.md; cp $O/page.md docs/$$m.md; done
+	@for m in $(CONNECTORS); do grep -q '^## Options$$' docs/$$m.md || continue; { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | awk -f tools/tables.awk; } >$O/page.md; cp $O/page.md docs/$$m.md; done
 	$O/metrics_doc >docs/metrics.md
 # Connectors outside the tree, compiled as an outsider would: against the headers as they are installed.
 MODULES := $(patsubst tests/module/%.c,$O/modules/%.so,$(wildcard tests/module/*.c))
@@ -226,6 +234,10 @@ check: $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/metrics_doc $(EXAMPL
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
 check-connectors: $O/laminar $O/drive $O/tell $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so) $(if $(filter kafka,$(CONNECTORS)),$O/kafka_mock)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do [ ! -x $$t ] || $$t $O || failed=1; done; exit $$failed
+
+# Two minutes without a broker; the ledger is tests/kafka.md.
+outage: $O/laminar $O/options_doc $O/modules/kafka.so
+	@OUTAGE=$(or $(SECONDS),120) tests/connectors/kafka.py $O outage
 
 # Ten seconds of made-up trades: bars and a score per account, live.
 demo: program

@@ -64,6 +64,7 @@ const struct connector_info *registry_sink(struct lam_db *db, const char *name)
                                  .metadata = metadata_of(db, c->metadata),
                                  .changelog = c->changelog,
                                  .cancels = c->cancel != sink_no_cancel,
+                                 .guarantee = c->guarantee,
                                  .options = c->options,
                                  .default_format = c->default_format,
                                  .guess_format = c->guess_format,
