@@ -60,7 +60,7 @@ static bool same_name(const char *a, const char *b, size_t n, bool exact)
     return true;
 }
 
-static int find_entry(const struct json_node *node, const char *p, size_t n, bool exact)
+int json_find(const struct json_node *node, const char *p, size_t n, bool exact)
 {
     for (int i = 0; i < node->n; i++)
         if (node->entries[i].name_n == n && same_name(node->entries[i].name, p, n, exact)) return i;
@@ -85,9 +85,9 @@ static __attribute__((noinline)) bool look_up(struct json *j, const struct json_
     uint32_t n;
     *m = (struct json_memo){.col = MEMO_NOTHING};
     if (json_scalar_kind(key->p, key->n) != JSON_STRING || !json_string(j, key, &p, &n)) return false;
-    int i = find_entry(node, p, n, true);
+    int i = json_find(node, p, n, true);
     m->exact = i >= 0;
-    if (!m->exact) i = find_entry(node, p, n, false);
+    if (!m->exact) i = json_find(node, p, n, false);
     if (i >= 0) {
         const struct json_entry *e = &node->entries[i];
         m->col = e->child >= 0 || e->slot >= 0 ? MEMO_ENTRY - i : e->col;

@@ -90,6 +90,9 @@ static const struct sample samples[] = {
      ",\"payload\":{\"op\":\"d\",\"before\":{\"t\":1500000,\"u\":1500,\"m\":\"BNI=\",\"x\":\"AP8=\"}}}\n"
      "{\"payload\":{\"op\":\"c\",\"after\":{\"m\":\"BNI=\"}}}\n",
      "1970-01-01 00:00:01.5|00:00:01.5|1970-01-02|1.23|\\x00ff|00:00:00.000002|\n1970-01-01 00:25:00|00:00:00.000001|~|1234.00|\\x4150383d|~|\n~|~|~|12.34|~|~|\n", 0, 0, 0, NULL},
+    {"debezium", "m DECIMAL, t TIMESTAMP", NULL, "{" SCHEMA(DECIMAL("2", "M") "," FIELD("int64", "io.debezium.time.MicroTimestamp", "T")) ",\"payload\":{\"op\":\"c\",\"after\":{\"M\":\"1234\",\"T\":5}}}\n",
+     "-26588.24|1970-01-01 00:00:00.000005|\n", 0, 0, 0, NULL},
+    {"debezium", "id BIGINT", NULL, "{\"op\":\"\\u0000\",\"after\":{\"id\":1}}\n", "", 0, 1, 0, NULL},
     {"debezium", "m VARCHAR, t BIGINT", NULL, "{" SCHEMA(DECIMAL("2", "m") "," FIELD("int64", "io.debezium.time.MicroTimestamp", "t")) ",\"payload\":{\"op\":\"c\",\"after\":{\"m\":\"BNI=\",\"t\":77}}}\n", "12.34|77|\n", 0, 0, 0, NULL},
 };
 /* clang-format on */
