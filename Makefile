@@ -1,6 +1,6 @@
 # GNU make. `make` builds, `make demo` shows the main job, `make check` tests; each installs what is missing.
 # MODE=release|debug|asan|tsan|check chooses build/<mode>; tests want fault points, so `make check` takes its own. SPDX-License-Identifier: Apache-2.0
-MODE ?= $(if $(filter check units slt fuzz conformance check-connectors,$(MAKECMDGOALS)),check,release)
+MODE ?= $(if $(filter check units slt fuzz conformance check-connectors outage,$(MAKECMDGOALS)),check,release)
 O := build/$(MODE)
 CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 CXX := $(if $(filter fuzz,$(MODE)),clang++,g++)
@@ -19,8 +19,8 @@ MODEL_DEPS := build-essential spin
 # Packages come first, as this file is read: beside them nothing is built, however many jobs there are, and what is looked for below is
 # there. NODEPS=1: they are there.
 GOALS := $(filter-out deps clean rooms format install-headers,$(or $(MAKECMDGOALS),all))
-NEEDS := $(if $(NODEPS),,$(if $(GOALS),$(PRODUCT_DEPS) $(CONNECTOR_DEPS)) $(if $(filter check units slt conformance bench unused check-connectors bench-connectors build/%,$(GOALS)),$(TEST_DEPS)) \
-  $(if $(filter check-connectors bench-connectors,$(GOALS)),$(CONNECTOR_TEST_DEPS)) $(if $(filter models,$(GOALS)),$(MODEL_DEPS)))
+NEEDS := $(if $(NODEPS),,$(if $(GOALS),$(PRODUCT_DEPS) $(CONNECTOR_DEPS)) $(if $(filter check units slt conformance bench unused check-connectors outage bench-connectors build/%,$(GOALS)),$(TEST_DEPS)) \
+  $(if $(filter check-connectors bench-connectors outage,$(GOALS)),$(CONNECTOR_TEST_DEPS)) $(if $(filter models,$(GOALS)),$(MODEL_DEPS)))
 ifneq ($(strip $(NEEDS)),)
 ifneq ($(shell tools/deps.sh $(NEEDS) >&2 && echo there),there)
 $(error Packages are missing: see above. NODEPS=1 goes on without them)
@@ -52,8 +52,8 @@ FLIGHTS ?= build/bench/flights.csv
 
 found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E $(addprefix -include ,$(HEADER.$1)) -x c /dev/null) >/dev/null 2>&1 && echo yes)
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
-FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_action.c %/fuzz_websocket_frames.c %/fuzz_websocket_answer.c %/fuzz_websocket_peer.c),$(wildcard tests/fuzz/fuzz_*.c)))
-.PHONY: all connectors check-connectors bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
+FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(foreach m,websocket kafka,$(if $(filter $m,$(CONNECTORS)),,$(wildcard tests/fuzz/fuzz_$m_*.c))),$(wildcard tests/fuzz/fuzz_*.c)))
+.PHONY: all connectors check-connectors outage bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -146,6 +146,8 @@ $O/fuzz/fuzz_websocket_frames: $(WEBSOCKET_SERVER)
 $O/fuzz/fuzz_websocket_answer: $O/modules/websocket/answer.o
 $O/fuzz/fuzz_websocket_peer: $(patsubst %,$O/modules/websocket/%.o,buffer deflate inbox peer segment)
 $O/fuzz/fuzz_websocket_frames $O/fuzz/fuzz_websocket_peer: LDLIBS += $(LIBS.websocket)
+$O/fuzz/fuzz_kafka_headers: $O/modules/kafka/headers.o
+$O/fuzz/fuzz_kafka_headers: LDLIBS += $(shell pkg-config --libs rdkafka 2>/dev/null)
 # Connectors beside their libraries alone; each starts its server.
 define CONNECTOR_BENCH
 $O/bench/$1: bench/connectors/$1.c $O/lib/liblaminar.a
@@ -232,6 +234,10 @@ check: $(TESTS) $(FUZZ) $O/slt $O/laminar $O/options_doc $O/metrics_doc $(EXAMPL
 # Connectors against the systems they are for, each started by its test; one that is not installed is named and left out.
 check-connectors: $O/laminar $O/drive $O/tell $O/conformance $O/options_doc $(CONNECTORS:%=$O/modules/%.so) $(if $(filter kafka,$(CONNECTORS)),$O/kafka_mock)
 	@failed=0; for t in $(wildcard tests/connectors/*.py tests/connectors/*.sh); do [ ! -x $$t ] || $$t $O || failed=1; done; exit $$failed
+
+# Two minutes without a broker; the ledger is tests/kafka.md.
+outage: $O/laminar $O/options_doc $O/modules/kafka.so
+	@OUTAGE=$(or $(SECONDS),120) tests/connectors/kafka.py $O outage
 
 # Ten seconds of made-up trades: bars and a score per account, live.
 demo: program

@@ -53,6 +53,7 @@ static rd_kafka_t *new_client(struct producer *p, int *result, struct lam_error 
     client_conf_int(&c, "queue.buffering.max.kbytes", (h->option_int(o, "queue.bytes") + 1023) / 1024);
     client_conf_int(&c, "linger.ms", h->option_int(o, "linger.ms") / 1000);
     client_conf_int(&c, "message.timeout.ms", h->option_int(o, "delivery.timeout.ms") / 1000);
+    client_conf_int(&c, "request.timeout.ms", h->option_int(o, "socket.timeout.ms") / 1000);
     client_conf_int(&c, "max.in.flight.requests.per.connection", h->option_int(o, "max.in.flight.requests"));
     client_conf_set(&c, "compression.type", compressions[h->option_int(o, "compression.type")]);
     if (p->partitioner == KEY_HASH) client_conf_set(&c, "partitioner", "murmur2_random");

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ASK_MS   10000   /* for an answer of the cluster at open */
+#define ASK_MS   3000    /* for an answer of the cluster at open */
 #define PARTITIONS_MS 1000
 #define DLQ_MOST 1048588 /* bytes of a message that a topic takes by default */
 
@@ -117,6 +117,15 @@ static int no_answer(struct lam_io *io, rd_kafka_resp_err_t e, const char *why, 
     return class;
 }
 
+/* Brokers that answer, but for their controller, whose the question about limits is: there may be none just now. */
+static bool is_without_controller(const struct writing *w)
+{
+    char *cluster = rd_kafka_clusterid(w->out.rk, 0);
+    bool answered = cluster != NULL;
+    if (cluster) rd_kafka_mem_free(w->out.rk, cluster);
+    return answered;
+}
+
 /* A topic that is not there may be made by the first message, and who may not ask for limits may still write. */
 static int take_answer(struct lam_io *io, rd_kafka_event_t *event, struct lam_error *err)
 {
@@ -125,6 +134,7 @@ static int take_answer(struct lam_io *io, rd_kafka_event_t *event, struct lam_er
     int64_t most = w->out.max_bytes;
     const rd_kafka_DescribeConfigs_result_t *answer = rd_kafka_event_DescribeConfigs_result(event);
     rd_kafka_resp_err_t e = rd_kafka_event_error(event);
+    if (e == RD_KAFKA_RESP_ERR__TIMED_OUT && is_without_controller(w)) return LAM_IO_OK;
     if (e && client_class(e, LAM_IO_OK)) return no_answer(io, e, rd_kafka_event_error_string(event), err);
     const rd_kafka_ConfigResource_t **topics = answer ? rd_kafka_DescribeConfigs_result_resources(answer, &n) : NULL;
     for (size_t i = 0; i < n; i++) {

@@ -87,7 +87,6 @@ static int open_partition(struct lam_io *io, struct partition *p, const rd_kafka
                           struct lam_error *err)
 {
     struct reading *r = io->self;
-    int64_t low = 0;
     snprintf(p->name, sizeof p->name, "%s/%d", from->topic, (int)from->partition);
     p->topic = rd_kafka_topic_new(r->rk, from->topic, NULL);
     p->number = from->partition;
@@ -96,11 +95,25 @@ static int open_partition(struct lam_io *io, struct partition *p, const rd_kafka
     if (!p->topic)
         return io->host->fail(err, LAM_IO_OPTION, "the topic '%s': %s", from->topic,
                               rd_kafka_err2str(rd_kafka_last_error()));
-    if (!io->host->option_int(io->options, "bounded")) return LAM_IO_OK;
-    rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(r->rk, from->topic, p->number, &low, &p->end, START_MS);
-    if (e) return io->host->fail(err, client_class(e, LAM_IO_READ), "the end of %s: %s", p->name, rd_kafka_err2str(e));
-    if (p->begin < 0) p->begin = low;
-    return p->begin <= p->end ? LAM_IO_OK : beyond(io, p, p->begin, LAM_IO_OPTION, err);
+    return LAM_IO_OK;
+}
+
+/* Of a bounded source: all ends are asked for before anything is read. */
+static int find_ends(struct lam_io *io, const rd_kafka_topic_partition_list_t *l, struct lam_error *err)
+{
+    struct reading *r = io->self;
+    rd_kafka_topic_partition_list_t *low = rd_kafka_topic_partition_list_copy(l), *high = rd_kafka_topic_partition_list_copy(l);
+    int result = start_query(io, r->rk, low, RD_KAFKA_OFFSET_BEGINNING, err);
+    if (!result) result = start_query(io, r->rk, high, RD_KAFKA_OFFSET_END, err);
+    for (int i = 0; !result && i < r->n; i++) {
+        struct partition *p = r->partitions[i];
+        p->end = high->elems[i].offset;
+        if (p->begin < 0) p->begin = low->elems[i].offset;
+        if (p->begin > p->end) result = beyond(io, p, p->begin, LAM_IO_OPTION, err);
+    }
+    rd_kafka_topic_partition_list_destroy(low);
+    rd_kafka_topic_partition_list_destroy(high);
+    return result;
 }
 
 static int add_partitions(struct lam_io *io, const rd_kafka_topic_partition_list_t *l, struct lam_error *err)
@@ -126,7 +139,8 @@ static int read_open(struct lam_io *io, struct lam_error *err)
     if (!result) result = start_partitions(io, r->rk, l, err);
     if (!result) result = start_offsets(io, r->rk, l, err);
     if (!result) result = add_partitions(io, l, err);
-    if (!result && !io->host->option_int(io->options, "bounded")) result = watch_start(&r->watch, io, r->rk, l, err);
+    bool bounded = io->host->option_int(io->options, "bounded");
+    if (!result) result = bounded ? find_ends(io, l, err) : watch_start(&r->watch, io, r->rk, l, err);
     rd_kafka_topic_partition_list_destroy(l);
     return result;
 }

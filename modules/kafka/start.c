@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AGAIN_MS 100
+
 /* The answer that did not come is explained by what was said of the connection. */
 static int broken(struct lam_io *io, rd_kafka_t *rk, rd_kafka_resp_err_t e, const char *what, struct lam_error *err)
 {
@@ -109,26 +111,51 @@ int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition
 
 /* ---- offsets */
 
-/* Those behind the last message. */
+/* Brokers that are just changing places say so; `until` bounds how long they may. */
+static bool passes(struct lam_io *io, rd_kafka_t *rk, rd_kafka_resp_err_t e, int64_t until)
+{
+    if (e <= 0 || e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || client_class(e, LAM_IO_OK) != LAM_IO_CONNECT) return false;
+    if (io->host->now(io) >= until) return false;
+    rd_kafka_poll(rk, AGAIN_MS);
+    return true;
+}
+
+/* Not rd_kafka_query_watermark_offsets: when one of its two requests fails it may give the other's answer for both, and
+ * no error. */
+int start_query(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, int64_t which,
+                struct lam_error *err)
+{
+    int64_t until = io->host->now(io) + START_MS * 1000;
+    const char *what;
+    rd_kafka_resp_err_t e;
+    if (!l->cnt) return LAM_IO_OK;
+    do {
+        what = "the offsets of its partitions";
+        for (int i = 0; i < l->cnt; i++) l->elems[i].offset = which;
+        e = rd_kafka_offsets_for_times(rk, l, START_MS);
+        for (int i = 0; !e && i < l->cnt; i++) e = l->elems[i].err, what = l->elems[i].topic;
+    } while (passes(io, rk, e, until));
+    return e ? broken(io, rk, e, what, err) : LAM_IO_OK;
+}
+
+/* Where it says "at the end": behind the last message that there is now. */
 static int set_ends(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
 {
-    for (int i = 0; i < l->cnt; i++) {
-        rd_kafka_topic_partition_t *p = &l->elems[i];
-        int64_t low;
-        if (p->offset != RD_KAFKA_OFFSET_END) continue;
-        rd_kafka_resp_err_t e =
-            rd_kafka_query_watermark_offsets(rk, p->topic, p->partition, &low, &p->offset, START_MS);
-        if (e) return broken(io, rk, e, p->topic, err);
-    }
-    return LAM_IO_OK;
+    rd_kafka_topic_partition_list_t *some = rd_kafka_topic_partition_list_new(l->cnt);
+    for (int i = 0; i < l->cnt; i++)
+        if (l->elems[i].offset == RD_KAFKA_OFFSET_END)
+            rd_kafka_topic_partition_list_add(some, l->elems[i].topic, l->elems[i].partition);
+    int result = start_query(io, rk, some, RD_KAFKA_OFFSET_END, err);
+    for (int i = 0; !result && i < some->cnt; i++)
+        rd_kafka_topic_partition_list_find(l, some->elems[i].topic, some->elems[i].partition)->offset = some->elems[i].offset;
+    rd_kafka_topic_partition_list_destroy(some);
+    return result;
 }
 
 static int set_times(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
 {
-    for (int i = 0; i < l->cnt; i++) l->elems[i].offset = io->host->option_int(io->options, "startup.timestamp.ms");
-    rd_kafka_resp_err_t e = rd_kafka_offsets_for_times(rk, l, START_MS);
-    for (int i = 0; !e && i < l->cnt; i++) e = l->elems[i].err;
-    return e ? broken(io, rk, e, "offsets by time", err) : set_ends(io, rk, l, err);
+    int result = start_query(io, rk, l, io->host->option_int(io->options, "startup.timestamp.ms"), err);
+    return result ? result : set_ends(io, rk, l, err);
 }
 
 /* "0:17,1:4"; the partitions that are not named begin at the beginning. */
@@ -156,18 +183,6 @@ static int set_numbers(struct lam_io *io, rd_kafka_topic_partition_list_t *l, st
 
 /* ---- the group's places */
 
-/* A place that the group has, among the messages that there are. The end is asked for only where there is one. */
-static int check_place(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_t *p, bool *there, struct lam_error *err)
-{
-    int64_t low, high;
-    *there = p->offset >= 0;
-    if (!*there) return LAM_IO_OK;
-    rd_kafka_resp_err_t e = rd_kafka_query_watermark_offsets(rk, p->topic, p->partition, &low, &high, START_MS);
-    if (e) return broken(io, rk, e, p->topic, err);
-    *there = p->offset >= low && p->offset <= high;
-    return LAM_IO_OK;
-}
-
 static int no_place(struct lam_io *io, const rd_kafka_topic_partition_t *p, struct lam_error *err)
 {
     const char *group = io->host->option_text(io->options, "group.id");
@@ -181,21 +196,35 @@ static int no_place(struct lam_io *io, const rd_kafka_topic_partition_t *p, stru
 }
 
 /* Where there is no place to go on from, auto.offset.reset decides. */
-static int set_committed(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
+static int reset_places(struct lam_io *io, rd_kafka_topic_partition_list_t *l, const rd_kafka_topic_partition_list_t *low,
+                        const rd_kafka_topic_partition_list_t *high, struct lam_error *err)
 {
     enum { EARLIEST, LATEST, NONE } reset = (int)io->host->option_int(io->options, "auto.offset.reset");
-    rd_kafka_resp_err_t e = rd_kafka_committed(rk, l, START_MS);
-    for (int i = 0; !e && i < l->cnt; i++) e = l->elems[i].err;
-    if (e) return broken(io, rk, e, "the places of its group", err);
     for (int i = 0; i < l->cnt; i++) {
         rd_kafka_topic_partition_t *p = &l->elems[i];
-        bool there;
-        int result = check_place(io, rk, p, &there, err);
-        if (!result && !there && reset == NONE) result = no_place(io, p, err);
-        if (result) return result;
-        if (!there) p->offset = reset == LATEST ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+        if (p->offset >= low->elems[i].offset && p->offset <= high->elems[i].offset) continue;
+        if (reset == NONE) return no_place(io, p, err);
+        p->offset = reset == LATEST ? high->elems[i].offset : RD_KAFKA_OFFSET_BEGINNING;
     }
-    return set_ends(io, rk, l, err);
+    return LAM_IO_OK;
+}
+
+static int set_committed(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, struct lam_error *err)
+{
+    int64_t until = io->host->now(io) + START_MS * 1000;
+    rd_kafka_resp_err_t e;
+    do {
+        e = rd_kafka_committed(rk, l, START_MS);
+        for (int i = 0; !e && i < l->cnt; i++) e = l->elems[i].err;
+    } while (passes(io, rk, e, until));
+    if (e) return broken(io, rk, e, "the places of its group", err);
+    rd_kafka_topic_partition_list_t *low = rd_kafka_topic_partition_list_copy(l), *high = rd_kafka_topic_partition_list_copy(l);
+    int result = start_query(io, rk, low, RD_KAFKA_OFFSET_BEGINNING, err);
+    if (!result) result = start_query(io, rk, high, RD_KAFKA_OFFSET_END, err);
+    if (!result) result = reset_places(io, l, low, high, err);
+    rd_kafka_topic_partition_list_destroy(low);
+    rd_kafka_topic_partition_list_destroy(high);
+    return result;
 }
 
 /* ---- the mode */

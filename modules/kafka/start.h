@@ -23,6 +23,11 @@ int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition
 int start_offsets(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions,
                   struct lam_error *err);
 
+/* Sets the offset of each to that of the first message (which RD_KAFKA_OFFSET_BEGINNING), behind the last (_END), or of
+ * the first that is not older than `which` milliseconds since 1970, with RD_KAFKA_OFFSET_END where there is none. */
+int start_query(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, int64_t which,
+                struct lam_error *err);
+
 /* As the values of startup.mode. */
 enum start_mode { START_GROUP, START_EARLIEST, START_LATEST, START_TIMESTAMP, START_OFFSETS, START_SPECIFIC };
 #define START_MODES "group-offsets|earliest|latest|timestamp|offsets|specific-offsets"

@@ -9,7 +9,7 @@
 void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table,
                   const struct connector_ctx *ctx, struct wake *w, void *self)
 {
-    if (!o->schema.release) cdata_schema(ctx->schema, 0, &o->schema);
+    if (!o->schema.release) cdata_schema(ctx->schema, CDATA_EXTENSIONS, &o->schema);
     if (!o->arena) o->arena = arena_new();
     if (!o->columns.mine) metadata_divide(o->arena, table, ctx->schema, &o->columns);
     if (!o->metadata.release) cdata_schema(o->columns.mine, 0, &o->metadata);

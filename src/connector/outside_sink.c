@@ -6,6 +6,7 @@ struct outside_sink {
     struct outside_io o;
     const struct lam_sink_class *class;
     struct ArrowArray array;
+    int64_t memo[SINK_MEMO / 8]; /* when nobody keeps one */
     _Alignas(16) char self[];
 };
 
@@ -26,6 +27,7 @@ static const struct lam_sink_class *class_of(const struct sink_class *c)
 
 static const int nothing[] = {0};
 static const int may_wait[] = {LAM_IO_WAIT, LAM_IO_RETRY, 0};
+static const int flush_results[] = {LAM_IO_WAIT, LAM_IO_RETRY, LAM_IO_POISON, 0};
 static const int write_results[] = {LAM_IO_WAIT, LAM_IO_RETRY, LAM_IO_POISON, LAM_IO_CLOSED, 0};
 
 /* Called again after WAIT. */
@@ -36,6 +38,7 @@ static enum status open(struct sink *s, uint64_t incarnation, uint64_t *marker, 
     x->o.whole = x->class->whole;
     if (!x->o.pool) x->o.pool = pool_new(s->ctx.account);
     if (!x->o.is_open) outside_open(&x->o, x->class->name, s->class->metadata, &s->ctx, &s->wake, x->self);
+    x->o.io.memo = s->ctx.memo ? s->ctx.memo : x->memo;
     *marker = 0;
     *fresh = true;
     int result = x->class->open(&x->o.io, incarnation, marker, fresh, outside_err(err));
@@ -114,17 +117,30 @@ static bool unmarked(const struct sink_class *c, const struct options *o)
     return class->unmarked && class->unmarked(&outside_host, (const struct lam_options *)o);
 }
 
+static const int *may_poison(const struct outside_sink *x)
+{
+    return x->class->poisoned ? flush_results : may_wait;
+}
+
 static enum status flush(struct sink *s, struct err *err)
 {
     struct outside_sink *x = of(s);
     if (!x->class->flush) return ST_OK;
-    return outside_result(&x->o, "flush", x->class->flush(&x->o.io, outside_err(err)), may_wait, err);
+    return outside_result(&x->o, "flush", x->class->flush(&x->o.io, outside_err(err)), may_poison(x), err);
 }
 
 static enum status commit(struct sink *s, uint64_t epoch, struct err *err)
 {
     struct outside_sink *x = of(s);
-    return outside_result(&x->o, "commit", x->class->commit(&x->o.io, epoch, outside_err(err)), may_wait, err);
+    return outside_result(&x->o, "commit", x->class->commit(&x->o.io, epoch, outside_err(err)), may_poison(x), err);
+}
+
+/* What is no row of those accepted is found by the caller. */
+static uint64_t poisoned(struct sink *s)
+{
+    struct outside_sink *x = of(s);
+    int64_t row = x->class->poisoned(&x->o.io);
+    return row < 0 ? UINT64_MAX : (uint64_t)row;
 }
 
 static enum status abort_epoch(struct sink *s, struct err *err)
@@ -174,6 +190,7 @@ static enum status close(struct sink *s, bool complete, struct err *err)
 _Static_assert((int)LAM_AT_MOST_ONCE == (int)AT_MOST_ONCE && (int)LAM_AT_LEAST_ONCE == (int)AT_LEAST_ONCE,
                "guarantees");
 _Static_assert((int)LAM_EXACTLY_ONCE == (int)EXACTLY_ONCE, "guarantees");
+_Static_assert(LAM_MEMO == SINK_MEMO, "memos");
 
 static enum status class_fits(const char *what, const struct lam_sink_class *c, struct err *err)
 {
@@ -185,6 +202,8 @@ static enum status class_fits(const char *what, const struct lam_sink_class *c, 
                         : c->payload == LAM_RECORDS && !c->write_records        ? "write_records"
                         : c->guarantee == LAM_EXACTLY_ONCE && !c->commit        ? "commit, though it is exactly once"
                         : c->blocking && !c->cancel                             ? "cancel, though it is blocking"
+                        : c->poisoned && !c->cancel                             ? "cancel, though it has poisoned"
+                        : c->poisoned && c->payload == LAM_BYTES                ? "rows, of which poisoned could tell one"
                         : (unsigned)c->payload > LAM_RECORDS                    ? "a payload"
                         : (unsigned)c->guarantee > LAM_EXACTLY_ONCE             ? "a guarantee"
                         : c->flush_us < 0 || c->instance_size > (size_t)1 << 30 ? "a sensible flush_us or instance_size"
@@ -234,6 +253,7 @@ enum status outside_sink(struct arena *a, const struct module *m, const struct l
         .abort = abort_epoch,
         .wait = wait,
         .serve = c->serve ? serve : NULL,
+        .poisoned = c->poisoned ? poisoned : NULL,
         .cancel = cancel,
         .close = close,
     };

@@ -290,7 +290,7 @@ static void put_place(struct places *p, const struct payload *got, uint32_t reco
 static enum status drain(struct direct *d, struct source *x, struct text *out, struct places *p)
 {
     enum status st = ST_OK;
-    for (int idle = 0; idle < 100 && (!st || st == ST_WAIT);) {
+    for (int idle = 0; idle < 5000 && (!st || st == ST_WAIT);) {
         struct payload got = {.max = 700};
         int64_t at;
         st = x->class->poll(x, 0, env_now_us(d->ctx.env), &got, &d->err);

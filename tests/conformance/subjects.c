@@ -23,6 +23,10 @@ const char *subject_options(const struct subject *s, const char *options)
             text_puts(&t, world);
         else if (*p == '#')
             text_printf(&t, "%d", world_port);
+        else if (*p == '~')
+            text_puts(&t, strrchr(world, '/') + 1);
+        else if (*p == '$')
+            text_puts(&t, getenv("LAMINAR_SERVER"));
         else
             text_putc(&t, *p);
     snprintf(out, sizeof texts[0], "%s", text_cstr(&t));
@@ -312,37 +316,52 @@ static void give_ledger(const char *text, size_t n, bool last)
 
 #define DISK "its errors are the disk's, and final"
 
-/* ---- postgres: LAMINAR_POSTGRES is a program that does what it is told ------------------------------------------- */
+/* ---- servers: LAMINAR_POSTGRES and LAMINAR_KAFKA are programs that do what they are told about the case's folder ------- */
 
-static FILE *postgres_do(const char *verb)
+static FILE *server_do(const char *program, const char *verb, const char *mode)
 {
     char command[600];
-    snprintf(command, sizeof command, "%s %s %s", getenv("LAMINAR_POSTGRES"), verb, world);
-    FILE *out = popen(command, "r");
-    if (!out) abort();
-    return out;
+    snprintf(command, sizeof command, "%s %s %s", getenv(program), verb, world);
+    FILE *at = popen(command, mode);
+    if (!at) abort();
+    return at;
 }
 
-static void postgres_wait(const char *verb)
+static void server_wait(const char *program, const char *verb)
 {
-    if (pclose(postgres_do(verb))) fprintf(stderr, "%s failed\n", verb);
+    if (pclose(server_do(program, verb, "r"))) fprintf(stderr, "%s failed\n", verb);
 }
 
-static void postgres_up(void) { postgres_wait("up"); }
-static void postgres_away(bool down) { postgres_wait(down ? "stop" : "start"); }
-static void postgres_hold(bool hold) { postgres_wait(hold ? "hold" : "release"); }
-static void postgres_end(void) { postgres_wait("release"); }
-
-static char *postgres_arrived(void)
+static char *server_read(const char *program, const char *verb)
 {
     struct text all = {0};
     char part[4096];
-    FILE *out = postgres_do("rows");
+    FILE *out = server_do(program, verb, "r");
     for (size_t n; (n = fread(part, 1, sizeof part, out));) text_put(&all, part, n);
     pclose(out);
     char *rows = strdup(text_cstr(&all));
     text_done(&all);
     return rows;
+}
+
+static void postgres_up(void) { server_wait("LAMINAR_POSTGRES", "up"); }
+static void postgres_away(bool down) { server_wait("LAMINAR_POSTGRES", down ? "stop" : "start"); }
+static void postgres_hold(bool hold) { server_wait("LAMINAR_POSTGRES", hold ? "hold" : "release"); }
+static void postgres_end(void) { server_wait("LAMINAR_POSTGRES", "release"); }
+static char *postgres_arrived(void) { return server_read("LAMINAR_POSTGRES", "rows"); }
+
+/* Each case has a topic. */
+static void kafka_up(void) { server_wait("LAMINAR_KAFKA", "up"); }
+static void kafka_away(bool down) { server_wait("LAMINAR_KAFKA", down ? "stop" : "start"); }
+static void kafka_hold(bool hold) { server_wait("LAMINAR_KAFKA", hold ? "hold" : "release"); }
+static void kafka_end(void) { server_wait("LAMINAR_KAFKA", "release"); }
+static char *kafka_arrived(void) { return server_read("LAMINAR_KAFKA", "rows"); }
+
+static void give_kafka(const char *text, size_t n, bool last)
+{
+    (void)last;
+    FILE *in = server_do("LAMINAR_KAFKA", "give", "w");
+    if (fwrite(text, 1, n, in) != n || pclose(in)) fprintf(stderr, "give failed\n");
 }
 
 const struct subject sinks[] = {
@@ -414,7 +433,8 @@ const struct subject sinks[] = {
      .tear_down = ledger_end,
      .arrived = ledger_arrived,
      .no_outage = DISK,
-     .hold = ledger_hold},
+     .hold = ledger_hold,
+     .poison = "SELECT NULLIF(k, -1) AS k, t FROM s"},
     {.name = "websocket",
      .module = "websocket",
      .needs = "LAMINAR_WEBSOCKET",
@@ -446,7 +466,18 @@ const struct subject sinks[] = {
      .tear_down = postgres_end,
      .arrived = postgres_arrived,
      .down = postgres_away,
-     .hold = postgres_hold},
+     .hold = postgres_hold,
+     .poison = "SELECT NULLIF(k, -1) AS k, t FROM s"},
+    {.name = "kafka",
+     .module = "kafka",
+     .needs = "LAMINAR_KAFKA",
+     .options = "bootstrap.servers = '$', topic = '~'",
+     .nowhere = "bootstrap.servers = '127.0.0.1:1', topic = 'o'",
+     .set_up = kafka_up,
+     .tear_down = kafka_end,
+     .arrived = kafka_arrived,
+     .down = kafka_away,
+     .hold = kafka_hold},
     {0},
 };
 
@@ -527,5 +558,15 @@ const struct subject sources[] = {
      .give = websocket_dial_line,
      .follow = "url = 'ws://127.0.0.1:#/'",
      .no_outage = "what is sent while it is away is missed"},
+    {.name = "kafka",
+     .module = "kafka",
+     .needs = "LAMINAR_KAFKA",
+     .options = "bootstrap.servers = '$', topic = '~', bounded = true",
+     .nowhere = "bootstrap.servers = '127.0.0.1:1', topic = 'o'",
+     .set_up = kafka_up,
+     .tear_down = kafka_end,
+     .give = give_kafka,
+     .follow = "bootstrap.servers = '$', topic = '~'",
+     .down = kafka_away},
     {0},
 };

@@ -77,7 +77,7 @@ struct subject {
     const char *name;
     const char *module;   /* NULL: built in */
     const char *needs;    /* an environment variable that says how to reach its world, without which it is left out. NULL: nothing */
-    const char *options;  /* that open it, @ stands for the world's folder, # for world_port */
+    const char *options;  /* that open it; @ stands for the world's folder, ~ for the last part of that, # for world_port, $ for LAMINAR_SERVER */
     const char *nowhere;  /* options that lead to nothing; NULL: there is always something */
     const char *pair;     /* its only columns, when it does not take any: "k, t" */
     void (*set_up)(void); /* NULL: nothing to do */
@@ -90,6 +90,7 @@ struct subject {
     void (*hold)(bool hold); /* the other side stops taking or giving */
     const char *held;        /* more options for the case with hold */
     const char *no_hold;
+    const char *poison; /* a query on s whose rows it takes, but not that of k = -1; NULL: it takes all */
     /* sources */
     void (*give)(const char *text, size_t n, bool last); /* more input */
     const char *follow; /* options that make it go on; NULL: it cannot, or always does */

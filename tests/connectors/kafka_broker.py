@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 
@@ -37,16 +38,83 @@ def free_ports(n):
     return ports
 
 
+class Proxy:
+    """Between clients and a broker that is known by our port: cuts connections, or lets them stand still for ever."""
+
+    def __init__(self, port, target):
+        self.target = target
+        self.address = f"127.0.0.1:{port}"
+        self.pairs = []  # of sockets
+        self.frozen = set()
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        try:
+            while True:
+                client = self.listener.accept()[0]
+                try:
+                    broker = socket.create_connection(("127.0.0.1", self.target))
+                except OSError:
+                    client.close()
+                    continue
+                with self.lock:
+                    self.pairs.append((client, broker))
+                for a, b in ((client, broker), (broker, client)):
+                    threading.Thread(target=self.forward, args=(a, b), daemon=True).start()
+        except OSError:
+            pass  # closed
+
+    def forward(self, a, b):
+        try:
+            while data := a.recv(65536):
+                if a in self.frozen:
+                    return
+                b.sendall(data)
+        except OSError:
+            pass
+        if a not in self.frozen:
+            self.shut(a, b)
+
+    @staticmethod
+    def shut(*sockets):
+        for s in sockets:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        with self.lock:
+            pairs, self.pairs = self.pairs, []
+        for pair in pairs:
+            self.shut(*pair)
+        return len(pairs)
+
+    def freeze(self):
+        with self.lock:
+            pairs, self.pairs = self.pairs, []
+            self.frozen |= {s for pair in pairs for s in pair}
+        return len(pairs)
+
+    def done(self):
+        self.listener.close()
+        self.cut()
+
+
 class Broker:
     def __init__(self, build, secure=None, **settings):
         """secure: a user and a password, for a listener by TLS whose certificate is that of localhost."""
         self.jars = os.path.join(build, "kafka-lib", "*")
         self.folder = tempfile.mkdtemp(prefix="laminar-kafka.")
-        self.port, controller, self.secure_port = free_ports(3)
+        self.port, controller, self.secure_port, proxied, self.proxy_port = free_ports(5)
         self.address = f"127.0.0.1:{self.port}"
         self.settings = {
             "process.roles": "broker,controller", "node.id": 1, "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}", "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller},PROXIED://127.0.0.1:{proxied}",
+            "advertised.listeners": f"PLAINTEXT://{self.address},PROXIED://127.0.0.1:{self.proxy_port}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT", "controller.listener.names": "CONTROLLER",
             "log.dirs": self.folder + "/data", "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 1, "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1, "num.partitions": 1, "group.initial.rebalance.delay.ms": 0,
             "broker.session.timeout.ms": 1500, "broker.heartbeat.interval.ms": 300, **settings}
@@ -57,6 +125,7 @@ class Broker:
             f.writelines(f"{k}={v}\n" for k, v in self.settings.items())
         self.tool("kafka.tools.StorageTool", "format", "--cluster-id=" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), "-c", self.properties)
         self.process = None
+        self.proxy = Proxy(self.proxy_port, proxied)
         self.start()
 
     def secure(self, user, password):
@@ -68,7 +137,8 @@ class Broker:
         of = "listener.name.secure."
         self.settings.update({
             "listeners": self.settings["listeners"] + f",SECURE://localhost:{self.secure_port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL",
+            "advertised.listeners": self.settings["advertised.listeners"] + f",SECURE://localhost:{self.secure_port}",
+            "listener.security.protocol.map": self.settings["listener.security.protocol.map"] + ",SECURE:SASL_SSL",
             of + "sasl.enabled.mechanisms": "PLAIN", of + "ssl.keystore.type": "PEM", of + "ssl.keystore.location": self.folder + "/both.pem",
             of + "plain.sasl.jaas.config": f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";'})
 
@@ -122,6 +192,11 @@ class Broker:
                              capture_output=True, text=True, timeout=60)
         return run.stdout
 
+    def lines(self, topic):
+        """The same, one by one."""
+        with subprocess.Popen(["kcat", "-b", self.address, "-C", "-q", "-t", topic, "-o", "beginning", "-e"], stdout=subprocess.PIPE, text=True) as p:
+            yield from p.stdout
+
     def count(self, topic, partition=0):
         """Messages in a partition; read() would run after a writer that goes on."""
         run = subprocess.run(["kcat", "-b", self.address, "-Q", "-t", f"{topic}:{partition}:-1"], capture_output=True, text=True, timeout=60)
@@ -133,4 +208,5 @@ class Broker:
     def done(self):
         if self.process and self.process.poll() is None:
             self.kill()
+        self.proxy.done()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -4,6 +4,7 @@
  *   topic NAME PARTITIONS
  *   errors API CODE...      the next requests of that kind are answered by these, one each
  *   down BROKER, up BROKER  from 1 on */
+#include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -201,6 +202,42 @@ def other_machines():
         r.rows([(1, "a")])
         records(c, 1)
         r.end()
+
+
+@case
+def the_source_too():
+    """A source that is a server is guarded in the same way; its messages come over TLS whole and in order, however they are cut."""
+    with Keys() as k, tempfile.TemporaryDirectory(prefix="laminar-ws-test.") as folder:
+        script = os.path.join(folder, "t.sql")
+        options = {"mode": "server", "bind.address": "0.0.0.0:0", "auth.type": "bearer", "auth.token": "x", **k.options}
+        with open(script, "w") as f:
+            f.write("CREATE SOURCE s (k BIGINT, t VARCHAR) FROM WEBSOCKET (" + ", ".join(f"{n} = '{v}'" for n, v in options.items()) + ");\n")
+        p = subprocess.Popen([BUILD + "/laminar", "run", script, "--print", "s", "--format", "csv"], env={**os.environ, "LAMINAR_MODULES": BUILD + "/modules"},
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            said = b""
+            while b"wss://" not in said:
+                line = p.stderr.readline()
+                assert line, said
+                said += line
+            port = int(re.search(rb"wss://[^ ]*:(\d+)/", said)[1])
+            try:
+                Client(port, tls=k.context)
+                raise AssertionError("let in without a token")
+            except ConnectionError as e:
+                holds(str(e), "HTTP/1.1 401 ")
+            rows = [(i, "x" * (i * 37 % 3000)) for i in range(300)]
+            messages = [frame(TEXT, json.dumps({"k": i, "t": t}).encode()) for i, t in rows]
+            c = Client(port, tls=k.context, Authorization="Bearer x", more=b"".join(messages[:100]))
+            c.send(b"".join(messages[100:200]))
+            for m in messages[200:]:
+                c.send(m)
+            equal(p.stdout.readline(), b"k,t\n")
+            for i, t in rows:
+                equal(p.stdout.readline().decode(), f'{i},{t or chr(34) * 2}\n')
+        finally:
+            p.kill()
+            p.communicate()
 
 
 # ---- permessage-deflate
