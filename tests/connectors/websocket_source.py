@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -476,7 +477,7 @@ class Listening:
 
     def __init__(self, **options):
         self.program = source(**{"mode": "server", "bind__address": "0", **options})
-        self.port = int(self.program.wait_said(r"listening on ws://[^ ]*:(\d+)/")[1])
+        self.port = int(self.program.wait_said(r"listening on wss?://[^ ]*:(\d+)/")[1])
 
     def __enter__(self):
         return self
@@ -651,6 +652,49 @@ def server_drop():
         reader.join()
         equal(counts["messages"], n)
         assert 0 < counts["dropped"] < n, counts
+
+
+@case
+def server_tls_and_log_in():
+    with tempfile.TemporaryDirectory(prefix="laminar-ws-test.") as folder:
+        at = make_certificates(folder)
+        os.chmod(at("good.key"), 0o600)
+        tls = ssl.create_default_context(cafile=at("ca.pem"))
+        with Listening(ack="message", tls__certificate__location=at("good.pem"), tls__key__location=at("good.key"), auth__type="bearer", auth__token="${S}", env={"S": SECRET}) as l:
+            holds(l.program.said, "listening on wss://")
+            for token, status in [(None, "401"), ("Bearer wrong", "401"), ("Bearer " + SECRET, "101")]:
+                s = tls.wrap_socket(connect(l.port), server_hostname="127.0.0.1")
+                s.sendall(request(l.port, Authorization=token))
+                got = b""
+                while b"\r\n\r\n" not in got:
+                    got += s.recv(65536)
+                holds(got.decode(), f"HTTP/1.1 {status} ")
+                if status == "101":
+                    s.sendall(frame(TEXT, row(1, "x" * 100000).encode()) + frame(TEXT, row(2).encode()))
+                    got = b""
+                    while b'"sequence":2' not in got:
+                        got += s.recv(65536)
+                s.close()
+            l.program.wait_lines(3)
+            equal(l.program.stop()["messages"], 2)
+            assert SECRET not in l.program.said, l.program.said
+
+
+@case
+def node():
+    """Another implementation: node has the WebSocket of browsers."""
+    script = "const s = new WebSocket(process.argv[1]); s.onopen = () => { for (let k = 0; k < 1000; k++) s.send(JSON.stringify({k, t: 'x'.repeat(k)})) };" \
+             "s.onmessage = e => { if (JSON.parse(e.data).sequence == 1000) s.close(1000) };"
+    try:
+        there = subprocess.run(["node", "--experimental-websocket", "-p", "typeof WebSocket"], capture_output=True).stdout
+    except OSError:
+        there = b""
+    if b"function" not in there:
+        raise Skip("node with WebSocket (node 20.10 or later)")
+    with Listening(ack="message") as l:
+        subprocess.run(["node", "--experimental-websocket", "-e", script, f"ws://127.0.0.1:{l.port}/"], check=True, timeout=DEADLINE_S)
+        l.program.wait_lines(1001)
+        equal(l.program.stop()["messages"], 1000)
 
 
 @case
