@@ -52,7 +52,7 @@ FLIGHTS ?= build/bench/flights.csv
 
 found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E $(addprefix -include ,$(HEADER.$1)) -x c /dev/null) >/dev/null 2>&1 && echo yes)
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
-FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_action.c %/fuzz_websocket_frames.c),$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(foreach m,websocket kafka,$(if $(filter $m,$(CONNECTORS)),,$(wildcard tests/fuzz/fuzz_$m_*.c))),$(wildcard tests/fuzz/fuzz_*.c)))
 .PHONY: all connectors check-connectors outage bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -131,6 +131,10 @@ WEBSOCKET_SERVER := $(patsubst %,$O/modules/websocket/%.o,action auth buffer cli
 $O/bench/websocket: bench/connectors/websocket.c $(WEBSOCKET_SERVER)
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LIBS.websocket)
+# The source from outside, beside its libraries.
+$O/bench/websocket_source: bench/connectors/websocket_source.c $O/lib/liblaminar.a
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LDLIBS) $(LIBS.websocket)
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
 $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) $O/inside.a
 	@mkdir -p $(@D)
@@ -139,7 +143,11 @@ $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) 
 $O/fuzz/fuzz_websocket_request: $(patsubst %,$O/modules/websocket/%.o,action handshake json)
 $O/fuzz/fuzz_websocket_action: $(patsubst %,$O/modules/websocket/%.o,action json)
 $O/fuzz/fuzz_websocket_frames: $(WEBSOCKET_SERVER)
-$O/fuzz/fuzz_websocket_frames: LDLIBS += $(LIBS.websocket)
+$O/fuzz/fuzz_websocket_answer: $O/modules/websocket/answer.o
+$O/fuzz/fuzz_websocket_peer: $(patsubst %,$O/modules/websocket/%.o,buffer deflate inbox peer segment)
+$O/fuzz/fuzz_websocket_frames $O/fuzz/fuzz_websocket_peer: LDLIBS += $(LIBS.websocket)
+$O/fuzz/fuzz_kafka_headers: $O/modules/kafka/headers.o
+$O/fuzz/fuzz_kafka_headers: LDLIBS += $(shell pkg-config --libs rdkafka 2>/dev/null)
 # Connectors beside their libraries alone; each starts its server.
 define CONNECTOR_BENCH
 $O/bench/$1: bench/connectors/$1.c $O/lib/liblaminar.a
@@ -165,7 +173,7 @@ $O/options_doc $O/metrics_doc: $O/%: $O/tools/%.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 docs: $(CONNECTORS:%=$O/modules/%.so) $O/options_doc $O/metrics_doc
 	$O/options_doc >docs/connectors.md
-	@for m in $(CONNECTORS); do grep -q '^## Options$$' docs/$$m.md || continue; { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | sed -n '/^|/p'; } >$O/page.md; cp $O/page.md docs/$$m.md; done
+	@for m in $(CONNECTORS); do grep -q '^## Options$$' docs/$$m.md || continue; { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | awk -f tools/tables.awk; } >$O/page.md; cp $O/page.md docs/$$m.md; done
 	$O/metrics_doc >docs/metrics.md
 # Connectors outside the tree, compiled as an outsider would: against the headers as they are installed.
 MODULES := $(patsubst tests/module/%.c,$O/modules/%.so,$(wildcard tests/module/*.c))

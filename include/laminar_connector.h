@@ -158,15 +158,16 @@ struct lam_host {
      * values that the sink is given. It may come from anyone. NULL: it is none, and `why`, of n bytes, is one line
      * that says so, beginning with the code: "[LAM-1100] ...". To be freed before close has returned. */
     struct lam_view *(*view_new)(struct lam_io *io, const char *filter, const char *format, char *why, size_t n);
-    /* During write_records only: which of the first n rows that it was offered pass. */
-    void (*view_read)(struct lam_view *v, const struct lam_rows *rows, int64_t n, struct lam_passed *out);
+    /* During write_records only: which of the first n rows that it was offered pass. Not all are judged when that takes longer than
+     * max_us: see lam_passed.spent. 0: however long. */
+    void (*view_read)(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us, struct lam_passed *out);
     /* During write_records only: copies some of the n rows from row `from` of those it was offered, for views that are made later, into
      * *k, or when that is NULL into a new one. How many; 0: *k has no room. *bytes: what *k holds now, which the host
      * counts. To be freed before close has returned. */
     int64_t (*rows_keep)(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n,
                          int64_t *bytes);
     /* Which of these rows pass, with values in any case. */
-    void (*kept_read)(struct lam_view *v, const struct lam_kept *k, struct lam_passed *out);
+    void (*kept_read)(struct lam_view *v, const struct lam_kept *k, int64_t max_us, struct lam_passed *out);
     void (*kept_free)(struct lam_kept *k);
     void (*view_free)(struct lam_view *v); /* NULL is allowed */
     /* Whether the user has given the option, be it its default: for options that exclude each other. */
@@ -369,7 +370,7 @@ struct lam_passed {
     struct lam_values values;
     int64_t failed;  /* rows for which the filter has no value (division by zero): they do not pass */
     const char *why; /* of the first of them, beginning with the code */
-    bool spent;      /* that was a limit on what a row may cost: who chose the filter should have it no longer */
+    bool spent;      /* `why` is a limit on what the filter may cost: who chose it should have it no longer */
 };
 
 struct lam_sink_class {

@@ -127,7 +127,13 @@ static enum outcome note_connect(struct client *c)
         hint_login(c);
         return o == PG_DATA ? PG_REFUSED : o;
     }
-    if (!strstr(text, "certificate") && !strstr(text, "SSL")) return say(c, PG_RETRY, NULL, text);
+    if (PQconnectionNeedsPassword(c->pq)) {
+        say(c, PG_REFUSED, NULL, text);
+        snprintf(c->hint, sizeof c->hint, "give it: password = '${VAR}'");
+        return PG_REFUSED;
+    }
+    bool broke = strstr(text, "SSL SYSCALL") || strstr(text, "closed");
+    if (broke || (!strstr(text, "certificate") && !strstr(text, "SSL"))) return say(c, PG_RETRY, NULL, text);
     say(c, PG_REFUSED, NULL, text);
     if (strstr(text, "root certificate file"))
         snprintf(c->hint, sizeof c->hint, "name it by ssl.ca.cert.path; the system's own are mostly in /etc/ssl/certs/ca-certificates.crt");

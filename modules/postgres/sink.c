@@ -17,6 +17,7 @@
 #include "tuples.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ _Static_assert(sizeof(struct memo) <= LAM_MEMO, "it fits");
 
 struct sink {
     struct lam_io *io;
-    struct memo *memo;
+    struct memo *memo, own; /* own: when the host keeps none */
     struct client_settings client_set;
     struct target_settings target_set;
     struct client client;
@@ -128,15 +129,21 @@ static struct sql *begin_put(struct sink *s, bool all)
     return sql_put(sql_put(q, tx == TX_BAD ? "ROLLBACK; " BEGIN : BEGIN), all ? "" : "SAVEPOINT laminar; ");
 }
 
+/* A COMMIT that the connection did not survive. */
+static void note_doubt(struct sink *s)
+{
+    if (!client_up(&s->client) && s->memo->doubt < s->tuples.rows) s->memo->doubt = s->tuples.rows;
+}
+
 /* Rows a..b behind what is put, by statements that end with their COPY, or with COMMIT. Of an attempt that fails nothing stays. */
 static enum outcome send(struct sink *s, struct sql *q, int64_t a, int64_t b, bool commit)
 {
     const struct tuples *t = &s->tuples;
     if (commit) sql_put(q, "; COMMIT");
     enum outcome o = client_copy(&s->client, q->p, t->p + t->at[a], t->at[b] - t->at[a]);
-    if (!o) s->put = b, s->staged += b - a;
-    bool unheard = o && commit && s->client.ended && !client_up(&s->client);
-    if (unheard && s->memo->doubt < t->rows) s->memo->doubt = t->rows;
+    if (!o) s->put = b;
+    if (!o && s->target_set.upsert) s->staged += b - a;
+    if (o && commit && s->client.ended) note_doubt(s);
     return o == PG_DATA && client_tx(&s->client) != TX_BAD ? PG_FAILED : o; /* it was the COMMIT, and not a row */
 }
 
@@ -170,6 +177,16 @@ static int64_t end_of_range(const struct sink *s, int64_t a, int64_t bad)
     return b;
 }
 
+/* What is left to do when poison was the last, or all that there was. */
+static enum outcome end_transaction(struct sink *s)
+{
+    enum client_tx tx = client_tx(&s->client);
+    if (tx == TX_NONE) return PG_OK;
+    enum outcome o = client_run(&s->client, tx == TX_GOOD ? "COMMIT" : s->saved ? "ROLLBACK TO SAVEPOINT laminar; COMMIT" : "ROLLBACK", NULL);
+    if (o) note_doubt(s);
+    return o;
+}
+
 /* All rows that are kept; `commit`: and the end of the transaction. DATA: the row behind those that are put cannot go in. */
 static enum outcome put_all(struct sink *s, bool commit)
 {
@@ -185,8 +202,7 @@ static enum outcome put_all(struct sink *s, bool commit)
         if (o) return o;
         if (s->burst < MOST_ROWS) s->burst *= 2;
     }
-    return !commit || client_tx(&s->client) == TX_NONE ? PG_OK
-           : client_run(&s->client, client_tx(&s->client) == TX_GOOD ? "COMMIT" : s->saved ? "ROLLBACK TO SAVEPOINT laminar; COMMIT" : "ROLLBACK", NULL);
+    return commit ? end_transaction(s) : PG_OK;
 }
 
 static int poison(struct sink *s, struct lam_error *err)
@@ -245,7 +261,7 @@ static int sink_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker, 
     struct sink *s = io->self;
     (void)fresh;
     s->io = io;
-    s->memo = io->memo;
+    s->memo = io->size > offsetof(struct lam_io, memo) && io->memo ? io->memo : &s->own;
     s->burst = MOST_ROWS;
     int result = client_settings(io, &s->client_set, err);
     if (result) return result;

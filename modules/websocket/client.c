@@ -87,10 +87,13 @@ static void refuse_frame(wslay_event_context_ptr ctx, uint16_t code, const char 
 void client_say(struct client *c, const char *text)
 {
     struct wslay_event_msg m = {WSLAY_TEXT_FRAME, (const uint8_t *)text, strlen(text)};
-    if (wslay_event_get_queued_msg_count(c->frames) < SAID_MOST)
+    if (wslay_event_get_queued_msg_count(c->frames) < SAID_MOST) {
         wslay_event_queue_msg(c->frames, &m);
-    else if (wslay_event_get_read_enabled(c->frames))
+    } else if (c->state == CLIENT_OPEN) {
         refuse_frame(c->frames, 1008, "too many messages");
+        c->state = CLIENT_CLOSING;
+        c->deadline = c->server->io->host->now(c->server->io) + c->server->set.pong_us;
+    }
 }
 
 static void forget_message(struct client *c)

@@ -9,6 +9,7 @@
 
 #define LATE_BYTES (64 << 10)
 #define SECOND     1000000
+#define REPLAY_TIMES 4 /* what a filter may take of a second, for the past at once */
 
 static const struct lam_host *host_of(const struct view *v)
 {
@@ -228,7 +229,7 @@ bool view_write(struct view *v, const struct lam_values *values, const struct la
     bool all_live = true;
     if (v->rows) {
         int64_t from = host_of(v)->now(v->server->io);
-        host_of(v)->view_read(v->rows, rows, n, &p);
+        host_of(v)->view_read(v->rows, rows, n, v->server->set.filter_us, &p);
         if (is_spent(v, &p, host_of(v)->now(v->server->io) - from, from, why)) return subscribe_end(v, why), false;
         if (p.failed && !v->has_failed) {
             subscribe_tell(v, p.why);
@@ -260,20 +261,34 @@ static struct records behind(const struct lam_passed *p, const struct written *w
                             .end = w->end};
 }
 
+static void give(struct view *v, struct client *c, const struct lam_passed *p, const struct written *w, uint64_t after)
+{
+    struct lam_values some;
+    struct records r = behind(p, w, after, &some);
+    for (int64_t i = 0; i < r.n;) {
+        struct segment *g = segment_new(v->server->io, &v->framing, &r, &i);
+        client_keep(c, g);
+        segment_free(g);
+    }
+}
+
 void view_replay(struct view *v, struct client *c, uint64_t after)
 {
     const struct history *h = &v->server->history;
+    int64_t most = v->server->set.filter_us, until = host_of(v)->now(v->server->io) + REPLAY_TIMES * most;
     for (uint32_t k = 0; k < h->n; k++) {
         const struct written *w = history_at(h, k);
         struct lam_passed p = {0};
-        struct lam_values some;
         if (w->end <= after + 1) continue;
-        host_of(v)->kept_read(v->rows, w->rows, &p);
-        struct records r = behind(&p, w, after, &some);
-        for (int64_t i = 0; i < r.n;) {
-            struct segment *g = segment_new(v->server->io, &v->framing, &r, &i);
-            client_keep(c, g);
-            segment_free(g);
+        host_of(v)->kept_read(v->rows, w->rows, most, &p);
+        if (v->filter && !p.spent && host_of(v)->now(v->server->io) > until) {
+            p.spent = true;
+            p.why = "the filter takes too long for all the rows that are kept";
         }
+        if (p.spent) {
+            subscribe_end(v, p.why);
+            return;
+        }
+        give(v, c, &p, w, after);
     }
 }

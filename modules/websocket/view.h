@@ -44,7 +44,7 @@ bool view_write(struct view *v, const struct lam_values *values, const struct la
 /* Offers a member what it was not offered yet. */
 void view_catch_up(struct view *v, uint32_t place, int64_t now);
 bool view_catch_up_all(struct view *v, int64_t now); /* false: some client died */
-/* Of the rows that the server keeps, those behind `after`. */
+/* Of the rows that the server keeps, those behind `after`. A filter that costs too much ends the view. */
 void view_replay(struct view *v, struct client *c, uint64_t after);
 
 #endif

@@ -15,7 +15,9 @@ struct lam_view {
     bool whole; /* one value for many rows */
     struct values values;
     uint32_t sel[BATCH_ROWS_MAX];
-    struct row_errors errors;
+    uint32_t failed;  /* rows, in the last reading */
+    bool spent;
+    struct err first; /* of them */
     char why[sizeof((struct err *)0)->text + 16];
 };
 
@@ -100,8 +102,8 @@ static uint32_t drop_unfit(struct lam_view *v, const struct batch *b, uint32_t n
         struct err why = {.pos = NO_POS};
         if (encoder_fits(v->encoder, b, v->sel[i], 1, &why))
             v->sel[kept++] = v->sel[i];
-        else if (!v->errors.count++)
-            v->errors.first = why;
+        else if (!v->failed++)
+            v->first = why;
     }
     return v->encoder->class->fits ? kept : n;
 }
@@ -116,22 +118,45 @@ static uint32_t encode(struct lam_view *v, struct batch *b, uint32_t from, uint3
     return n;
 }
 
-/* What passes of the n rows from `from` on, in sel. */
-static uint32_t pass(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n)
+/* What passes of k rows from `from` on, behind the first `kept` in sel; how many are there then. */
+static uint32_t pass_some(struct lam_view *v, struct batch *b, uint32_t from, uint32_t k, uint32_t kept)
 {
-    v->errors.count = 0;
-    for (uint32_t i = 0; i < n; i++) v->sel[i] = from + i;
-    if (!v->filter) return n;
-    const struct rows all = {b, v->sel, n};
-    eval_filter(v->filter, &all, v->sel, &n, &v->errors);
-    return n;
+    struct row_errors errors;
+    for (uint32_t i = 0; i < k; i++) v->sel[kept + i] = from + i;
+    const struct rows some = {b, v->sel + kept, k};
+    eval_filter(v->filter, &some, v->sel + kept, &k, &errors);
+    if (errors.count && !v->failed) v->first = errors.first;
+    if (errors.count && errors.first.code == E_PROGRAM_LIMIT) v->first = errors.first, v->spent = true;
+    v->failed += errors.count;
+    return kept + k;
 }
 
-static void read(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n, bool encodes, struct lam_passed *out)
+/* What passes of the n rows from `from` on, in sel. They are looked at a few at first and then ever more, so that a filter that is too
+ * costly is found early. */
+static uint32_t pass(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n, int64_t max_us)
 {
-    uint32_t kept = pass(v, b, from, n);
+    struct env *env = v->o->ctx->env;
+    int64_t until = v->filter && max_us ? env_now_us(env) + max_us : INT64_MAX;
+    uint32_t kept = 0;
+    v->failed = 0;
+    v->spent = false;
+    for (uint32_t i = 0; !v->filter && i < n; i++) v->sel[kept++] = from + i;
+    for (uint32_t at = 0, k = 16; v->filter && at < n && !v->spent; at += k, k *= 2) {
+        if (k > n - at) k = n - at;
+        kept = pass_some(v, b, from + at, k, kept);
+        if (v->spent || until == INT64_MAX || env_now_us(env) <= until) continue;
+        v->spent = true;
+        v->failed += !v->failed;
+        err_set(&v->first, E_PROGRAM_LIMIT, "the filter takes longer than %lld ms for some rows", (long long)max_us / 1000);
+    }
+    return kept;
+}
+
+static void read(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n, bool encodes, int64_t max_us, struct lam_passed *out)
+{
+    uint32_t kept = pass(v, b, from, n, max_us);
     if (encodes) kept = encode(v, b, from, kept);
-    *out = (struct lam_passed){.size = sizeof *out, .n = kept, .which = v->sel, .failed = v->errors.count};
+    *out = (struct lam_passed){.size = sizeof *out, .n = kept, .which = v->sel, .failed = v->failed, .spent = v->spent};
     if (encodes)
         out->values = (struct lam_values){.size = sizeof out->values,
                                           .n = kept,
@@ -140,15 +165,14 @@ static void read(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n,
                                           .none = v->values.has_none ? v->values.none : NULL,
                                           .whole = v->values.whole};
     for (uint32_t i = 0; i < kept; i++) v->sel[i] -= from;
-    if (!v->errors.count) return;
-    tell(&v->errors.first, v->why, sizeof v->why);
+    if (!v->failed) return;
+    tell(&v->first, v->why, sizeof v->why);
     out->why = v->why;
-    out->spent = v->errors.first.code == E_PROGRAM_LIMIT;
 }
 
-void outside_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, struct lam_passed *out)
+void outside_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us, struct lam_passed *out)
 {
-    read(v, v->o->rows, (uint32_t)rows->from, (uint32_t)n, v->own, out);
+    read(v, v->o->rows, (uint32_t)rows->from, (uint32_t)n, v->own, max_us, out);
 }
 
 /* ---- rows that are kept */
@@ -176,9 +200,9 @@ int64_t outside_rows_keep(struct lam_io *io, struct lam_kept **k, const struct l
     return n;
 }
 
-void outside_kept_read(struct lam_view *v, const struct lam_kept *k, struct lam_passed *out)
+void outside_kept_read(struct lam_view *v, const struct lam_kept *k, int64_t max_us, struct lam_passed *out)
 {
-    read(v, k->b, 0, k->b->rows, true, out);
+    read(v, k->b, 0, k->b->rows, true, max_us, out);
 }
 
 void outside_kept_free(struct lam_kept *k)

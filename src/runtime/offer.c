@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #define ENCODE_BYTES (256 << 10) /* a write is offered at this size */
+#define AHEAD        8           /* times what asks for a flush, while one waits */
 #define STEP_BATCHES 16          /* then others of the thread have their turn */
 
 /* ---- the batch at hand -------------------------------------------------------------------------------------------- */
@@ -102,6 +103,13 @@ static void count_rows(struct deliver *d)
 static bool is_full(const struct deliver *d)
 {
     return d->pos - d->flushed >= d->set.batch_rows || d->bytes_unflushed >= d->set.batch_bytes;
+}
+
+/* While a flush waits more is written, but not for ever: a flush is of all that was taken, so one that is always written behind
+ * never comes to its end, and what is kept for it grows. */
+static bool is_far_ahead(const struct deliver *d)
+{
+    return (d->pos - d->flushed) / AHEAD >= d->set.batch_rows || d->bytes_unflushed / AHEAD >= d->set.batch_bytes;
 }
 
 static void took_rows(struct deliver *d, const struct batch *b, uint32_t n, uint64_t bytes)
@@ -206,6 +214,7 @@ static enum status write_bytes(struct deliver *d, struct err *err)
 enum status offer_write(struct deliver *d, struct err *err)
 {
     TRY(bury_go_on(d));
+    if (is_far_ahead(d)) return ST_OK;
     return d->encoder ? write_bytes(d, err) : write_rows(d, err);
 }
 

@@ -334,6 +334,18 @@ def what_pyarrow_wrote_comes_back_to_it():
     equal(b.schema, a.schema)
 
 
+@case
+def the_page_works_as_printed():
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "formats.md"), encoding="utf-8") as f:
+        page = f.read().split("\n## Arrow IPC\n")[1].split("\n## ")[0]
+    shell, code, printed = [page.split(f"```{kind}\n")[1].split("```")[0] for kind in ("sh", "python", "text")]
+    env = {**os.environ, "PATH": BUILD + ":" + os.environ["PATH"]}
+    for command in (["sh", "-eu", "-c", shell], [sys.executable, "-c", code]):
+        done = subprocess.run(command, cwd=folder.name, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DEADLINE_S)
+        equal(done.returncode, 0, done.stdout)
+    equal(done.stdout, printed)
+
+
 def main():
     failed = 0
     for f in cases:

@@ -192,6 +192,19 @@ def appends(w):
 
 
 @case
+def long_transactions(w):
+    """More rows than go into one COPY, some of them poison, seen by nobody before all are there."""
+    w.server.psql("CREATE TABLE long (k bigint CHECK (k % 70001 <> 70000), n text); CREATE TABLE at (n bigint);"
+                  "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.at SELECT txid_current(); RETURN NULL; END';"
+                  "CREATE TRIGGER note AFTER INSERT ON long FOR EACH STATEMENT EXECUTE FUNCTION note()")
+    n = 150000
+    w.run(f"CREATE SOURCE t (k BIGINT, n VARCHAR) FROM GENERATOR (rows = {n}, fields = 'k: sequence(1, 1), n: text(0, 40) null(0.1)');"
+          + sink(w, "long", batch__rows="1000000", batch__bytes="1 GiB", flush__interval="1 h"))
+    equal(w.server.psql("SELECT count(*), sum(k), count(DISTINCT k) FROM long"), f"{n - 2}|{n * (n + 1) // 2 - 70000 - 140001}|{n - 2}")
+    equal(w.server.psql("SELECT count(DISTINCT n) FROM at"), "1", "transactions")
+
+
+@case
 def upserts_and_deletes(w):
     w.server.psql("CREATE TABLE ups (touched text DEFAULT 'new', t text, k bigint PRIMARY KEY); INSERT INTO ups VALUES ('old', 'x', 1), ('old', 'x', 2), ('old', 'x', 9)")
     d = Drive(w, table__name="ups", write__mode="upsert")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from postgres_world import Drive, case, equal, holds, run_cases, sink, wait_until
+from postgres_world import Drive, Proxy, case, equal, holds, run_cases, sink, wait_until
 
 # ---- names
 
@@ -26,6 +26,83 @@ def hostile_names(w):
     w.run(script + sink(w, table, "u", schema__name=schema, write__mode="upsert"))
     equal(w.server.psql(f"SELECT * FROM {q(schema)}.{q(table)} ORDER BY 1"), "1|" + "|".join("3" * 7) + "\n2|" + "|".join("2" * 7))
     equal(w.server.psql("SELECT count(*) FROM pg_class WHERE relname = 'witness'"), "1")
+
+
+PIECES = ['"', '""', "'", "\\", ";", "--", "/*", "*/", "$$", "$1", "%s", "E'", "\n", "\t", " ", ".", ",", "(", ")", "A", "z", "0", "_", "é", "漢", "🙂", "DROP TABLE witness", "select", "NULL", "\x7f"]
+
+
+def identifier(draw):
+    """What fits into a name: one to 63 bytes."""
+    while True:
+        text = "".join(draw.choice(PIECES) for _ in range(draw.randrange(1, 14)))
+        if len(text.encode()) <= 63:
+            return text
+
+
+@case
+def sq1_fuzz24_names_come_back(w):
+    """Random names of schemas, tables, columns and keys, read back from the server's own catalog."""
+    draw = random.Random(int(os.environ.get("SEED", "24")))
+    quoted = lambda n: '"' + n.replace('"', '""') + '"'
+    w.server.psql("CREATE TABLE IF NOT EXISTS witness ()")
+    script, want = "CREATE SOURCE t (v INTEGER) FROM FILE (path = 'v.csv', format = 'csv');", []
+    w.file("v.csv", "v\n1\n")
+    for i in range(60):
+        schema, table, columns = identifier(draw), identifier(draw), []
+        while len(columns) < 3:
+            c = identifier(draw)
+            if c not in columns and c != "?column?":
+                columns.append(c)
+        w.server.psql(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+        upsert = draw.random() < 0.5
+        options = {"schema.name": schema, "auto.create.table": "true", **({"write.mode": "upsert", "primary.key": ", ".join(quoted(c) for c in columns[:2])} if upsert else {})}
+        select = ", ".join(f"v AS {quoted(c)}" for c in columns)
+        script += f"CREATE SINK s{i} FROM (SELECT {select} FROM t) INTO POSTGRES ({w.options(table, **options)});"
+        want += [f"{x.encode().hex()}" for x in [f"{schema}|{table}|{c}|{upsert and n < 2}" for n, c in enumerate(columns)]]
+    w.run(script)
+    got = w.server.psql("""SELECT encode(convert_to(n.nspname || '|' || c.relname || '|' || a.attname || '|'
+        || CASE WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)) THEN 'True' ELSE 'False' END, 'UTF8'), 'hex')
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE a.attnum > 0 AND c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema|public$)'""")
+    missing = set(want) - set(got.split("\n"))
+    equal([bytes.fromhex(m).decode() for m in missing], [], "names that did not arrive")
+    equal(w.server.psql("SELECT count(*) FROM pg_class WHERE relname = 'witness'"), "1")
+
+
+@case
+def sq1_every_name_is_quoted(w):
+    """The same text in every option that names something: an error that says so, or a thing of that name."""
+    bad = "\"; DROP TABLE witness; --'"
+    w.server.psql("CREATE TABLE IF NOT EXISTS witness (); CREATE TABLE quoted (k bigint PRIMARY KEY, t text)")
+    names = ["database", "username", "schema.name", "table.name", "primary.key", "application.name", "epoch.table", "sink.id", "ssl.ca.cert.path", "ssl.client.cert.path", "ssl.client.key.path"]
+    answers = {}
+    for name in names:
+        d = Drive(w, **{"table.name": "quoted", "write.mode": "upsert", name: bad})
+        answers[name] = d.ask("a open 1 epochs").split()[0]
+        if answers[name] == "OK":
+            d.does("a write 1:a", "OK 1", "a flush", "OK", "a commit 1", "OK")
+        d.ask("a close")
+        d.done()
+        equal(w.server.psql("SELECT count(*) FROM pg_class WHERE relname = 'witness'"), "1", name)
+    refused = ["database", "username", "schema.name", "table.name", "primary.key"]
+    equal(answers, {n: "OPTION" if n in refused else "OK" for n in names})
+    w.server.psql(f'SELECT * FROM "{bad.replace(chr(34), chr(34) * 2)}"')
+    equal(w.server.psql("SELECT count(*) FROM laminar_epochs WHERE sink = '" + bad.replace("'", "''") + "'"), "1")
+
+
+@case
+def names_that_are_too_long(w):
+    """The server would cut them and have another table."""
+    w.file("one.csv", "x\n5\n")
+    source = "CREATE SOURCE t (x INTEGER) FROM FILE (path = 'one.csv', format = 'csv');"
+    for options, select in [({"table": "t" * 64}, "x"), ({"table": "long", "schema.name": "s" * 64}, "x"), ({"table": "long"}, "x AS " + "ü" * 32)]:
+        table = options.pop("table")
+        rc, said = w.run(source + sink(w, table, f"(SELECT {select} FROM t)", auto__create__table="true", **options), ok=False)
+        equal(rc, 1, said)
+        holds(said, "has 64 bytes, and PostgreSQL keeps 63")
+    w.run(source + sink(w, "t" * 63, auto__create__table="true"))
+    equal(w.server.psql("SELECT count(*) FROM " + "t" * 63), "1")
+    equal(w.server.psql("SELECT count(*) FROM pg_class WHERE relname = 'long'"), "0")
 
 
 @case
@@ -102,6 +179,12 @@ def secrets(w):
     holds(said, "password authentication failed", "SQLSTATE 28P01")
     rc, said = w.run(source + sink(w, "secret", password="${ALICE}", database="nowhere", **log_in), env=env, ok=False)
     holds(said, 'database "nowhere" does not exist', "SQLSTATE 3D000")
+    w.file("pgpass", f"*:*:*:alice:{SECRET}\n")
+    os.chmod(w.folder + "/pgpass", 0o600)
+    rc, said = w.run(source + sink(w, "secret", **log_in), env={"PGPASSFILE": w.folder + "/pgpass"}, ok=False)
+    equal(rc, 1, said)
+    holds(said, "no password supplied")  # of whoever runs the process
+    os.unlink(w.folder + "/pgpass")
     places = w.said + [open(os.path.join(d, f), errors="replace").read() for d, _, fs in os.walk(w.folder) for f in fs if f != "script.sql"]
     for text in places:
         for s in (SECRET, WRONG):
@@ -118,6 +201,30 @@ def certificate(folder, name, subject, alt, ca=None):
     with open(os.path.join(folder, "ext"), "w") as f:
         f.write("subjectAltName=" + alt)
     run("x509", "-req", "-in", name + ".csr", "-CA", ca + ".crt", "-CAkey", ca + ".key", "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", name + ".crt")
+
+
+def tls_outage(w, ca):
+    """A handshake that breaks off is no refusal."""
+    calls = []
+
+    def spoil(c):
+        calls.append(c)
+        if len(calls) > 6:
+            return False
+        c.recv(8)
+        if len(calls) % 2:
+            c.sendall(b"S")  # go on with TLS; then nobody is there
+            c.recv(600)
+        return True
+
+    proxy = Proxy(w.server.port, spoil)
+    w.server.psql("TRUNCATE tls")
+    w.run("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 1, fields = 'k: sequence(1, 1)');"
+          + sink(w, "tls", hostname="localhost", port=proxy.port, sslmode="verify-full", sslrootcert=ca, retry__first="1 ms", retry__max="10 ms"))
+    equal(w.server.psql("SELECT count(*) FROM tls"), "1")
+    proxy.done()
+    if len(calls) < 7:
+        raise AssertionError(f"only {len(calls)} connections")
 
 
 @case
@@ -156,6 +263,7 @@ def tls(w):
     equal(ssl_used(hostname="127.0.0.1", sslmode="require"), True, "require")
     equal(ssl_used(hostname="127.0.0.1", sslmode="prefer"), True, "prefer, said in words")
     equal(ssl_used(hostname="127.0.0.1"), False, "loopback may go without")
+    tls_outage(w, ca)
     refused("certificate verify failed", hostname="localhost", sslmode="verify-full", sslrootcert=other)
     refused("certificate verify failed", hostname="localhost", sslmode="verify-ca", sslrootcert=other)
     refused("root certificate file", "ssl.ca.cert.path", hostname="localhost", sslmode="verify-full")

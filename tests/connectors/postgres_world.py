@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -140,6 +141,60 @@ def commit_unanswered(w, d, call):
     w.server.write("postgresql.auto.conf", "")
     w.server.start()
     return d.answer()
+
+
+class Proxy:
+    """Between the sink and the server: cuts connections, or lets nothing through."""
+
+    def __init__(self, port, spoil=lambda connection: False):
+        """spoil: what to do with a connection in place of passing it on; then it is true."""
+        self.port_behind = port
+        self.spoil = spoil
+        self.flow = threading.Event()
+        self.flow.set()
+        self.cut_after = None  # gives how many bytes a connection may send
+        self.accepted = self.cuts = 0
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(64)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            if self.spoil(near):
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self.port_behind))
+            for way in [(near, far, True), (far, near, False)]:
+                threading.Thread(target=self.pump, args=way, daemon=True).start()
+
+    def pump(self, a, b, counts):
+        sent, most = 0, self.cut_after() if counts and self.cut_after else None
+        try:
+            while data := a.recv(16384):
+                self.flow.wait()
+                sent += len(data)
+                if most and sent > most:
+                    self.cuts += 1
+                    break
+                b.sendall(data)
+        except OSError:
+            pass
+        for s in (a, b):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def done(self):
+        self.flow.set()
+        self.listener.close()
 
 
 def run_cases(what):

@@ -417,8 +417,9 @@ def tutorial():
     """docs/websocket.md as it is printed; what a browser does is done by node, which has the same WebSocket, when it is there."""
     if subprocess.run([sys.executable, "-c", "import websockets"], stderr=subprocess.DEVNULL).returncode:
         raise Skip("Debian: python3-websockets")
+    ports = {}
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/websocket.md")) as f:
-        page = f.read().replace("8137", str(free_port()))
+        page = re.sub("8137|8138|8139", lambda m: ports.setdefault(m[0], str(free_port())), f.read())
     script, want = "", ""
     with tempfile.TemporaryDirectory(prefix="laminar-ws-test.") as folder:
         for info, text in re.findall(r"^```(\S*(?: \S+)?)\n(.*?)^```$", page, re.S | re.M):

@@ -653,6 +653,17 @@ def server_drop():
         assert 0 < counts["dropped"] < n, counts
 
 
+@case
+def tables_are_those_of_the_page():
+    if not os.path.exists(BUILD + "/options_doc"):
+        raise Skip("options_doc is not built")
+    made = subprocess.run([BUILD + "/options_doc", BUILD + "/modules/websocket.so"], capture_output=True, text=True, check=True).stdout
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/websocket.md")) as f:
+        page = f.read().split("## Options", 1)[1]
+    tables = lambda text: [x for x in text.split("\n") if x.startswith("|")]
+    equal(tables(page), tables(made), "make docs")
+
+
 # ---- other peers --------------------------------------------------------------------------------------------------------------------------
 
 

@@ -325,6 +325,18 @@ def costly_filters_end():
         equal([i for i, _, _ in data(c, 1)], [fine["subscription_id"]])
         equal(len(records(good, 2)), 2)
         r.end()
+    with Run(replay__buffer__size="64 KiB") as r:
+        good = Client(r.port)
+        r.rows([(1, "x" * 40 + "z"), (2, "xxy")])
+        records(good, 2)
+        c = Client(r.port, "/?filter=t+~+%27%5e(x%2b)%2b$%27&last_sequence=0")
+        told(c, "subscribed")
+        holds(told(c, "error")["message"], "has ended", "takes too long")
+        say(c, action="ping")
+        told(c, "heartbeat")
+        r.rows([(3, "y")])
+        records(good, 1)
+        r.end()
     with Run(max__filter__time__ms="1") as r:
         c, good = Client(r.port), Client(r.port)
         subscribe(c, filter=" OR ".join(f"md5(t || '{i}') LIKE '%ffff{i}%'" for i in range(40)))

@@ -75,9 +75,9 @@ static void pass(struct lam_view *v, int64_t n, bool own, struct lam_passed *out
     if (own) out->values = (struct lam_values){.size = sizeof out->values, .n = out->n, .bytes = "vvvvvvvv", .offsets = offsets};
 }
 
-static void host_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, struct lam_passed *out)
+static void host_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us, struct lam_passed *out)
 {
-    (void)rows;
+    (void)rows, (void)max_us;
     pass(v, n, v->own, out);
 }
 static int64_t host_rows_keep(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n, int64_t *bytes)
@@ -90,8 +90,9 @@ static int64_t host_rows_keep(struct lam_io *io, struct lam_kept **k, const stru
     *bytes = 8;
     return n;
 }
-static void host_kept_read(struct lam_view *v, const struct lam_kept *k, struct lam_passed *out)
+static void host_kept_read(struct lam_view *v, const struct lam_kept *k, int64_t max_us, struct lam_passed *out)
 {
+    (void)max_us;
     pass(v, k->n, true, out);
 }
 static void host_kept_free(struct lam_kept *k)

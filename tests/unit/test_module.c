@@ -8,6 +8,7 @@
  */
 
 static int next_result, opened, closed;
+static int64_t memo_seen; /* as the last instance of a sink found it */
 static size_t next_accepted;
 
 static int toy_open(struct lam_io *io, struct lam_error *err)
@@ -73,7 +74,8 @@ static void toy_close(struct lam_io *io)
 
 static int sink_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker, bool *fresh, struct lam_error *err)
 {
-    (void)io, (void)incarnation, (void)marker, (void)fresh, (void)err;
+    (void)incarnation, (void)marker, (void)fresh, (void)err;
+    memo_seen = *(int64_t *)io->memo;
     opened++;
     return next_result;
 }
@@ -234,6 +236,7 @@ static int64_t toy_poisoned(struct lam_io *io)
 }
 static int toy_flush(struct lam_io *io, struct lam_error *err)
 {
+    ++*(int64_t *)io->memo;
     return flush_result ? (io->host->fail)(err, flush_result, "no luck with %s", io->name) : LAM_IO_OK;
 }
 static void toy_cancel(struct lam_io *io)
@@ -302,9 +305,11 @@ static void poison_that_was_not_given(void **state)
     assert_int_equal(lam_execute(s, "CREATE SOURCE g (v BIGINT) FROM GENERATOR (rows = 3); CREATE SINK z FROM g INTO \"toy.judge\"", NULL), LAM_OK);
     assert_int_equal(lam_wait(db, s, 20000000), E_EXEC);
     assert_non_null(strstr(lam_errmsg(s), "says that a row is poison which it was not given"));
+    assert_int_equal(memo_seen, 0);
     flush_result = LAM_IO_OK;
     assert_int_equal(lam_execute(s, "ALTER SINK z RETRY", NULL), LAM_OK);
     assert_int_equal(lam_wait(db, s, 20000000), LAM_OK);
+    assert_int_equal(memo_seen, 1); /* the second instance found what the first had left */
     lam_session_close(s);
     assert_int_equal(lam_close(db, 10000000), LAM_OK);
 }

@@ -54,7 +54,7 @@ static int look_write(struct lam_io *io, const struct lam_values *v, const struc
     int64_t n = v->n < at_once ? v->n : at_once;
     *accepted = n;
     if (refused) return LAM_IO_OK;
-    io->host->view_read(l->view, rows, n, &p);
+    io->host->view_read(l->view, rows, n, 0, &p);
     put(written, &nwritten, &p, v);
     for (int64_t i = 0, bytes = 0; i < n;) {
         int64_t k = io->host->rows_keep(io, &l->kept[l->nkept], rows, i, n - i, &bytes);
@@ -71,7 +71,7 @@ static int look_close(struct lam_io *io, bool complete, struct lam_error *err)
     struct looker *l = io->self;
     for (int i = 0; i < 64; i++) {
         struct lam_passed p;
-        if (l->kept[i]) io->host->kept_read(l->view, l->kept[i], &p), put(later, &nlater, &p, NULL);
+        if (l->kept[i]) io->host->kept_read(l->view, l->kept[i], 0, &p), put(later, &nlater, &p, NULL);
         io->host->kept_free(l->kept[i]);
     }
     io->host->view_free(l->view);
