@@ -242,7 +242,7 @@ static enum outcome settle(struct client *c, enum outcome o)
 static enum outcome read_results(struct client *c, PGresult **out, bool *copying)
 {
     enum outcome first = PG_OK;
-    for (PGresult *r;;) {
+    for (PGresult *r = NULL;;) {
         enum outcome o = next_result(c, &r);
         if (o) return o;
         if (!r) return first;
