@@ -9,11 +9,11 @@ TEST_DEPS := libcmocka-dev python3 zstd
 # Connectors that are modules, each with its library (a package of pkg-config), and what their tests start.
 PKG.kafka := rdkafka
 PKG.postgres := libpq
-# A library that pkg-config does not know is found by its header.
-HEADER.websocket := wslay/wslay.h
-LIBS.websocket := -lwslay
-CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev
-CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets chromium
+# Libraries that pkg-config does not know are found by their headers.
+HEADER.websocket := wslay/wslay.h curl/curl.h openssl/ssl.h zlib.h
+LIBS.websocket := -lwslay -lcurl -lssl -lcrypto -lz
+CONNECTOR_DEPS := librdkafka-dev libpq-dev libwslay-dev libcurl4-openssl-dev libssl-dev zlib1g-dev
+CONNECTOR_TEST_DEPS := postgresql-15 kcat maven default-jre-headless openssl python3-websockets chromium python3-venv
 MODEL_DEPS := build-essential spin
 
 # Packages come first, as this file is read: beside them nothing is built, however many jobs there are, and what is looked for below is
@@ -50,9 +50,9 @@ KERNELS := $(patsubst bench/%.c,$O/bench/%,$(wildcard bench/bench_*.c))
 NUMBERS := $(addprefix $O/bench/,gen_flights gen_bids bare_bids push latency change fanout wake idle half_load sinks peer_duckdb)
 FLIGHTS ?= build/bench/flights.csv
 
-found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E -include $(HEADER.$1) -x c /dev/null) >/dev/null 2>&1 && echo yes)
+found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E $(addprefix -include ,$(HEADER.$1)) -x c /dev/null) >/dev/null 2>&1 && echo yes)
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
-FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(if $(filter websocket,$(CONNECTORS)),,%/fuzz_websocket_request.c %/fuzz_websocket_frames.c) $(if $(filter kafka,$(CONNECTORS)),,%/fuzz_kafka_headers.c),$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(foreach m,websocket kafka,$(if $(filter $m,$(CONNECTORS)),,$(wildcard tests/fuzz/fuzz_$m_*.c))),$(wildcard tests/fuzz/fuzz_*.c)))
 .PHONY: all connectors check-connectors outage bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -127,17 +127,25 @@ $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # The sink's own code beside its library.
-$O/bench/websocket: bench/connectors/websocket.c $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
+WEBSOCKET_SERVER := $(patsubst %,$O/modules/websocket/%.o,action auth buffer client deflate guard handshake history json listener queue segment server subscribe view wire)
+$O/bench/websocket: bench/connectors/websocket.c $(WEBSOCKET_SERVER)
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LIBS.websocket)
+# The source from outside, beside its libraries.
+$O/bench/websocket_source: bench/connectors/websocket_source.c $O/lib/liblaminar.a
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LDLIBS) $(LIBS.websocket)
 # Targets of `make fuzz` are searched by libFuzzer, all others by tests/fuzz/main.c.
 $O/fuzz/%: $O/tests/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$O/tests/fuzz/main.o) $O/inside.a
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS.$(MODE)) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
 # Those of a module link its objects.
-$O/fuzz/fuzz_websocket_request: $O/modules/websocket/handshake.o
-$O/fuzz/fuzz_websocket_frames: $(patsubst %,$O/modules/websocket/%.o,client handshake queue segment server)
-$O/fuzz/fuzz_websocket_frames: LDLIBS += $(LIBS.websocket)
+$O/fuzz/fuzz_websocket_request: $(patsubst %,$O/modules/websocket/%.o,action handshake json)
+$O/fuzz/fuzz_websocket_action: $(patsubst %,$O/modules/websocket/%.o,action json)
+$O/fuzz/fuzz_websocket_frames: $(WEBSOCKET_SERVER)
+$O/fuzz/fuzz_websocket_answer: $O/modules/websocket/answer.o
+$O/fuzz/fuzz_websocket_peer: $(patsubst %,$O/modules/websocket/%.o,buffer deflate inbox peer segment)
+$O/fuzz/fuzz_websocket_frames $O/fuzz/fuzz_websocket_peer: LDLIBS += $(LIBS.websocket)
 $O/fuzz/fuzz_kafka_headers: $O/modules/kafka/headers.o
 $O/fuzz/fuzz_kafka_headers: LDLIBS += $(shell pkg-config --libs rdkafka 2>/dev/null)
 # Connectors beside their libraries alone; each starts its server.
@@ -165,7 +173,7 @@ $O/options_doc $O/metrics_doc: $O/%: $O/tools/%.o $O/inside.a
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 docs: $(CONNECTORS:%=$O/modules/%.so) $O/options_doc $O/metrics_doc
 	$O/options_doc >docs/connectors.md
-	@for m in $(CONNECTORS); do grep -q '^## Options$$' docs/$$m.md || continue; { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | sed -n '/^|/p'; } >$O/page.md; cp $O/page.md docs/$$m.md; done
+	@for m in $(CONNECTORS); do grep -q '^## Options$$' docs/$$m.md || continue; { sed '/^## Options$$/q' docs/$$m.md; echo; $O/options_doc $O/modules/$$m.so | awk -f tools/tables.awk; } >$O/page.md; cp $O/page.md docs/$$m.md; done
 	$O/metrics_doc >docs/metrics.md
 # Connectors outside the tree, compiled as an outsider would: against the headers as they are installed.
 MODULES := $(patsubst tests/module/%.c,$O/modules/%.so,$(wildcard tests/module/*.c))

@@ -12,7 +12,8 @@
  *
  * Every call that returns int gives LAM_OK, a negative LAM_* flow code, or a positive error number, the NNNN of
  * [LAM-NNNN]. Rows cross in the Arrow C data interface (https://arrow.apache.org/docs/format/CDataInterface.html):
- * strings as utf8, BOOLEAN as bits, DECIMAL as decimal128, TIMESTAMP as timestamp[us].
+ * strings as utf8, BOOLEAN as bits, DECIMAL as decimal128, TIMESTAMP as timestamp[us]. Arrow has no decimal that is no number:
+ * 2^127 - 1 units are NaN, 2^127 - 2 Infinity, and 2 - 2^127 -Infinity.
  *
  * Threads. lam_db: any thread. lam_session, lam_sub and a result stream: one thread at a time, but for lam_cancel,
  * lam_sub_cancel and lam_sub_stats. After fork, calls in the child return LAM_MISUSE. docs/embedding.md has an example. SPDX-License-Identifier: Apache-2.0 */

@@ -52,7 +52,7 @@ enum lam_io_result {
     LAM_IO_WAIT = -3,   /* nothing now: see `wait` */
     LAM_IO_CLOSED = -4, /* write: the target wants no more and all is well (a pipe whose reader has gone) */
     LAM_IO_RETRY = -5,  /* a sink: the world may recover; the same instance is called again, after pauses that grow */
-    LAM_IO_POISON = -6, /* write: the row after those accepted can never be taken */
+    LAM_IO_POISON = -6, /* a sink: one row can never be taken; the others stay accepted */
     /* Errors. A source that returns one ends and fails what reads it. A sink that returns CONNECT or TIMEOUT is closed
      * and opened anew after pauses that grow; with any other it stops until an operator has looked, and is opened anew
      * then. What was accepted and not flushed is offered again to the new instance. */
@@ -109,6 +109,10 @@ struct lam_bytes;
 struct lam_records;
 struct lam_position;
 struct lam_io;
+struct lam_rows;
+struct lam_view; /* see view_new */
+struct lam_kept;
+struct lam_passed;
 
 struct lam_host {
     size_t size;
@@ -148,6 +152,26 @@ struct lam_host {
      * place, bytes written, ...). Asked again with more, what was written stays, but the place may be another. Valid
      * until the next of these calls. */
     char *(*record_room)(struct lam_records *out, size_t n);
+    /* For a sink of RECORDS whose clients choose what they get: a view is the rows that pass `filter`, as values of `format`. The
+     * filter is a condition of SQL over io->schema (without queries, aggregates and functions whose cost its text does not bound),
+     * NULL: all rows; the format is the name of one that writes values one by one, with its default options, NULL: the
+     * values that the sink is given. It may come from anyone. NULL: it is none, and `why`, of n bytes, is one line
+     * that says so, beginning with the code: "[LAM-1100] ...". To be freed before close has returned. */
+    struct lam_view *(*view_new)(struct lam_io *io, const char *filter, const char *format, char *why, size_t n);
+    /* During write_records only: which of the first n rows that it was offered pass. Not all are judged when that takes longer than
+     * max_us: see lam_passed.spent. 0: however long. */
+    void (*view_read)(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us, struct lam_passed *out);
+    /* During write_records only: copies some of the n rows from row `from` of those it was offered, for views that are made later, into
+     * *k, or when that is NULL into a new one. How many; 0: *k has no room. *bytes: what *k holds now, which the host
+     * counts. To be freed before close has returned. */
+    int64_t (*rows_keep)(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n,
+                         int64_t *bytes);
+    /* Which of these rows pass, with values in any case. */
+    void (*kept_read)(struct lam_view *v, const struct lam_kept *k, int64_t max_us, struct lam_passed *out);
+    void (*kept_free)(struct lam_kept *k);
+    void (*view_free)(struct lam_view *v); /* NULL is allowed */
+    /* Whether the user has given the option, be it its default: for options that exclude each other. */
+    bool (*option_given)(const struct lam_options *o, const char *name);
 };
 
 /* One instance of a class: a source or sink that is open. The host's but for *self. */
@@ -157,14 +181,22 @@ struct lam_io {
     void *self;       /* instance_size bytes, zero before open */
     const char *name; /* of the source or sink, for messages */
     const struct lam_options *options;
-    /* Columns the source is to give, or those of what the sink is given: a struct type with children in order. */
+    /* Columns the source is to give, or those of what the sink is given: a struct type with children in order. JSON is utf8 whose
+     * metadata has the extension name arrow.json. */
     const struct ArrowSchema *schema;
     bool epochs; /* a sink that is exactly once: commit will be called, and nothing is to be visible before */
     /* RECORDS: those columns of schema that the class's table of metadata has, with the types of that table. A source
      * gives them, and only them, beside its records; of a sink's rows they are not part of the value. Without children:
      * there are none. */
     const struct ArrowSchema *metadata;
+    const char *format; /* of a sink of RECORDS: what its values are in, "json"; NULL for others */
+    /* Sinks: LAM_MEMO bytes, zero at first, that each instance finds as the one before it left them, while the process runs and
+     * the sink is defined. For what an instance could not find out any more, such as whether a commit was heard. The rows that
+     * are offered to the next are those that were not flushed, in their order, without those that were poison; when an operator
+     * skips some, the bytes are zero again. */
+    void *memo;
 };
+#define LAM_MEMO 64
 
 /* ---- sources ------------------------------------------------------------------------------------------------ */
 
@@ -292,6 +324,11 @@ struct lam_source_class {
      * lags, is not connected, or has not heard. Only such a split counts as idle when nothing has come for idle.timeout; call
      * wake() when it becomes one. NULL: after WAIT it has always caught up. */
     bool (*caught_up)(struct lam_io *io, int split);
+    /* For a system that does not wait to be asked, as those who connect to a server: called before each poll, and also
+     * while no rows are wanted, because the source is paused or what it feeds has no room, when a descriptor of `wait`
+     * is ready or its time has come. What it cannot help comes to light with the next poll. NULL: while no rows are
+     * wanted nobody looks at `wait`. */
+    void (*serve)(struct lam_io *io);
 };
 
 /* ---- sinks ---------------------------------------------------------------------------------------------------- */
@@ -320,6 +357,20 @@ struct lam_values {
     const char *bytes;
     const int64_t *offsets; /* n + 1: value i is bytes[offsets[i]] up to before bytes[offsets[i + 1]] */
     const uint8_t *none;    /* 1: there is no value (raw of NULL), a tombstone. NULL: all have one */
+    bool whole;             /* one value holds all n rows, as lam_sink_class.whole asks: it ends at offsets[1] */
+};
+
+/* What view_read gives; valid until the view's next call. */
+struct lam_passed {
+    size_t size;
+    int64_t n;
+    const uint32_t *which; /* n numbers, ascending: row rows->from + which[i] passes */
+    /* Of a view with a format of its own, and of rows that were kept: value i is that of row which[i], n of them. Else n is 0, and
+     * value which[i] of those that were offered is meant. */
+    struct lam_values values;
+    int64_t failed;  /* rows for which the filter has no value (division by zero): they do not pass */
+    const char *why; /* of the first of them, beginning with the code */
+    bool spent;      /* `why` is a limit on what the filter may cost: who chose it should have it no longer */
 };
 
 struct lam_sink_class {
@@ -351,12 +402,12 @@ struct lam_sink_class {
     /* *accepted counts records. POISON: the record after those accepted. */
     int (*write_records)(struct lam_io *io, const struct lam_values *values, const struct lam_rows *rows,
                          int64_t *accepted, struct lam_error *err);
-    /* Makes what was accepted safe and visible; with io->epochs only sends it on its way. OK, WAIT, RETRY, or an error;
-     * more may be written before it is called again. NULL: nothing to do. */
+    /* Makes what was accepted safe and visible; with io->epochs only sends it on its way. OK, WAIT, RETRY, POISON (a
+     * row: see `poisoned`), or an error; more may be written before it is called again. NULL: nothing to do. */
     int (*flush)(struct lam_io *io, struct lam_error *err);
     /* With io->epochs: makes all that was accepted since the last commit, and the marker `epoch`, visible in one step.
-     * With an epoch that the target holds already it changes nothing and says OK. OK, WAIT, RETRY, or an error. NULL:
-     * at most, or at least once. */
+     * With an epoch that the target holds already it changes nothing and says OK. OK, WAIT, RETRY, POISON (a row: see
+     * `poisoned`), or an error. NULL: at most, or at least once. */
     int (*commit)(struct lam_io *io, uint64_t epoch, struct lam_error *err);
     /* Drops what was accepted since the last commit. OK or an error. NULL: nothing to do. */
     int (*abort)(struct lam_io *io, struct lam_error *err);
@@ -383,6 +434,14 @@ struct lam_sink_class {
      * descriptor of `wait` is ready or its time has come, also while there are no rows. OK, RETRY, or an error. NULL: nobody asks, and `wait` is
      * only looked at after WAIT. */
     int (*serve)(struct lam_io *io, struct lam_error *err);
+    /* RECORDS: a value of a format that has an end (arrow_ipc: a schema, rows, an end) is to hold all rows of a call, and not
+     * one: see lam_values.whole. *accepted counts rows still; what was not accepted is made into another value. */
+    bool whole;
+    /* COLUMNS, RECORDS, with `cancel`: for a target that judges rows only when they are flushed or committed. After flush or commit
+     * said POISON: which row it is, counted from 0 among those accepted since open or since the last flush or commit that said OK,
+     * without those that were poison. The row is buried by the host and forgotten by the class; then the call is made again. The
+     * order in which rows are found does not matter. NULL: rows are judged by write, and POISON is not said elsewhere. */
+    int64_t (*poisoned)(struct lam_io *io);
 };
 
 /* ---- modules ---------------------------------------------------------------------------------------------------- */

@@ -1,12 +1,16 @@
 /* Fan-out of the WebSocket sink beside wslay alone: the same frames to the same number of clients, which another
  * process reads and counts. websocket [ROUNDS]: lines of JSON. Only the CPU time of the sending process counts. Wslay
  * gets all messages of a turn queued and its frames gathered, so that it too makes one system call per client and turn.
+ * With the records that leave stands what was allocated for them (ws_encode).
+ * websocket stalled [CLIENTS]: how soon a record is with a client that reads, at a server that has so many beside it that
+ * do not, and at one that has none; in turns, so that what the machine does at the time falls on both.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "../../modules/websocket/server.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,13 +24,17 @@
 
 enum { VALUE = 64, RECORDS_MAX = 64 };
 
+static uint64_t allocated;
+
 static void *host_alloc(size_t n)
 {
+    allocated += n;
     return calloc(1, n);
 }
 static void *host_resize(void *p, size_t old_n, size_t n)
 {
-    return (void)old_n, realloc(p, n ? n : 1);
+    allocated += n > old_n ? n : 0;
+    return realloc(p, n ? n : 1);
 }
 static void host_account(struct lam_io *io, int64_t bytes)
 {
@@ -155,7 +163,8 @@ static void run_ours(struct server *s, int turns, int per_turn)
 {
     struct lam_values v = {.size = sizeof v, .n = per_turn, .bytes = values, .offsets = offsets};
     for (int t = 0; t < turns; t++) {
-        server_write(s, &v, per_turn);
+        server_write(s, &v, NULL, per_turn);
+        if (!t) allocated = 0; /* queues have grown */
         s->drain_by = INT64_MAX;
         while (!server_drain(s)) server_serve(s);
     }
@@ -214,23 +223,36 @@ static void bare(int clients, int turns, int per_turn)
     tell("wslay", clients, turns, per_turn, cpu, bytes);
 }
 
+static struct server_settings settings(uint64_t client_bytes)
+{
+    return (struct server_settings){.address = "0",
+                                    .rules = {.path = "/", .max = 8192},
+                                    .format = "json",
+                                    .is_bare = true,
+                                    .batch = 1,
+                                    .max_clients = 20000,
+                                    .backlog = 4096,
+                                    .client_bytes = client_bytes,
+                                    .message_bytes = 1000,
+                                    .handshake_us = 60000000,
+                                    .ping_us = 6000000000,
+                                    .pong_us = 10000000,
+                                    .drain_us = 60000000};
+}
+
+static void tell_encoding(int per_turn, uint64_t bytes)
+{
+    printf("{\"bench\": \"ws_encode\", \"per_turn\": %d, \"bytes_written\": %llu, \"bytes_allocated\": %llu}\n", per_turn,
+           (unsigned long long)bytes, (unsigned long long)allocated);
+}
+
 static void ours(int clients, int turns, int per_turn)
 {
     struct lam_io io = {.size = sizeof io, .host = &host, .name = "bench"};
     struct server s = {.io = &io, .epoll = -1, .listener = -1};
     int report[2];
     uint64_t bytes;
-    s.set = (struct server_settings){.address = "0",
-                                     .rules = {"/", NULL, 8192},
-                                     .framing = {1, false, 1},
-                                     .max_clients = 20000,
-                                     .backlog = 4096,
-                                     .client_bytes = 1 << 20,
-                                     .message_bytes = 1000,
-                                     .handshake_us = 10000000,
-                                     .ping_us = 600000000,
-                                     .pong_us = 10000000,
-                                     .drain_us = 60000000};
+    s.set = settings(1 << 20);
     must(!server_open(&s, NULL), "server_open");
     pid_t pid = start_reader(port_of(s.listener), clients, true, report);
     while (s.opened < (uint64_t)clients) server_serve(&s);
@@ -238,8 +260,9 @@ static void ours(int clients, int turns, int per_turn)
     double from = cpu_now();
     run_ours(&s, turns, per_turn);
     double cpu = cpu_now() - from;
+    tell_encoding(per_turn, (uint64_t)(turns - 1) * (uint64_t)per_turn * (VALUE + 2));
     for (uint32_t i = 0; i < s.n_clients; i++)
-        s.clients[i].client->state = CLIENT_CLOSING; /* no close frame: bytes are counted */
+        s.clients[i]->state = CLIENT_CLOSING; /* no close frame: bytes are counted */
     server_close(&s);
     must(read(report[0], &bytes, 8) == 8, "report");
     waitpid(pid, NULL, 0);
@@ -247,8 +270,125 @@ static void ours(int clients, int turns, int per_turn)
     tell("sink", clients, turns, per_turn, cpu, bytes);
 }
 
+/* ---- stalled clients */
+
+enum { RECORD = 500, MEASURED = 4000, WARM = 500, CLIENT_BYTES = 64 << 10 };
+
+/* A client that says by `came` when it had a record; clients that take nothing stay beside it. */
+static void be_clients(uint16_t port, int stalled, int came)
+{
+    static char p[1 << 16];
+    int small = 2048;
+    int *fds = calloc((size_t)stalled + 1, sizeof *fds);
+    for (int i = 0; i <= stalled; i++) {
+        fds[i] = dial(port, true);
+        if (i < stalled) setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    }
+    int live = fds[stalled], head = 0;
+    while (head < 4) {
+        ssize_t k = recv(live, p, 1, 0);
+        must(k == 1, "the answer");
+        head = *p == "\r\n\r\n"[head] ? head + 1 : *p == '\r';
+    }
+    must(write(came, &head, 1) == 1, "report");
+    for (size_t have = 0;;) {
+        ssize_t k = recv(live, p, sizeof p, 0);
+        if (k <= 0) exit(0);
+        for (have += (size_t)k; have >= RECORD + 4; have -= RECORD + 4)
+        {
+            int64_t at = host_now(NULL);
+            if (write(came, &at, sizeof at) != sizeof at) exit(0);
+        }
+    }
+}
+
+struct measured {
+    struct lam_io io;
+    struct server s;
+    pid_t pid;
+    int came;
+    double took[MEASURED];
+};
+
+static void start(struct measured *m, int stalled)
+{
+    int report[2];
+    m->io = (struct lam_io){.size = sizeof m->io, .host = &host, .name = "bench"};
+    m->s = (struct server){.io = &m->io, .epoll = -1, .listener = -1};
+    m->s.set = settings(CLIENT_BYTES);
+    must(!server_open(&m->s, NULL) && !pipe(report), "server_open");
+    m->pid = fork();
+    if (!m->pid) be_clients(port_of(m->s.listener), stalled, report[1]);
+    close(report[1]);
+    m->came = report[0];
+    while (m->s.opened < (uint64_t)stalled + 1) server_serve(&m->s);
+    char c;
+    must(read(m->came, &c, 1) == 1, "report");
+}
+
+static double send_one(struct measured *m)
+{
+    static char record[RECORD];
+    static const int64_t one[] = {0, RECORD};
+    const struct lam_values v = {.size = sizeof v, .n = 1, .bytes = record, .offsets = one};
+    int64_t from = host_now(NULL), came;
+    server_write(&m->s, &v, NULL, 1);
+    must(read(m->came, &came, sizeof came) == sizeof came, "the record");
+    server_serve(&m->s);
+    return (double)(came - from);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
+
+static long resident(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    must(f && fscanf(f, "%*d %ld", &pages) == 1, "statm");
+    fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+static void tell_latency(struct measured *m, const char *which, int stalled)
+{
+    qsort(m->took, MEASURED, sizeof *m->took, by_size);
+    printf("{\"bench\": \"websocket\", \"way\": \"%s\", \"stalled\": %d, \"p50_us\": %.0f, \"p99_us\": %.0f}\n", which, stalled,
+           m->took[MEASURED / 2], m->took[MEASURED * 99 / 100]);
+}
+
+static void finish(struct measured *m)
+{
+    kill(m->pid, SIGKILL);
+    waitpid(m->pid, NULL, 0);
+    server_serve(&m->s);
+    server_close(&m->s);
+    close(m->came);
+}
+
+static int run_stalled(int stalled)
+{
+    struct measured *alone = calloc(1, sizeof *alone), *among = calloc(1, sizeof *among);
+    struct rlimit r = {(rlim_t)stalled + 100, (rlim_t)stalled + 100};
+    must(!setrlimit(RLIMIT_NOFILE, &r), "ulimit -n");
+    start(alone, 0);
+    long before = resident();
+    start(among, stalled);
+    for (int i = 0; i < 2 * CLIENT_BYTES / RECORD + WARM; i++) send_one(among), send_one(alone); /* fills them */
+    for (int i = 0; i < MEASURED; i++) among->took[i] = send_one(among), alone->took[i] = send_one(alone);
+    printf("{\"bench\": \"websocket\", \"stalled\": %d, \"bytes_of_each\": %ld, \"cap\": %d}\n", stalled, (resident() - before) / stalled,
+           CLIENT_BYTES);
+    tell_latency(alone, "alone", 0);
+    tell_latency(among, "among", stalled);
+    finish(among), finish(alone);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "stalled")) return run_stalled(argc > 2 ? atoi(argv[2]) : 10000);
     int rounds = argc > 1 ? atoi(argv[1]) : 3;
     memset(values, 'x', sizeof values);
     for (int i = 0; i <= RECORDS_MAX; i++) offsets[i] = i * VALUE;

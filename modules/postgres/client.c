@@ -9,7 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define COPY_PIECE (256 << 10)
+#define COPY_PIECE (64 << 10)
+#define ASKING_MOST 16
 #define GRACE_US 10000000 /* for the server to stop a statement itself, before the connection is given up */
 
 /* ---- settings ------------------------------------------------------------------------------------------------ */
@@ -81,10 +82,10 @@ static enum outcome outcome_of(const char *state)
     static const char *const data[] = {"22", "23", "44", NULL};
     static const char *const retry[] = {"08", "53", "57014", "57P0", "40", "55P03", "25P03", "25P04", "25006", NULL};
     static const char *const refused[] = {"28", "3D000", NULL};
-    for (const char *const *s = data; *s; s++)
-        if (begins(state, *s)) return PG_DATA;
     for (const char *const *s = retry; *s; s++)
         if (begins(state, *s)) return PG_RETRY;
+    for (const char *const *s = data; *s; s++)
+        if (begins(state, *s)) return PG_DATA;
     for (const char *const *s = refused; *s; s++)
         if (begins(state, *s)) return PG_REFUSED;
     return *state ? PG_FAILED : PG_RETRY;
@@ -126,7 +127,13 @@ static enum outcome note_connect(struct client *c)
         hint_login(c);
         return o == PG_DATA ? PG_REFUSED : o;
     }
-    if (!strstr(text, "certificate") && !strstr(text, "SSL")) return say(c, PG_RETRY, NULL, text);
+    if (PQconnectionNeedsPassword(c->pq)) {
+        say(c, PG_REFUSED, NULL, text);
+        snprintf(c->hint, sizeof c->hint, "give it: password = '${VAR}'");
+        return PG_REFUSED;
+    }
+    bool broke = strstr(text, "SSL SYSCALL") || strstr(text, "closed");
+    if (broke || (!strstr(text, "certificate") && !strstr(text, "SSL"))) return say(c, PG_RETRY, NULL, text);
     say(c, PG_REFUSED, NULL, text);
     if (strstr(text, "root certificate file"))
         snprintf(c->hint, sizeof c->hint, "name it by ssl.ca.cert.path; the system's own are mostly in /etc/ssl/certs/ca-certificates.crt");
@@ -152,6 +159,9 @@ int client_fail(struct client *c, enum outcome o, const char *what, struct lam_e
 static int64_t now(const struct client *c) { return c->io->host->now(c->io); }
 
 static void allow(struct client *c, int64_t us) { c->deadline = us ? now(c) + us : INT64_MAX; }
+
+/* For the next answer or as long as something moves: the server stops each statement by itself. */
+static void allow_statement(struct client *c) { allow(c, c->set->statement_us ? c->set->statement_us + GRACE_US : 0); }
 
 /* Until the socket can be read, or written too when `events` asks for it. */
 static enum outcome wait_for(struct client *c, short events)
@@ -188,15 +198,34 @@ static enum outcome next_result(struct client *c, PGresult **out)
         if (!PQconsumeInput(c->pq)) return say(c, PG_RETRY, NULL, PQerrorMessage(c->pq));
     }
     *out = PQgetResult(c->pq);
+    allow_statement(c);
     return PG_OK;
 }
 
-/* The server forgets what it does for us; then so do we. */
-static void stop(struct client *c)
+static atomic_int asking;
+
+static void *ask_to_stop(void *cancel)
 {
     char why[200];
+    PQcancel(cancel, why, sizeof why);
+    PQfreeCancel(cancel);
+    atomic_fetch_sub(&asking, 1);
+    return NULL;
+}
+
+/* The server forgets what it does for us; then so do we. It is asked by a thread of its own, which touches nothing of ours: libpq waits
+ * for the server to hang up, and the reason for all this may be that nobody is there. */
+static void stop(struct client *c)
+{
+    pthread_t thread;
     PGcancel *cancel = PQgetCancel(c->pq);
-    if (cancel) PQcancel(cancel, why, sizeof why);
+    if (!cancel) return;
+    bool asked = atomic_fetch_add(&asking, 1) < ASKING_MOST && !pthread_create(&thread, NULL, ask_to_stop, cancel);
+    if (asked) {
+        pthread_detach(thread);
+        return;
+    }
+    atomic_fetch_sub(&asking, 1);
     PQfreeCancel(cancel);
 }
 
@@ -238,7 +267,7 @@ static enum outcome read_results(struct client *c, PGresult **out, bool *copying
 
 static enum outcome run(struct client *c, const char *sql, PGresult **out, bool *copying)
 {
-    allow(c, c->set->statement_us ? c->set->statement_us + GRACE_US : 0);
+    allow_statement(c);
     if (!PQsendQuery(c->pq, sql)) return say(c, PG_RETRY, NULL, PQerrorMessage(c->pq));
     enum outcome o = send_queued(c);
     if (o) return o;
@@ -267,6 +296,7 @@ static enum outcome copy_put(struct client *c, const char *p, size_t n, bool *op
         if (queued < 0) *open = false;
         enum outcome o = queued > 0 && k < COPY_PIECE ? PG_OK : send_queued(c);
         if (o) return o;
+        allow_statement(c);
         if (queued > 0) p += k, n -= k;
     }
     return PG_OK;
@@ -276,6 +306,7 @@ static enum outcome copy(struct client *c, const char *sql, const char *p, size_
 {
     static const char head[19] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
     bool open = false;
+    c->ended = false;
     enum outcome o = run(c, sql, NULL, &open);
     if (o) return o;
     if (!open) return say(c, PG_FAILED, NULL, "the server did not begin the COPY");
@@ -283,6 +314,7 @@ static enum outcome copy(struct client *c, const char *sql, const char *p, size_
     if ((o = copy_put(c, p, n, &open))) return o;
     if ((o = copy_put(c, "\377\377", 2, &open))) return o;
     if (open) {
+        c->ended = true;
         if (PQputCopyEnd(c->pq, NULL) < 0) return say(c, PG_RETRY, NULL, PQerrorMessage(c->pq));
         if ((o = send_queued(c))) return o;
     }
@@ -292,6 +324,16 @@ static enum outcome copy(struct client *c, const char *sql, const char *p, size_
 }
 
 enum outcome client_copy(struct client *c, const char *sql, const char *p, size_t n) { return settle(c, copy(c, sql, p, n)); }
+
+enum client_tx client_tx(const struct client *c)
+{
+    if (!c->pq) return TX_NONE;
+    switch (PQtransactionStatus(c->pq)) {
+    case PQTRANS_INTRANS: return TX_GOOD;
+    case PQTRANS_INERROR: return TX_BAD;
+    default: return TX_NONE;
+    }
+}
 
 /* ---- connecting ---------------------------------------------------------------------------------------------------------- */
 
@@ -303,9 +345,11 @@ static void notice(void *ctx, const char *text)
     c->io->host->log(c->io, 3, "%s", line);
 }
 
-/* No other keywords, and no connection string in place of a value: what users write goes to these alone. */
+/* No other keywords, and no connection string in place of a value: what users write goes to these alone. Nor do passwords and
+ * certificates count that whoever runs the process keeps at home (~/.pgpass, ~/.postgresql): who writes the SQL need not be the same. */
 static void start(struct client *c)
 {
+    static const char nothing[] = "/dev/null/none";
     const struct client_settings *s = c->set;
     char port[12];
     snprintf(port, sizeof port, "%d", s->port);
@@ -317,7 +361,8 @@ static void start(struct client *c)
         {"password", s->password},
         {"sslmode", s->sslmode},
         {"sslrootcert", s->sslrootcert},
-        {"sslcert", s->sslcert},
+        {"sslcert", s->sslcert ? s->sslcert : nothing},
+        {"passfile", nothing},
         {"sslkey", s->sslkey},
         {"application_name", s->application_name},
         {"client_encoding", "UTF8"},

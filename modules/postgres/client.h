@@ -66,6 +66,7 @@ struct client {
     char state[6];             /* SQLSTATE of the last failure, or "" */
     char text[400];            /* what went wrong, one line */
     char hint[200];
+    bool ended;                /* of the last COPY: all was sent, so what follows may have been done */
 };
 
 void client_init(struct client *c, struct lam_io *io, const struct client_settings *set);
@@ -73,7 +74,9 @@ static inline bool client_up(const struct client *c) { return c->pq; }
 enum outcome client_connect(struct client *c);
 /* One or more statements; the last result with rows goes to *out (PQclear it), if out is not NULL. */
 enum outcome client_run(struct client *c, const char *sql, PGresult **out);
-/* Statements of which the last is a COPY FROM STDIN (FORMAT binary), and its rows without header and trailer. */
+enum client_tx { TX_NONE, TX_GOOD, TX_BAD }; /* BAD: a statement has failed, and only ROLLBACK helps */
+enum client_tx client_tx(const struct client *c);
+/* Statements of which one is a COPY FROM STDIN (FORMAT binary), and its rows without header and trailer. */
 enum outcome client_copy(struct client *c, const char *sql, const char *p, size_t n);
 /* The last failure as a result of the door, with "what" before it. */
 int client_fail(struct client *c, enum outcome o, const char *what, struct lam_error *err);

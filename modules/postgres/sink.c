@@ -1,215 +1,237 @@
 /* The PostgreSQL sink.
  *
- * A write sends its rows by COPY, under a savepoint, into the transaction that the next flush commits: what is wrong with a row shows in
- * the write that brings it, and the others go in. For upserts COPY fills a temporary table, of which the last change of each key is
- * merged into the target.
+ * A write only encodes its rows, and keeps them. A flush sends all of them: BEGIN, COPY and COMMIT in one message, so the server is asked twice
+ * for each transaction, and holds neither locks nor a transaction between them. When a row is refused, ever smaller ranges are
+ * tried in a transaction with a savepoint, until it is refused alone: it is poison, and the others go in. For upserts COPY fills a
+ * temporary table, of which the last change of each key is merged into the target.
  *
- * What was accepted and is not committed stays here, encoded. When the connection is lost, the next call connects anew and sends all
- * of it again. A COMMIT without an answer may have happened: then rows come twice, or where a unique index shows that they are there
- * already, they stay as they are. Exactly once nothing is kept: the epoch's marker tells what is there, and who opens the sink
- * anew brings the rest again.
+ * When the connection is lost, the next call connects anew and sends again what is kept. A COMMIT without an answer may have happened: then rows
+ * come twice, or where a unique index shows that they are there already, they stay as they are. Exactly once, flushes put rows into the
+ * transaction of their epoch, which commit ends together with the epoch's marker. Rows of it are not kept when a flush has put them there:
+ * the marker tells what is there, and who opens the sink anew brings the rest again.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "client.h"
 #include "epoch.h"
+#include "stage.h"
 #include "target.h"
 #include "tuples.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#define KEEP_MOST (64 << 20) /* bytes kept; then they are committed before their time */
-#define STAGE_MOST 65536     /* rows in the temporary table, before it is emptied */
-#define MOST_ROWS 8192       /* of one COPY */
-#define AFTER_POISON 16      /* rows tried behind a row that was refused; doubled as long as all is well */
+#define STAGE_MOST 65536    /* rows in the temporary table, before it is emptied */
+#define MOST_ROWS 65536     /* of one COPY */
+#define MOST_BYTES (8 << 20)
+#define AFTER_POISON 16     /* rows tried behind a row that was refused; doubled as long as all is well */
 
-/* Where the transaction stands. */
-enum state {
-    NONE,
-    GOOD, /* what came after the savepoint holds */
-    BAD,  /* it does not */
+struct memo { /* for the next instance: when a call takes too long this one is closed */
+    int64_t doubt; /* the first so many rows were in a COMMIT that had no answer */
 };
+_Static_assert(sizeof(struct memo) <= LAM_MEMO, "it fits");
 
 struct sink {
     struct lam_io *io;
+    struct memo *memo, own; /* own: when the host keeps none */
     struct client_settings client_set;
     struct target_settings target_set;
     struct client client;
     struct target target;
-    struct tuples tuples;
+    struct tuples tuples; /* what was accepted and is not committed; with epochs: not in the transaction for good */
     struct epoch epoch;
     struct sql sql;
-    enum state state;
-    bool in_doubt;    /* a COMMIT of what is kept had no answer */
-    int64_t sent;     /* rows in the transaction; with epochs also of one that was lost */
+    bool saved;       /* the transaction has a savepoint, behind what is put */
+    int64_t put;      /* the first so many of tuples are in the transaction */
+    int64_t lent;     /* with epochs: rows in the transaction that are not kept */
     int64_t burst;    /* most rows of the next COPY */
-    int32_t staged;   /* rows in the temporary table */
+    int64_t staged;   /* rows in the temporary table */
+    int64_t poisoned; /* of tuples, the row that was refused last */
+    int32_t seq;      /* of the next row */
+    bool deletes;     /* some rows of tuples take others back */
+    bool looked;      /* at the table again, since its columns were said not to fit our bytes */
 };
-
-/* ---- statements ------------------------------------------------------------------------------------------------------ */
-
-/* What brings the transaction to a fresh savepoint. */
-static struct sql *begin_put(struct sink *s)
-{
-    static const char *const before[] = {
-        [NONE] = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT laminar; ",
-        [GOOD] = "RELEASE SAVEPOINT laminar; SAVEPOINT laminar; ",
-        [BAD] = "ROLLBACK TO SAVEPOINT laminar; ",
-    };
-    return sql_put(sql_start(&s->sql, s->io->host), before[s->state]);
-}
-
-static struct sql *copy_into(struct sink *s, struct sql *q)
-{
-    if (s->target_set.upsert) return sql_put(q, "COPY pg_temp.laminar_stage FROM STDIN (FORMAT binary)");
-    target_columns(&s->target, sql_put(target_name(&s->target, sql_put(q, "COPY ")), " ("), NULL);
-    return sql_put(q, ") FROM STDIN (FORMAT binary)");
-}
-
-/* A temporary table with our own names for the columns, and how the rows came. */
-static struct sql *make_stage(struct sink *s)
-{
-    struct sql *q = sql_put(sql_start(&s->sql, s->io->host), "CREATE TEMPORARY TABLE laminar_stage ON COMMIT DELETE ROWS AS SELECT ");
-    for (int i = 0; i < s->target.n; i++) sql_printf(sql_ident(q, s->target.names[i]), " AS c%d, ", i + 1);
-    sql_put(q, "0::pg_catalog.int4 AS seq, 0::pg_catalog.int2 AS w FROM ");
-    return sql_put(target_name(&s->target, q), " WITH NO DATA");
-}
-
-/* The keys as a list: of the target by name, of the stage by number. */
-static struct sql *keys(const struct sink *s, struct sql *q, bool by_name)
-{
-    for (int i = 0, n = 0; i < s->target.n; i++) {
-        if (!s->target.key[i]) continue;
-        if (n++) sql_put(q, ", ");
-        if (by_name)
-            sql_ident(q, s->target.names[i]);
-        else
-            sql_printf(q, "c%d", i + 1);
-    }
-    return q;
-}
-
-/* The last change of each key, of the rows from `seq` on. */
-static struct sql *last_changes(const struct sink *s, struct sql *q, int32_t seq)
-{
-    keys(s, sql_put(q, "WITH last AS (SELECT DISTINCT ON ("), false);
-    sql_printf(q, ") * FROM pg_temp.laminar_stage WHERE seq >= %d ORDER BY ", seq);
-    return sql_put(keys(s, q, false), ", seq DESC) ");
-}
-
-/* pg_catalog's =, whatever the target's schema holds, but for types that are not of pg_catalog. */
-static const char *equals(const struct sink *s, int i) { return s->target.foreign[i] ? " = " : " OPERATOR(pg_catalog.=) "; }
-
-static struct sql *delete_last(const struct sink *s, struct sql *q, int32_t seq)
-{
-    target_name(&s->target, sql_put(last_changes(s, q, seq), "DELETE FROM "));
-    sql_put(q, " AS t USING last WHERE last.w < 0");
-    for (int i = 0; i < s->target.n; i++)
-        if (s->target.key[i])
-            sql_printf(sql_put(sql_ident(sql_put(q, " AND t."), s->target.names[i]), equals(s, i)), "last.c%d", i + 1);
-    return sql_put(q, "; ");
-}
-
-static struct sql *upsert_last(const struct sink *s, struct sql *q, int32_t seq)
-{
-    target_name(&s->target, sql_put(last_changes(s, q, seq), "INSERT INTO "));
-    target_columns(&s->target, sql_put(q, " ("), NULL);
-    target_columns(&s->target, sql_put(q, ") OVERRIDING SYSTEM VALUE SELECT "), "c");
-    keys(s, sql_put(q, " FROM last WHERE w > 0 ON CONFLICT ("), true);
-    int n = 0;
-    for (int i = 0; i < s->target.n; i++) {
-        if (s->target.key[i]) continue;
-        sql_put(sql_ident(sql_put(q, n++ ? ", " : ") DO UPDATE SET "), s->target.names[i]), " = EXCLUDED.");
-        sql_ident(q, s->target.names[i]);
-    }
-    return sql_put(q, n ? "" : ") DO NOTHING");
-}
-
-/* Both only when there are rows for them: most streams never delete. */
-static struct sql *merge(struct sink *s, int32_t seq, bool deletes)
-{
-    struct sql *q = sql_start(&s->sql, s->io->host);
-    if (deletes) delete_last(s, q, seq);
-    return upsert_last(s, q, seq);
-}
 
 /* ---- the connection --------------------------------------------------------------------------------------------------- */
 
-static int failed(struct sink *s, enum outcome o, const char *what, struct lam_error *err)
-{
-    if (!client_up(&s->client)) s->state = NONE;
-    return client_fail(&s->client, o, what, err);
-}
+static int failed(struct sink *s, enum outcome o, const char *what, struct lam_error *err) { return client_fail(&s->client, o, what, err); }
 
 /* A transaction is given up with its connection. */
 static int give_up(struct sink *s, int result)
 {
     client_drop(&s->client);
-    s->state = NONE;
     return result;
 }
 
-static enum outcome send_range(struct sink *s, const char *p, size_t n, int32_t seq, bool deletes)
+/* What is kept was encoded for the columns as they were. */
+static int check_shape(struct sink *s, struct lam_error *err)
 {
-    enum outcome o = client_copy(&s->client, copy_into(s, begin_put(s))->p, p, n);
-    if (!o && s->target_set.upsert) o = client_run(&s->client, merge(s, seq, deletes)->p, NULL);
-    s->state = !client_up(&s->client) ? NONE : o ? BAD : GOOD;
-    return o;
-}
-
-/* Rows that are kept and that a COMMIT without an answer may have brought there: those that are not there go in. */
-static enum outcome send_missing(struct sink *s)
-{
-    struct sql *q = sql_put(begin_put(s), "CREATE TEMPORARY TABLE laminar_again ON COMMIT DROP AS SELECT ");
-    target_name(&s->target, sql_put(target_columns(&s->target, q, NULL), " FROM "));
-    enum outcome o = client_run(&s->client, sql_put(q, " WITH NO DATA")->p, NULL);
-    if (!o) o = client_copy(&s->client, "COPY pg_temp.laminar_again FROM STDIN (FORMAT binary)", s->tuples.p, s->tuples.n);
-    if (!o) {
-        target_name(&s->target, sql_put(sql_start(q, s->io->host), "INSERT INTO "));
-        target_columns(&s->target, sql_put(q, " ("), NULL);
-        sql_put(q, ") OVERRIDING SYSTEM VALUE SELECT * FROM pg_temp.laminar_again ON CONFLICT DO NOTHING");
-        o = client_run(&s->client, q->p, NULL);
-    }
-    s->state = !client_up(&s->client) ? NONE : o ? BAD : GOOD;
-    return o;
-}
-
-static int send_again(struct sink *s, struct lam_error *err)
-{
-    if (!s->tuples.rows) return LAM_IO_OK;
-    enum outcome o = send_range(s, s->tuples.p, s->tuples.n, 0, true);
-    if (o == PG_DATA && s->in_doubt && s->target.unique && !strcmp(s->client.state, "23505")) o = send_missing(s);
-    if (!o) {
-        s->staged = (int32_t)s->tuples.rows;
-        s->io->host->log(s->io, 2, "connected again; %" PRId64 " rows were sent again", s->tuples.rows);
-        return LAM_IO_OK;
-    }
-    return give_up(s, failed(s, o == PG_DATA ? PG_FAILED : o, "sending rows again after an outage", err));
+    if (!s->tuples.rows || target_shape(&s->target) == s->tuples.shape) return LAM_IO_OK;
+    s->io->host->fail(err, LAM_IO_CONNECT, "the columns of %s.%s have changed", s->target_set.schema, s->target_set.table);
+    s->io->host->hint(err, "rows that were not committed are made again for the new ones");
+    return LAM_IO_CONNECT;
 }
 
 static int connect(struct sink *s, struct lam_error *err)
 {
     char where[120];
-    s->state = NONE;
-    s->staged = 0;
+    s->put = s->staged = 0;
     snprintf(where, sizeof where, "PostgreSQL at %.80s:%d", s->client_set.host, s->client_set.port);
     enum outcome o = client_connect(&s->client);
     if (o) return failed(s, o, where, err);
     int result = target_check(&s->target, &s->client, err);
+    if (!result) result = check_shape(s, err);
     if (!result && s->io->epochs) result = epoch_claim(&s->epoch, &s->client, err);
     if (result) return give_up(s, result);
-    if (s->target_set.upsert && (o = client_run(&s->client, make_stage(s)->p, NULL)))
+    struct sql *q = sql_start(&s->sql, s->io->host);
+    if (s->target_set.upsert && (o = client_run(&s->client, stage_make(&s->target, q)->p, NULL)))
         return give_up(s, failed(s, o == PG_DATA ? PG_FAILED : o, "making the temporary table", err));
-    if (!s->tuples.columns) tuples_init(&s->tuples, s->io, s->target.columns, s->target.n, s->target_set.upsert);
+    tuples_aim(&s->tuples, s->io, s->target.columns, s->target.n, s->target_set.upsert, target_shape(&s->target));
+    if (s->tuples.rows) s->io->host->log(s->io, 2, "connected again; %" PRId64 " rows are sent again", s->tuples.rows);
     return LAM_IO_OK;
 }
 
-/* Connected, with all that is kept in the transaction. */
-static int be_ready(struct sink *s, struct lam_error *err)
+/* With epochs rows of a lost transaction are not here any more; the marker tells who brings them again where to begin. */
+static int lost(struct sink *s, struct lam_error *err)
 {
-    if (client_up(&s->client)) return LAM_IO_OK;
-    int result = connect(s, err);
-    return result ? result : send_again(s, err);
+    s->io->host->fail(err, LAM_IO_CONNECT, "the connection was lost with %" PRId64 " rows of an epoch", s->lent);
+    s->io->host->hint(err, "they come again when the sink is opened anew");
+    return give_up(s, LAM_IO_CONNECT);
+}
+
+static int be_ready(struct sink *s, struct lam_error *err) { return client_up(&s->client) ? LAM_IO_OK : connect(s, err); }
+
+/* In the transaction of the epoch, which holds what was lent to it. */
+static int begin_epoch(struct sink *s, struct lam_error *err)
+{
+    if (client_tx(&s->client) != TX_NONE) return LAM_IO_OK;
+    int result = epoch_begin(&s->epoch, &s->client, err);
+    s->saved = !result;
+    return result ? give_up(s, result) : LAM_IO_OK;
+}
+
+/* ---- putting rows into the transaction --------------------------------------------------------------------------------- */
+
+#define BEGIN "BEGIN; SET CONSTRAINTS ALL IMMEDIATE; "
+
+/* What comes before the rows. Only a transaction whose rows are all in one COPY needs no savepoint: nothing of it would stay. */
+static struct sql *begin_put(struct sink *s, bool all)
+{
+    struct sql *q = sql_start(&s->sql, s->io->host);
+    enum client_tx tx = client_tx(&s->client);
+    if (tx == TX_GOOD || (tx == TX_BAD && s->saved)) {
+        if (tx == TX_BAD) sql_put(q, "ROLLBACK TO SAVEPOINT laminar; ");
+        sql_put(q, "RELEASE SAVEPOINT laminar; ");
+        if (s->staged > STAGE_MOST) sql_put(q, "TRUNCATE pg_temp.laminar_stage; "), s->staged = 0;
+        return sql_put(q, "SAVEPOINT laminar; ");
+    }
+    s->saved = !all;
+    return sql_put(sql_put(q, tx == TX_BAD ? "ROLLBACK; " BEGIN : BEGIN), all ? "" : "SAVEPOINT laminar; ");
+}
+
+/* A COMMIT that the connection did not survive. */
+static void note_doubt(struct sink *s)
+{
+    if (!client_up(&s->client) && s->memo->doubt < s->tuples.rows) s->memo->doubt = s->tuples.rows;
+}
+
+/* Rows a..b behind what is put, by statements that end with their COPY, or with COMMIT. Of an attempt that fails nothing stays. */
+static enum outcome send(struct sink *s, struct sql *q, int64_t a, int64_t b, bool commit)
+{
+    const struct tuples *t = &s->tuples;
+    if (commit) sql_put(q, "; COMMIT");
+    enum outcome o = client_copy(&s->client, q->p, t->p + t->at[a], t->at[b] - t->at[a]);
+    if (!o) s->put = b;
+    if (!o && s->target_set.upsert) s->staged += b - a;
+    if (o && commit && s->client.ended) note_doubt(s);
+    return o == PG_DATA && client_tx(&s->client) != TX_BAD ? PG_FAILED : o; /* it was the COMMIT, and not a row */
+}
+
+static enum outcome send_range(struct sink *s, int64_t a, int64_t b, bool commit)
+{
+    struct sql *q = stage_copy(&s->target, begin_put(s, commit && !a));
+    if (s->target_set.upsert) stage_merge(&s->target, sql_put(q, "; "), tuples_seq(&s->tuples, a), s->deletes);
+    return send(s, q, a, b, commit);
+}
+
+static bool is_there_already(const struct sink *s, int64_t a)
+{
+    return a < s->memo->doubt && s->target.unique && !s->target_set.upsert && !strcmp(s->client.state, "23505");
+}
+
+/* Of the rows in doubt those that are not there go in. What is refused then shows that the COMMIT did not happen. */
+static enum outcome send_missing(struct sink *s, int64_t a)
+{
+    int64_t b = s->memo->doubt < s->tuples.rows ? s->memo->doubt : s->tuples.rows;
+    enum outcome o = send(s, stage_missing(&s->target, begin_put(s, false)), a, b, false);
+    if (o == PG_DATA) s->memo->doubt = 0;
+    return o;
+}
+
+static int64_t end_of_range(const struct sink *s, int64_t a, int64_t bad)
+{
+    const struct tuples *t = &s->tuples;
+    int64_t b = t->rows - a < s->burst ? t->rows : a + s->burst;
+    if (bad >= a) b = a + (bad - a + 2) / 2;
+    while (b - a > 1 && t->at[b] - t->at[a] > MOST_BYTES) b = a + (b - a) / 2;
+    return b;
+}
+
+/* What is left to do when poison was the last, or all that there was. */
+static enum outcome end_transaction(struct sink *s)
+{
+    enum client_tx tx = client_tx(&s->client);
+    if (tx == TX_NONE) return PG_OK;
+    enum outcome o = client_run(&s->client, tx == TX_GOOD ? "COMMIT" : s->saved ? "ROLLBACK TO SAVEPOINT laminar; COMMIT" : "ROLLBACK", NULL);
+    if (o) note_doubt(s);
+    return o;
+}
+
+/* All rows that are kept; `commit`: and the end of the transaction. DATA: the row behind those that are put cannot go in. */
+static enum outcome put_all(struct sink *s, bool commit)
+{
+    int64_t bad = -1; /* from there back to what is put a row is bad */
+    while (s->put < s->tuples.rows) {
+        int64_t a = s->put, b = end_of_range(s, a, bad);
+        enum outcome o = send_range(s, a, b, commit && b == s->tuples.rows);
+        if (o == PG_DATA && is_there_already(s, a) && (o = send_missing(s, a)) == PG_DATA) continue;
+        if (o == PG_DATA && b - a > 1) {
+            bad = b - 1;
+            continue;
+        }
+        if (o) return o;
+        if (s->burst < MOST_ROWS) s->burst *= 2;
+    }
+    return commit ? end_transaction(s) : PG_OK;
+}
+
+static int poison(struct sink *s, struct lam_error *err)
+{
+    s->poisoned = s->put;
+    s->burst = AFTER_POISON;
+    if (s->put < s->memo->doubt) s->memo->doubt--;
+    tuples_remove(&s->tuples, s->put);
+    return failed(s, PG_DATA, "PostgreSQL", err);
+}
+
+/* All rows, as put_all. With epochs they are in the transaction for good then. */
+static int put(struct sink *s, struct lam_error *err)
+{
+    enum outcome o = put_all(s, !s->io->epochs);
+    if (o == PG_DATA && !s->looked && !strcmp(s->client.state, "22P03")) { /* the table may have changed: connecting looks at it */
+        s->looked = true;
+        return give_up(s, failed(s, PG_RETRY, "PostgreSQL", err));
+    }
+    if (o == PG_DATA && s->put < s->tuples.rows) return poison(s, err);
+    if (o) return give_up(s, failed(s, o == PG_DATA ? PG_FAILED : o, "PostgreSQL", err));
+    s->lent = s->io->epochs ? s->lent + s->tuples.rows : 0;
+    s->memo->doubt = s->memo->doubt > s->tuples.rows ? s->memo->doubt - s->tuples.rows : 0;
+    s->put = 0;
+    if (!s->lent) s->staged = 0;
+    if (!s->staged || s->staged > STAGE_MOST) s->seq = 0; /* the temporary table is empty before rows come to it */
+    s->deletes = s->looked = false;
+    tuples_clear(&s->tuples);
+    return LAM_IO_OK;
 }
 
 /* ---- the class: opening and closing ------------------------------------------------------------------------------------ */
@@ -239,6 +261,7 @@ static int sink_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker, 
     struct sink *s = io->self;
     (void)fresh;
     s->io = io;
+    s->memo = io->size > offsetof(struct lam_io, memo) && io->memo ? io->memo : &s->own;
     s->burst = MOST_ROWS;
     int result = client_settings(io, &s->client_set, err);
     if (result) return result;
@@ -266,151 +289,78 @@ static int sink_close(struct lam_io *io, bool complete, struct lam_error *err)
 
 /* ---- the class: writing --------------------------------------------------------------------------------------------------- */
 
-/* With epochs rows of a lost transaction are not here any more; the marker tells who brings them again where to begin. */
-static int lost(struct sink *s, struct lam_error *err)
-{
-    s->io->host->fail(err, LAM_IO_CONNECT, "the connection was lost with %" PRId64 " rows of an epoch", s->sent);
-    s->io->host->hint(err, "they come again when the sink is opened anew");
-    return give_up(s, LAM_IO_CONNECT);
-}
-
-static int begin(struct sink *s, struct lam_error *err)
-{
-    if (s->io->epochs && s->sent && !client_up(&s->client)) return lost(s, err);
-    int result = be_ready(s, err);
-    if (result || !s->io->epochs || s->state != NONE) return result;
-    if ((result = epoch_begin(&s->epoch, &s->client, err))) return give_up(s, result);
-    s->state = GOOD;
-    return LAM_IO_OK;
-}
-
-static void keep(struct sink *s, int64_t n)
-{
-    s->sent += n;
-    s->staged += (int32_t)n;
-    if (s->io->epochs) s->tuples.n = s->tuples.at[0] = 0;
-    else
-        tuples_keep(&s->tuples, n);
-}
-
-/* Sends the chunk's rows. When one of them cannot go in, those before it do: ever smaller ranges from `a` on are tried, until it is
- * refused alone. Of an attempt that fails nothing stays. */
-static enum outcome send_chunk(struct sink *s, int64_t n, const int8_t *weight, int64_t *sent)
-{
-    const struct tuples *t = &s->tuples;
-    bool deletes = weight && memchr(weight, -1, (size_t)n);
-    int64_t a = 0, bad = n; /* when below n, there is a bad row before it */
-    *sent = 0;
-    for (int64_t end = n; a < n; end = bad < n ? a + (bad - a + 2) / 2 : n) {
-        enum outcome o = send_range(s, t->p + t->at[a], t->at[end] - t->at[a], s->staged + (int32_t)a, deletes);
-        if (o == PG_DATA && end - a == 1) return *sent = a, o;
-        if (o == PG_DATA) bad = end - 1;
-        else if (o)
-            return o;
-        else
-            a = end;
-        if (a > bad) bad = n;
-    }
-    return *sent = n, PG_OK;
-}
-
 static int only_adds(struct sink *s, const struct lam_rows *rows, struct lam_error *err)
 {
     const int8_t *w = rows->weight;
-    if (s->target_set.upsert || !w || !memchr(w + rows->from, -1, (size_t)(rows->array->length - rows->from))) return LAM_IO_OK;
+    bool deletes = w && memchr(w + rows->from, -1, (size_t)(rows->array->length - rows->from));
+    s->deletes |= deletes;
+    if (s->target_set.upsert || !deletes) return LAM_IO_OK;
     s->io->host->fail(err, LAM_IO_OPTION, "the stream takes rows back, and write.mode = 'append' can only add them");
     s->io->host->hint(err, "say write.mode = 'upsert', with primary.key or a table that has one");
     return LAM_IO_OPTION;
-}
-
-static int commit(struct sink *s, struct lam_error *err);
-
-static int empty_stage(struct sink *s, struct lam_error *err)
-{
-    if (s->staged < STAGE_MOST || s->state != GOOD) return LAM_IO_OK;
-    enum outcome o = client_run(&s->client, "TRUNCATE pg_temp.laminar_stage", NULL);
-    if (o) return give_up(s, failed(s, o == PG_DATA ? PG_FAILED : o, "emptying the temporary table", err));
-    s->staged = 0;
-    return LAM_IO_OK;
 }
 
 static int sink_write(struct lam_io *io, const struct lam_rows *rows, int64_t *accepted, struct lam_error *err)
 {
     struct sink *s = io->self;
     int result = only_adds(s, rows, err);
-    if (result || (result = begin(s, err))) return result;
-    if (s->target_set.upsert && (result = empty_stage(s, err))) return result;
-    int64_t n = rows->array->length - rows->from, sent;
-    n = tuples_encode(&s->tuples, rows, rows->from, n < s->burst ? n : s->burst, s->staged);
-    if (!n && rows->from < rows->array->length) return io->host->fail(err, LAM_IO_POISON, "the row is longer than 1 GiB");
-    enum outcome o = send_chunk(s, n, rows->weight ? rows->weight + rows->from : NULL, &sent);
-    keep(s, sent);
-    *accepted = sent;
-    if (o == PG_DATA) s->burst = AFTER_POISON;
-    if (o) return failed(s, o, "PostgreSQL", err);
-    if (s->burst < MOST_ROWS) s->burst *= 2;
-    return !io->epochs && s->tuples.n > KEEP_MOST ? commit(s, err) : LAM_IO_OK;
+    if (result) return result;
+    int64_t n = rows->array->length - rows->from;
+    *accepted = tuples_encode(&s->tuples, rows, rows->from, n, s->seq);
+    s->seq += (int32_t)*accepted;
+    return n && !*accepted ? io->host->fail(err, LAM_IO_POISON, "the row is longer than 1 GiB") : LAM_IO_OK;
 }
 
 /* ---- the class: making it last ------------------------------------------------------------------------------------------------ */
 
-static void done(struct sink *s)
-{
-    s->state = NONE;
-    s->in_doubt = false;
-    s->sent = 0;
-    s->staged = 0;
-    tuples_clear(&s->tuples);
-}
-
-
-static int commit(struct sink *s, struct lam_error *err)
-{
-    if (s->state == NONE) return LAM_IO_OK;
-    enum outcome o = client_run(&s->client, s->state == BAD ? "ROLLBACK TO SAVEPOINT laminar; COMMIT" : "COMMIT", NULL);
-    if (!o) return done(s), LAM_IO_OK;
-    s->in_doubt |= !client_up(&s->client);
-    return give_up(s, failed(s, o == PG_DATA ? PG_FAILED : o, "COMMIT", err));
-}
-
 static int sink_flush(struct lam_io *io, struct lam_error *err)
 {
     struct sink *s = io->self;
-    if (io->epochs) return LAM_IO_OK;
-    if (!s->tuples.rows && s->state == NONE) return LAM_IO_OK;
+    if (!s->tuples.rows && client_tx(&s->client) == TX_NONE) return LAM_IO_OK;
+    if (s->lent && !client_up(&s->client)) return lost(s, err);
     int result = be_ready(s, err);
-    return result ? result : commit(s, err);
+    if (!result && io->epochs) result = begin_epoch(s, err);
+    return result ? result : put(s, err);
+}
+
+static void forget(struct sink *s)
+{
+    s->put = s->lent = s->memo->doubt = s->staged = 0;
+    s->seq = 0;
+    s->deletes = false;
+    tuples_clear(&s->tuples);
 }
 
 static int drop(struct sink *s)
 {
-    enum outcome o = client_up(&s->client) && s->state != NONE ? client_run(&s->client, "ROLLBACK", NULL) : PG_OK;
-    if (o) client_drop(&s->client);
-    done(s);
+    if (client_tx(&s->client) != TX_NONE && client_run(&s->client, "ROLLBACK", NULL)) client_drop(&s->client);
+    forget(s);
     return LAM_IO_OK;
 }
 
 static int sink_commit(struct lam_io *io, uint64_t epoch, struct lam_error *err)
 {
     struct sink *s = io->self;
-    bool gone = s->sent && !client_up(&s->client);
+    bool gone = s->lent && !client_up(&s->client);
     int result = be_ready(s, err); /* reads the marker when it connects */
     if (result) return result;
     if (epoch <= s->epoch.marker) return drop(s);
     if (gone) return lost(s, err);
-    if ((result = begin(s, err))) return result;
+    if ((result = begin_epoch(s, err)) || (result = put(s, err))) return result;
     PGresult *r = NULL;
     struct sql *q = sql_start(&s->sql, io->host);
-    if (s->state == BAD) sql_put(q, "ROLLBACK TO SAVEPOINT laminar; ");
+    if (client_tx(&s->client) == TX_BAD) sql_put(q, "ROLLBACK TO SAVEPOINT laminar; ");
     sql_put(epoch_put(&s->epoch, q, epoch), "; COMMIT");
     enum outcome o = client_run(&s->client, q->p, &r);
     PQclear(r);
     if (o) return give_up(s, failed(s, o == PG_DATA ? PG_FAILED : o, "COMMIT", err));
     s->epoch.marker = epoch;
-    return done(s), LAM_IO_OK;
+    return forget(s), LAM_IO_OK;
 }
 
 static int sink_abort(struct lam_io *io, struct lam_error *err) { return (void)err, drop(io->self); }
+
+static int64_t sink_poisoned(struct lam_io *io) { return ((struct sink *)io->self)->poisoned; }
 
 /* ---- the class ------------------------------------------------------------------------------------------------------------------- */
 
@@ -428,6 +378,11 @@ static const struct lam_option options[] = {
     {.name = "epoch.table", .type = LAM_OPTION_TEXT, .dflt = "laminar_epochs",
      .sentence = "Table in the same schema for what exactly once has to remember."},
     {.name = "sink.id", .type = LAM_OPTION_TEXT, .sentence = "What the sink is called there; by default its name."},
+    {.name = "pool.size", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REFUSED,
+     .sentence = "A sink has one connection: several would lose the order of a key's changes, and COPY by one is bound by the server. For more, make "
+                 "several sinks, each with its WHERE."},
+    {.name = "changelog.mode", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REFUSED,
+     .sentence = "Whether a stream takes rows back is known: write.mode = 'upsert' deletes them, and 'append' refuses such streams."},
 };
 
 static const struct lam_sink_class class = {
@@ -442,7 +397,7 @@ static const struct lam_sink_class class = {
     .flush_us = 200000, /* and a COMMIT: visible within 250 ms */
     .instance_size = sizeof(struct sink),
     .options = options,
-    .n_options = CLIENT_N_OPTIONS + 7,
+    .n_options = CLIENT_N_OPTIONS + 9,
     .option_size = sizeof options[0],
     .open = sink_open,
     .write_columns = sink_write,
@@ -451,7 +406,8 @@ static const struct lam_sink_class class = {
     .abort = sink_abort,
     .cancel = sink_cancel,
     .close = sink_close,
+    .poisoned = sink_poisoned,
 };
-_Static_assert(sizeof options / sizeof options[0] == CLIENT_N_OPTIONS + 7, "the table is whole");
+_Static_assert(sizeof options / sizeof options[0] == CLIENT_N_OPTIONS + 9, "the table is whole");
 
 const struct lam_sink_class *const postgres_sinks[] = {&class, NULL};

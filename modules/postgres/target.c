@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NAME_MOST 63
+
 struct sql *target_name(const struct target *t, struct sql *s) { return sql_qualified(s, t->set->schema, t->set->table); }
 
 struct sql *target_columns(const struct target *t, struct sql *s, const char *prefix)
@@ -17,6 +19,13 @@ struct sql *target_columns(const struct target *t, struct sql *s, const char *pr
             sql_ident(s, t->names[i]);
     }
     return s;
+}
+
+uint64_t target_shape(const struct target *t)
+{
+    uint64_t h = 14695981039346656037u;
+    for (int i = 0; i < t->n; i++) h = (h ^ (uint64_t)t->columns[i].how) * 1099511628211u;
+    return h;
 }
 
 static int column_find(const struct target *t, const char *name, size_t n)
@@ -37,7 +46,7 @@ static int column_init(struct target *t, struct lam_io *io, int i, struct lam_er
 {
     const struct ArrowSchema *child = io->schema->children[i];
     t->names[i] = child->name;
-    t->columns[i].from = type_of_format(child->format, &t->columns[i].scale);
+    t->columns[i].from = type_of_column(child, &t->columns[i].scale);
     if (!*child->name || !strcmp(child->name, "?column?")) {
         refuse(io, err, child->name, "needs a name to go by in a table");
         io->host->hint(err, "give it one by AS in the sink's SELECT");
@@ -51,22 +60,39 @@ static int column_init(struct target *t, struct lam_io *io, int i, struct lam_er
     return LAM_IO_OPTION;
 }
 
-/* "a, b": a name may be written in quotes. */
+/* The next name of "a, b", where one may be written as in SQL: "it""s". Puts it into `out`, which has room for all; NULL: that was the last. */
+static const char *next_key(const char *p, char *out)
+{
+    size_t n = 0;
+    p += strspn(p, " ,");
+    if (!*p) return NULL;
+    if (*p == '"') {
+        for (p++; *p && (*p != '"' || p[1] == '"'); p++) {
+            p += *p == '"';
+            out[n++] = *p;
+        }
+        p += *p == '"';
+    } else {
+        for (; *p && *p != ','; p++) out[n++] = *p;
+        while (n && out[n - 1] == ' ') n--;
+    }
+    out[n] = 0;
+    return p;
+}
+
 static int read_keys(struct target *t, struct lam_io *io, struct lam_error *err)
 {
-    for (const char *p = t->set->keys ? t->set->keys : ""; *p;) {
-        p += strspn(p, " ,");
-        bool quoted = *p == '"';
-        p += quoted;
-        size_t n = strcspn(p, quoted ? "\"" : ","), len = n;
-        while (!quoted && len && p[len - 1] == ' ') len--;
-        if (!len) break;
-        int i = column_find(t, p, len);
-        if (i < 0) return io->host->fail(err, LAM_IO_OPTION, "primary.key names \"%.*s\", which is no column of the stream", (int)len, p);
-        t->key[i] = true;
-        p += n + (quoted && p[n]);
+    if (!t->set->keys) return LAM_IO_OK;
+    char *name = io->host->alloc(strlen(t->set->keys) + 1);
+    int result = LAM_IO_OK;
+    for (const char *p = t->set->keys; !result && (p = next_key(p, name));) {
+        int i = column_find(t, name, strlen(name));
+        if (i >= 0) t->key[i] = true;
+        else
+            result = io->host->fail(err, LAM_IO_OPTION, "primary.key names \"%.200s\", which is no column of the stream", name);
     }
-    return LAM_IO_OK;
+    io->host->free(name);
+    return result;
 }
 
 int target_init(struct target *t, struct lam_io *io, const struct target_settings *set, struct lam_error *err)
@@ -276,6 +302,23 @@ static int check_keys(struct target *t, struct client *c, PGresult *r, struct la
 
 /* ---- making and checking ------------------------------------------------------------------------------------------------- */
 
+/* The server cuts longer ones without an error, and would have another table than we mean. */
+static int check_length(const char *name, struct lam_io *io, struct lam_error *err)
+{
+    if (strlen(name) <= NAME_MOST) return LAM_IO_OK;
+    io->host->fail(err, LAM_IO_OPTION, "the name \"%.80s...\" has %zu bytes, and PostgreSQL keeps %d of one", name, strlen(name), NAME_MOST);
+    io->host->hint(err, "give a shorter one, for a column by AS in the sink's SELECT");
+    return LAM_IO_OPTION;
+}
+
+static int check_names(const struct target *t, struct lam_io *io, struct lam_error *err)
+{
+    int result = check_length(t->set->schema, io, err);
+    if (!result) result = check_length(t->set->table, io, err);
+    for (int i = 0; i < t->n && !result; i++) result = check_length(t->names[i], io, err);
+    return result;
+}
+
 static enum outcome make_table(const struct target *t, struct client *c)
 {
     struct sql s = {0};
@@ -325,14 +368,15 @@ int target_check(struct target *t, struct client *c, struct lam_error *err)
     PGresult *r;
     enum outcome o = read_columns(t, c, &r);
     if (o) return failed(c, o, err);
-    bool made = !PQntuples(r) && t->set->create;
-    if (made) {
+    if (!PQntuples(r) && t->set->create) {
         PQclear(r);
         if (t->set->upsert && !count_keys(t)) {
             c->io->host->fail(err, LAM_IO_OPTION, "table %s.%s is to be made, and nothing says what its key is", t->set->schema, t->set->table);
             c->io->host->hint(err, "name its columns by primary.key = 'a, b'");
             return LAM_IO_OPTION;
         }
+        int result = check_names(t, c->io, err);
+        if (result) return result;
         if ((o = make_table(t, c))) return client_fail(c, o, "making the table", err);
         if ((o = read_columns(t, c, &r))) return failed(c, o, err);
     }

@@ -28,6 +28,8 @@ int target_check(struct target *t, struct client *c, struct lam_error *err);
 /* The columns, between commas; prefix NULL: by their names, else prefix1, prefix2 ... */
 struct sql *target_columns(const struct target *t, struct sql *s, const char *prefix);
 struct sql *target_name(const struct target *t, struct sql *s);
+/* Of what rows are made: equal for equal encodings of the columns. */
+uint64_t target_shape(const struct target *t);
 void target_done(struct target *t, struct lam_io *io);
 
 #endif

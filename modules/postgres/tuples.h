@@ -13,29 +13,30 @@ struct tuple_column {
     enum encoding how;
 };
 
-/* One run of bytes: rows behind each other. Those from `first` on are the chunk encoded last, whose rows can be told apart. */
+/* One run of bytes: rows behind each other. */
 struct tuples {
     struct lam_io *io;
     struct tuple_field *fields; /* where a column's values lie now */
     const struct tuple_column *columns;
     int ncolumns;
+    uint64_t shape;   /* of columns */
     bool marked;      /* two more fields behind the columns: int4, the row's number in the transaction, and int2, its weight */
     char *p;
     size_t n, cap;
-    int64_t rows;     /* before the chunk */
-    size_t *at;       /* where the rows of the chunk begin, and its end */
+    int64_t rows;
+    size_t *at;       /* where row i begins; at[rows]: the end */
     int64_t at_cap;
 };
 
-#define TUPLES_MOST (8 << 20) /* bytes of a chunk, if it has more than one row */
 #define TUPLE_LONGEST (1 << 30)
 
-void tuples_init(struct tuples *t, struct lam_io *io, const struct tuple_column *columns, int n, bool marked);
-/* Encodes a chunk of rows from..from+n at most; returns how many, 0 when the first is longer than a row can be. seq: the number of
- * the first. */
+/* How rows are encoded from now on. What is there stays. */
+void tuples_aim(struct tuples *t, struct lam_io *io, const struct tuple_column *columns, int n, bool marked, uint64_t shape);
+/* Adds rows from..from+n at most; returns how many, fewer when one is longer than a row can be. seq: the number of the first. */
 int64_t tuples_encode(struct tuples *t, const struct lam_rows *rows, int64_t from, int64_t n, int32_t seq);
-/* Keeps the chunk's first k rows, which then are no chunk any more. */
-void tuples_keep(struct tuples *t, int64_t k);
+/* The number that was given to row i; of marked ones. */
+int32_t tuples_seq(const struct tuples *t, int64_t i);
+void tuples_remove(struct tuples *t, int64_t i);
 void tuples_clear(struct tuples *t);
 void tuples_done(struct tuples *t);
 

@@ -14,6 +14,7 @@ static const struct {
     [FROM_INT64] = {"l", "BIGINT", "bigint"},          [FROM_FLOAT] = {"f", "REAL", "real"},
     [FROM_DOUBLE] = {"g", "DOUBLE", "double precision"}, [FROM_DECIMAL] = {"d:", "DECIMAL", "numeric"},
     [FROM_TEXT] = {"u", "VARCHAR", "text"},            [FROM_LARGE_TEXT] = {"U", "VARCHAR", "text"},
+    [FROM_JSON] = {"", "JSON", "json"},
     [FROM_BYTES] = {"z", "BLOB", "bytea"},             [FROM_LARGE_BYTES] = {"Z", "BLOB", "bytea"},
     [FROM_DATE] = {"tdD", "DATE", "date"},             [FROM_TIME] = {"ttu", "TIME", "time"},
     [FROM_TIMESTAMP] = {"tsu:", "TIMESTAMP", "timestamp"}, [FROM_TIMESTAMPTZ] = {"tsu:", "TIMESTAMPTZ", "timestamptz"},
@@ -38,6 +39,7 @@ static const struct {
     {FROM_DECIMAL, OID_NUMERIC, ENCODE_NUMERIC},
     {FROM_TEXT, OID_TEXT, ENCODE_TEXT}, {FROM_TEXT, OID_VARCHAR, ENCODE_TEXT}, {FROM_TEXT, OID_BPCHAR, ENCODE_TEXT},
     {FROM_TEXT, OID_JSON, ENCODE_TEXT}, {FROM_TEXT, OID_JSONB, ENCODE_JSONB}, {FROM_TEXT, OID_XML, ENCODE_TEXT},
+    {FROM_JSON, OID_JSON, ENCODE_TEXT}, {FROM_JSON, OID_JSONB, ENCODE_JSONB}, {FROM_JSON, OID_TEXT, ENCODE_TEXT}, {FROM_JSON, OID_VARCHAR, ENCODE_TEXT},
     {FROM_BYTES, OID_BYTEA, ENCODE_TEXT},
     {FROM_DATE, OID_DATE, ENCODE_DATE}, {FROM_DATE, OID_TIMESTAMP, ENCODE_DATE_TIMESTAMP},
     {FROM_TIME, OID_TIME, ENCODE_64},
@@ -48,9 +50,25 @@ static const struct {
 };
 /* clang-format on */
 
-enum source_type type_of_format(const char *format, int *scale)
+/* Pairs of keys and values, each with its length before it. */
+static bool is_json(const char *metadata)
 {
+    static const char key[] = "ARROW:extension:name", json[] = "arrow.json";
+    int32_t pairs = 0, len[2];
+    const char *p = metadata, *text[2];
+    if (p) memcpy(&pairs, p, 4), p += 4;
+    for (; pairs > 0; pairs--) {
+        for (int i = 0; i < 2; i++) memcpy(&len[i], p, 4), text[i] = p + 4, p += 4 + len[i];
+        if (len[0] == sizeof key - 1 && !memcmp(text[0], key, sizeof key - 1)) return len[1] == sizeof json - 1 && !memcmp(text[1], json, sizeof json - 1);
+    }
+    return false;
+}
+
+enum source_type type_of_column(const struct ArrowSchema *column, int *scale)
+{
+    const char *format = column->format;
     *scale = 0;
+    if (!strcmp(format, "u") && is_json(column->metadata)) return FROM_JSON;
     if (!strncmp(format, "tsu:", 4)) return format[4] ? FROM_TIMESTAMPTZ : FROM_TIMESTAMP;
     int precision, bits = 128;
     if (sscanf(format, "d:%d,%d,%d", &precision, scale, &bits) >= 2) return bits == 128 && *scale >= 0 && *scale <= 38 ? FROM_DECIMAL : FROM_NONE;

@@ -3,8 +3,7 @@
 #ifndef POSTGRES_TYPE_H
 #define POSTGRES_TYPE_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include <laminar_connector.h>
 
 enum {
     OID_BOOL = 16, OID_BYTEA = 17, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_TEXT = 25, OID_JSON = 114, OID_XML = 142,
@@ -15,9 +14,9 @@ enum {
 /* What a column of the stream holds, by its Arrow format. */
 enum source_type {
     FROM_NONE, FROM_BOOL, FROM_INT8, FROM_INT16, FROM_INT32, FROM_INT64, FROM_FLOAT, FROM_DOUBLE, FROM_DECIMAL, FROM_TEXT,
-    FROM_LARGE_TEXT, FROM_BYTES, FROM_LARGE_BYTES, FROM_DATE, FROM_TIME, FROM_TIMESTAMP, FROM_TIMESTAMPTZ, FROM_INTERVAL, FROM_UUID,
+    FROM_LARGE_TEXT, FROM_JSON, FROM_BYTES, FROM_LARGE_BYTES, FROM_DATE, FROM_TIME, FROM_TIMESTAMP, FROM_TIMESTAMPTZ, FROM_INTERVAL, FROM_UUID,
 };
-enum source_type type_of_format(const char *format, int *scale); /* NONE: no type that we know */
+enum source_type type_of_column(const struct ArrowSchema *column, int *scale); /* NONE: no type that we know */
 const char *type_sql(enum source_type t);                        /* as a stream declares it */
 
 /* How a value is written in PostgreSQL's binary form. */

@@ -1,6 +1,9 @@
 /* See client.h. What is sent goes out in this order: the rest of a frame that was begun, control frames, whole frames.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "deflate.h"
+#include "json.h"
 #include "server.h"
+#include "subscribe.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,9 +12,11 @@
 #include <unistd.h>
 
 #define READ_BYTES    (16 << 10) /* of one client in a turn */
-#define ONE_CONTROL   256        /* bytes of an answer, at most */
 #define PARTS         64
 #define FIRST_REQUEST 512 /* bytes for a request at first: most are shorter */
+#define FIRST_MESSAGE 512
+#define SAID_MOST     64 /* messages that wait for a client besides records */
+#define SECOND        1000000
 
 static bool is_busy(void)
 {
@@ -23,12 +28,17 @@ static void die(struct client *c)
     c->state = CLIENT_DEAD;
 }
 
-/* ---- what it sends, as wslay tells */
-
-static bool has_room(const struct client *c)
+bool rate_take(struct rate *r, int64_t per_second, int64_t now)
 {
-    return c->n_out + ONE_CONTROL <= CLIENT_OUT;
+    if (!per_second) return true;
+    if (now > r->at) r->credit_us = now - r->at < SECOND - r->credit_us ? r->credit_us + now - r->at : SECOND;
+    r->at = now;
+    if (r->credit_us < SECOND / per_second) return false;
+    r->credit_us -= SECOND / per_second;
+    return true;
 }
+
+/* ---- what it sends, as wslay tells */
 
 static ssize_t take_in(wslay_event_context_ptr ctx, uint8_t *to, size_t n, int flags, void *p)
 {
@@ -42,7 +52,7 @@ static ssize_t take_in(wslay_event_context_ptr ctx, uint8_t *to, size_t n, int f
         c->from_in += n;
         return (ssize_t)n;
     }
-    if (n) k = recv(c->fd, to, n, 0);
+    if (n) k = wire_recv(&c->wire, to, n);
     if (k > 0) {
         c->budget -= (size_t)k;
         return k;
@@ -67,46 +77,118 @@ static ssize_t put_out(wslay_event_context_ptr ctx, const uint8_t *p, size_t n, 
     return (ssize_t)n;
 }
 
+static void refuse_frame(wslay_event_context_ptr ctx, uint16_t code, const char *why)
+{
+    wslay_event_shutdown_read(ctx);
+    wslay_event_queue_close(ctx, code, (const uint8_t *)why, strlen(why));
+}
+
+/* Who asks for more than it takes is not answered without end. */
 void client_say(struct client *c, const char *text)
 {
     struct wslay_event_msg m = {WSLAY_TEXT_FRAME, (const uint8_t *)text, strlen(text)};
-    if (has_room(c)) wslay_event_queue_msg(c->frames, &m);
+    if (wslay_event_get_queued_msg_count(c->frames) < SAID_MOST) {
+        wslay_event_queue_msg(c->frames, &m);
+    } else if (c->state == CLIENT_OPEN) {
+        refuse_frame(c->frames, 1008, "too many messages");
+        c->state = CLIENT_CLOSING;
+        c->deadline = c->server->io->host->now(c->server->io) + c->server->set.pong_us;
+    }
 }
 
-static void refuse_frame(wslay_event_context_ptr ctx, uint16_t code)
+static void forget_message(struct client *c)
 {
-    wslay_event_shutdown_read(ctx);
-    wslay_event_queue_close(ctx, code, NULL, 0);
+    c->server->io->host->account(c->server->io, -(int64_t)c->message.cap);
+    c->server->io->host->free(c->message.p);
+    c->message = (struct message){0};
 }
 
-/* Messages are not kept, whatever their length; nothing that a client says is understood. */
+/* What does not get shorter by compression gets a little longer. */
+static uint64_t most_bytes(const struct client *c)
+{
+    uint64_t most = c->server->set.message_bytes;
+    return c->message.is_deflated ? most + most / 1024 + 64 : most;
+}
+
+/* Judged by what its head says, before there is memory for it. */
 static void frame_begins(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_start_arg *f, void *p)
 {
     struct client *c = p;
-    if (f->opcode == WSLAY_CONNECTION_CLOSE && f->payload_length == 1)
-        refuse_frame(ctx, WSLAY_CODE_PROTOCOL_ERROR); /* half a code */
-    if (wslay_is_ctrl_frame(f->opcode)) return;
-    if (f->opcode != WSLAY_CONTINUATION_FRAME) c->message_bytes = 0;
-    c->message_bytes += f->payload_length < UINT32_MAX ? f->payload_length : UINT32_MAX;
-    if (c->message_bytes > c->server->set.message_bytes) {
-        refuse_frame(ctx, WSLAY_CODE_MESSAGE_TOO_BIG);
+    c->message.is_control = wslay_is_ctrl_frame(f->opcode);
+    if (!rate_take(&c->frame_rate, c->server->set.message_rate, c->now)) {
+        refuse_frame(ctx, 1008, "more frames in a second than max.message.rate allows");
         return;
     }
-    if (!f->fin) return;
-    c->counts.messages++;
-    client_say(c, "{\"type\":\"error\",\"message\":\"this server takes no messages\"}");
+    if (f->opcode == WSLAY_CONNECTION_CLOSE && f->payload_length == 1)
+        refuse_frame(ctx, WSLAY_CODE_PROTOCOL_ERROR, ""); /* half a code */
+    if (f->rsv && (c->message.is_control || f->opcode == WSLAY_CONTINUATION_FRAME))
+        refuse_frame(ctx, WSLAY_CODE_PROTOCOL_ERROR, "");
+    if (c->message.is_control) return;
+    if (f->opcode != WSLAY_CONTINUATION_FRAME) {
+        c->message_bytes = 0;
+        c->message.opcode = f->opcode;
+        c->message.is_deflated = f->rsv;
+    }
+    c->message_bytes += f->payload_length < UINT32_MAX ? f->payload_length : UINT32_MAX;
+    if (c->message_bytes > most_bytes(c)) refuse_frame(ctx, WSLAY_CODE_MESSAGE_TOO_BIG, "");
+}
+
+/* Room for n bytes and one more, which its reader may write to. */
+static void frame_goes_on(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_chunk_arg *f, void *p)
+{
+    (void)ctx;
+    struct client *c = p;
+    struct message *m = &c->message;
+    if (m->is_control || !wslay_event_get_read_enabled(c->frames)) return;
+    if (m->n + f->data_length + 1 > m->cap) {
+        size_t cap = m->cap ? 2 * m->cap : FIRST_MESSAGE;
+        while (cap < m->n + f->data_length + 1) cap *= 2;
+        m->p = c->server->io->host->resize(m->p, m->cap, cap);
+        c->server->io->host->account(c->server->io, (int64_t)(cap - m->cap));
+        m->cap = cap;
+    }
+    if (f->data_length) memcpy(m->p + m->n, f->data, f->data_length);
+    m->n += f->data_length;
+}
+
+/* The compressed message gives way to the plain one. False: it is none, and the client was told. */
+static bool inflate_it(struct client *c)
+{
+    struct message *m = &c->message;
+    struct lam_io *io = c->server->io;
+    size_t n, cap;
+    char *plain;
+    enum inflated r = inflate_message(c->server->deflater, (const uint8_t *)m->p, m->n, c->server->set.message_bytes, &plain, &n, &cap);
+    bool text = r == INFLATED && (m->opcode != WSLAY_TEXT_FRAME || utf8_is_valid(plain, n));
+    if (text) {
+        io->host->account(io, (int64_t)cap - (int64_t)m->cap);
+        io->host->free(m->p);
+        m->p = plain, m->n = n, m->cap = cap;
+        return true;
+    }
+    if (r == INFLATED) io->host->free(plain);
+    refuse_frame(c->frames, r == INFLATE_LONG ? WSLAY_CODE_MESSAGE_TOO_BIG : r == INFLATE_BAD ? WSLAY_CODE_PROTOCOL_ERROR
+                                                                                             : WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA,
+                 "");
+    return false;
 }
 
 static void message_came(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *m, void *p)
 {
-    (void)ctx;
+    char nothing[1];
     struct client *c = p;
     if (m->opcode == WSLAY_PONG) c->pong_by = 0;
+    if (wslay_is_ctrl_frame(m->opcode) || !wslay_event_get_read_enabled(ctx)) return;
+    c->counts.messages++;
+    if (!c->message.is_deflated || inflate_it(c))
+        subscribe_hear(c, m->opcode, c->message.p ? c->message.p : nothing, c->message.n);
+    forget_message(c);
 }
 
 static const struct wslay_event_callbacks callbacks = {.recv_callback = take_in,
                                                        .send_callback = put_out,
                                                        .on_frame_recv_start_callback = frame_begins,
+                                                       .on_frame_recv_chunk_callback = frame_goes_on,
                                                        .on_msg_recv_callback = message_came};
 
 /* ---- making and freeing */
@@ -115,7 +197,8 @@ struct client *client_new(struct server *s, int fd, int64_t now)
 {
     struct client *c = s->io->host->alloc(sizeof *c);
     c->server = s;
-    c->fd = fd;
+    wire_open(&c->wire, fd, s->guard.tls);
+    c->frame_rate = c->subscribe_rate = (struct rate){SECOND, now};
     c->deadline = now + s->set.handshake_us;
     s->io->host->account(s->io, sizeof *c);
     return c;
@@ -144,10 +227,14 @@ static void make_room(struct client *c)
 void client_free(struct client *c)
 {
     struct lam_io *io = c->server->io;
+    while (c->n_views) client_leave(c, c->views[c->n_views - 1].view);
+    io->host->account(io, -(int64_t)(c->cap_views * sizeof *c->views));
+    io->host->free(c->views);
     forget_request(c);
+    forget_message(c);
     wslay_event_context_free(c->frames);
     queue_done(&c->queue, io);
-    close(c->fd);
+    wire_close(&c->wire, io);
     io->host->account(io, -(int64_t)sizeof *c);
     io->host->free(c);
 }
@@ -157,7 +244,7 @@ void client_free(struct client *c)
 static bool is_sending(const struct client *c)
 {
     bool data = c->state == CLIENT_OPEN ? !queue_is_empty(&c->queue) : c->queue.part != NULL;
-    return c->n_out || data;
+    return c->n_out || data || c->wire.n_out;
 }
 
 static void account_sent(struct client *c, size_t n, size_t of_queue)
@@ -177,16 +264,15 @@ static bool send_some(struct client *c)
     size_t of_queue = 0;
     for (int i = 0; i < n; i++) of_queue += parts[i].iov_len;
     if (c->n_out) parts[n++] = (struct iovec){c->out + c->sent_out, c->n_out - c->sent_out};
-    struct msghdr m = {.msg_iov = parts, .msg_iovlen = (size_t)n};
     size_t all = of_queue + c->n_out - c->sent_out;
-    ssize_t k = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t k = all ? wire_send(&c->wire, c->server->io, parts, n) : wire_flush(&c->wire, c->server->io) - 1;
     if (k < 0 && !is_busy()) die(c);
     if (k < 0) {
         c->polls_out = c->state != CLIENT_DEAD;
         return false;
     }
     account_sent(c, (size_t)k, of_queue);
-    c->polls_out = (size_t)k < all;
+    c->polls_out = (size_t)k < all || c->wire.n_out;
     return !c->polls_out;
 }
 
@@ -200,12 +286,25 @@ static void hang_up_if_done(struct client *c)
 {
     if (is_sending(c)) return;
     if (c->state == CLIENT_REFUSED && !c->is_shut) {
-        shutdown(c->fd, SHUT_WR);
+        wire_end(&c->wire);
         c->is_shut = true;
     } else if (c->state == CLIENT_CLOSING && wslay_event_get_close_sent(c->frames) &&
                wslay_event_get_close_received(c->frames)) {
         die(c);
     }
+}
+
+/* Sequences of a filter have gaps anyway, so who has one is told of what it lost, when there is room again. */
+static void tell_dropped(struct client *c)
+{
+    uint64_t dropped = c->queue.dropped_records;
+    char text[80];
+    if (!c->subscribes || dropped == c->told_dropped || c->state != CLIENT_OPEN) return;
+    c->told_dropped = dropped;
+    snprintf(text, sizeof text, "{\"type\":\"backpressure\",\"dropped\":%llu}", (unsigned long long)dropped);
+    client_say(c, text);
+    put_control(c);
+    while (c->state != CLIENT_DEAD && is_sending(c) && send_some(c)) put_control(c);
 }
 
 void client_write(struct client *c)
@@ -214,6 +313,7 @@ void client_write(struct client *c)
     put_control(c);
     while (c->state != CLIENT_DEAD && is_sending(c) && send_some(c)) put_control(c);
     if (!is_sending(c)) c->polls_out = false;
+    if (queue_is_empty(&c->queue) && !c->polls_out) tell_dropped(c);
     if (c->state == CLIENT_DEAD) return;
     hang_up_if_done(c);
     if (c->state != CLIENT_DEAD) server_watch(c->server, c);
@@ -222,7 +322,8 @@ void client_write(struct client *c)
 void client_close(struct client *c, uint16_t code, const char *reason, int64_t now)
 {
     if (c->state != CLIENT_OPEN) return;
-    c->state = CLIENT_CLOSING;
+    put_control(c); /* what it was told comes before the end */
+    c->state = c->state == CLIENT_DEAD ? CLIENT_DEAD : CLIENT_CLOSING;
     c->deadline = now + c->server->set.pong_us;
     wslay_event_queue_close(c->frames, code, (const uint8_t *)reason, strlen(reason));
 }
@@ -236,20 +337,21 @@ static void open_frames(struct client *c, const struct handshake *h, int64_t now
         return;
     }
     wslay_event_config_set_no_buffering(c->frames, 1);
+    c->deflates = h->deflates;
+    if (c->deflates) wslay_event_config_set_allowed_rsv_bits(c->frames, WSLAY_RSV1_BIT);
     c->from_in = h->used;
     c->state = CLIENT_OPEN;
     c->ping_at = now + c->server->set.ping_us;
     c->deadline = INT64_MAX;
     c->server->opened++;
-    c->offered = c->server->next;
+    subscribe_greet(c, h); /* which looks at the request */
     if (c->from_in == c->n_in) forget_request(c);
-    server_replay(c->server, c, h);
 }
 
 static void read_request(struct client *c, int64_t now)
 {
     make_room(c);
-    ssize_t k = recv(c->fd, c->in + c->n_in, c->cap_in - c->n_in, 0);
+    ssize_t k = wire_recv(&c->wire, c->in + c->n_in, c->cap_in - c->n_in);
     if (k == 0 || (k < 0 && !is_busy())) die(c);
     if (k <= 0) return;
     c->n_in += (size_t)k;
@@ -305,11 +407,11 @@ static bool is_heard(const struct client *c)
 static void throw_away(struct client *c)
 {
     char nothing[READ_BYTES];
-    ssize_t k = recv(c->fd, nothing, sizeof nothing, 0);
+    ssize_t k = wire_recv(&c->wire, nothing, sizeof nothing);
     if (k == 0 || (k < 0 && !is_busy())) die(c);
 }
 
-void client_read(struct client *c, int64_t now)
+static void read_some(struct client *c, int64_t now)
 {
     if (c->state == CLIENT_ASKING)
         read_request(c, now);
@@ -317,11 +419,57 @@ void client_read(struct client *c, int64_t now)
         throw_away(c);
     else if (!c->n_out)
         read_frames(c, now);
+}
+
+/* Bytes that came with the request, or in one record of TLS with what was read: the socket does not tell of them. */
+static bool has_more(const struct client *c)
+{
+    bool listens = c->state == CLIENT_ASKING || !is_heard(c) || !c->n_out;
+    return c->state != CLIENT_DEAD && listens && ((c->frames && c->from_in < c->n_in && is_heard(c)) || wire_has_more(&c->wire));
+}
+
+void client_ready(struct client *c, bool in, int64_t now)
+{
+    c->now = now;
+    if (in || c->wire.wants_out) read_some(c, now);
     client_write(c);
-    bool has_more = c->from_in < c->n_in; /* came with the request */
-    if (c->state != CLIENT_OPEN || !has_more || c->n_out) return;
-    read_frames(c, now);
-    client_write(c);
+    while (has_more(c)) {
+        read_some(c, now);
+        client_write(c);
+    }
+}
+
+/* ---- views */
+
+void client_join(struct client *c, struct view *v)
+{
+    struct lam_io *io = c->server->io;
+    if (c->n_views == c->cap_views) {
+        uint32_t cap = c->cap_views ? 2 * c->cap_views : 1;
+        c->views = io->host->resize(c->views, c->cap_views * sizeof *c->views, cap * sizeof *c->views);
+        io->host->account(io, (int64_t)((cap - c->cap_views) * sizeof *c->views));
+        c->cap_views = cap;
+    }
+    c->views[c->n_views++] = (struct membership){v, UINT32_MAX};
+    view_join(v, c);
+}
+
+void client_leave(struct client *c, struct view *v)
+{
+    uint32_t i = 0;
+    while (c->views[i].view != v) i++;
+    uint32_t place = c->views[i].place;
+    c->counts.left += queue_remove(&c->queue, v->number);
+    view_leave(v, place);
+    c->views[i] = c->views[--c->n_views];
+    if (v->number && !v->n) server_drop_view(c->server, v);
+}
+
+void client_moved(struct client *c, const struct view *v, uint32_t place)
+{
+    uint32_t i = 0;
+    while (c->views[i].view != v) i++;
+    c->views[i].place = place;
 }
 
 /* ---- records */
@@ -329,10 +477,26 @@ void client_read(struct client *c, int64_t now)
 static void evict(struct client *c, int64_t now)
 {
     char reason[64];
-    snprintf(reason, sizeof reason, "last_sequence=%llu", (unsigned long long)c->queue.last);
+    if (c->n_views == 1)
+        snprintf(reason, sizeof reason, "last_sequence=%llu", (unsigned long long)c->queue.last);
+    else
+        snprintf(reason, sizeof reason, "too slow: resume each subscription where it stood");
     c->server->evicted++;
     client_close(c, 1013, reason, now);
     client_write(c);
+}
+
+/* As it is sent to this client. */
+static struct segment *form(struct client *c, struct segment *s)
+{
+    return c->deflates ? segment_deflated(s, c->server->deflater) : s;
+}
+
+void client_keep(struct client *c, struct segment *s)
+{
+    s = form(c, s);
+    c->counts.offered += segment_records(s, 0, s->n);
+    queue_push(&c->queue, c->server->io, s, 0, s->n);
 }
 
 /* Sent first and judged then: a client that keeps up is never too slow, however much comes at once. */
@@ -346,7 +510,7 @@ void client_offer(struct client *c, struct segment *s, int64_t now)
         return;
     }
     c->is_full = false;
-    queue_push(&c->queue, c->server->io, s, 0, s->n);
+    queue_push(&c->queue, c->server->io, form(c, s), 0, s->n);
     if (!c->polls_out) client_write(c);
     if (c->state != CLIENT_OPEN || c->queue.bytes <= set->client_bytes) return;
     switch (set->policy) {

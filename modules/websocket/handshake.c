@@ -2,14 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "handshake.h"
 
+#include "action.h"
+#include "json.h"
+#include "span.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-
-struct span {
-    const char *p;
-    size_t n;
-};
 
 /* ---- SHA-1 and base64, of a key and the protocol's constant: 60 bytes, two blocks */
 
@@ -53,7 +51,7 @@ static void sha1_of_60(const char *p, uint8_t out[20])
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static void accept_key(const char *key, char out[29])
+void handshake_accept(const char *key, char out[29])
 {
     char text[KEY_BYTES + sizeof CONSTANT];
     uint8_t sum[21] = {0};
@@ -79,56 +77,24 @@ static bool is_key(struct span s)
 
 /* ---- lines */
 
-static bool is_word(struct span s, const char *word)
-{
-    return s.n == strlen(word) && !strncasecmp(s.p, word, s.n);
-}
-static bool is_text(struct span s, const char *text)
-{
-    return s.n == strlen(text) && !memcmp(s.p, text, s.n);
-}
-
-static struct span trim(struct span s)
-{
-    while (s.n && (*s.p == ' ' || *s.p == '\t')) s.p++, s.n--;
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
-    return s;
-}
-
-/* Cuts what stands before `sep` off *rest; all of it when there is none. */
-static struct span cut(struct span *rest, char sep)
-{
-    const char *at = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
-    struct span s = {rest->p, at ? (size_t)(at - rest->p) : rest->n};
-    size_t used = s.n + (at != NULL);
-    *rest = (struct span){rest->p + used, rest->n - used};
-    return s;
-}
-
-static bool has_word(struct span list, const char *word)
-{
-    while (list.n)
-        if (is_word(trim(cut(&list, ',')), word)) return true;
-    return false;
-}
-
 struct request {
     struct span method, target, version; /* of HTTP */
-    struct span host, upgrade, connection, key, protocol_version, origin;
+    struct span host, upgrade, connection, key, protocol_version, origin, authorization, extensions;
 };
 
 static bool read_header(struct request *r, struct span line)
 {
-    static const char *const names[] = {"host",  "upgrade", "connection", "sec-websocket-key", "sec-websocket-version",
-                                        "origin"};
-    struct span *const values[] = {&r->host, &r->upgrade, &r->connection, &r->key, &r->protocol_version, &r->origin};
+    static const char *const names[] = {"host",   "upgrade",       "connection", "sec-websocket-key", "sec-websocket-version",
+                                        "origin", "authorization", "sec-websocket-extensions"};
+    struct span *const values[] = {&r->host,   &r->upgrade,       &r->connection, &r->key, &r->protocol_version,
+                                   &r->origin, &r->authorization, &r->extensions};
     if (!line.n || !memchr(line.p, ':', line.n)) return false;
     struct span name = cut(&line, ':');
     if (!name.n || trim(name).n != name.n) return false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!is_word(name, names[i])) continue;
-        if (values[i]->p) return false;
-        *values[i] = trim(line);
+        if (values[i]->p && values[i] != &r->extensions) return false; /* offers may stand in several; the first is looked at */
+        if (!values[i]->p) *values[i] = trim(line);
     }
     return true;
 }
@@ -173,26 +139,90 @@ static bool is_allowed(struct span origin, const char *list)
     return false;
 }
 
-/* last_sequence=n; other parameters are left alone. */
-static bool read_query(struct span query, struct handshake *out)
+/* Other parameters are left alone. NULL, or what is wrong. */
+static const char *read_query(struct span query, struct handshake *out)
 {
     while (query.n) {
         struct span value = cut(&query, '&'), name = cut(&value, '=');
+        struct handshake_text *text = is_text(name, "filter") ? &out->filter : is_text(name, "format") ? &out->format : NULL;
+        if (text && text->p) return "The query has two filters, or two formats.";
+        if (text) *text = (struct handshake_text){value.p, value.n};
         if (!is_text(name, "last_sequence")) continue;
-        if (!value.n || value.n > 18 || out->resumes) return false;
-        for (size_t i = 0; i < value.n; i++) {
-            if (value.p[i] < '0' || value.p[i] > '9') return false;
-            out->after = out->after * 10 + (uint64_t)(value.p[i] - '0');
-        }
+        if (out->resumes || !sequence_read(value.p, value.n, &out->after)) return "last_sequence is not one number.";
         out->resumes = true;
     }
+    return NULL;
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool handshake_decode(struct handshake_text t, char *to)
+{
+    char *from = to;
+    for (size_t i = 0; i < t.n; i++) {
+        int high = t.p[i] == '%' && t.n - i > 2 ? hex_digit(t.p[i + 1]) : -1, low = high < 0 ? -1 : hex_digit(t.p[i + 2]);
+        if (t.p[i] == '%' && (low < 0 || !(high || low))) return false;
+        *to++ = t.p[i] == '%' ? (char)(high << 4 | low) : t.p[i] == '+' ? ' ' : t.p[i];
+        if (t.p[i] == '%') i += 2;
+    }
+    *to = 0;
+    return utf8_is_valid(from, (size_t)(to - from));
+}
+
+/* ---- who may come, and what is spoken */
+
+/* Takes as long wherever the first difference is. */
+static bool is_secret(struct span s, const char *secret)
+{
+    size_t n = strlen(secret);
+    volatile unsigned char other = s.n != n;
+    for (size_t i = 0; i < s.n; i++) other |= (unsigned char)(s.p[i] ^ secret[n ? i % n : 0]);
+    return !other;
+}
+
+static bool is_authorized(const struct handshake_rules *rules, struct span header)
+{
+    if (!rules->scheme) return true;
+    if (!header.p) return false;
+    struct span scheme = cut(&header, ' ');
+    return is_word(scheme, rules->scheme) && is_secret(trim(header), rules->credentials);
+}
+
+/* Whether an offer can be taken as it is. A window for what we send would ask for a compression of its own. */
+static bool is_our_deflate(struct span offer)
+{
+    if (!is_word(trim(cut(&offer, ';')), "permessage-deflate")) return false;
+    while (offer.n) {
+        struct span value = trim(cut(&offer, ';')), name = trim(cut(&value, '='));
+        value = trim(value);
+        bool full = is_text(value, "15") || is_text(value, "\"15\"");
+        bool fits = is_word(name, "server_no_context_takeover") || is_word(name, "client_no_context_takeover") ? !value.n
+                    : is_word(name, "client_max_window_bits")                                                  ? true
+                    : is_word(name, "server_max_window_bits")                                                  ? full
+                                                                                                               : false;
+        if (!fits) return false;
+    }
     return true;
+}
+
+static bool offers_deflate(struct span offers)
+{
+    while (offers.n)
+        if (is_our_deflate(trim(cut(&offers, ',')))) return true;
+    return false;
 }
 
 static bool judge(const struct handshake_rules *rules, struct request *r, struct handshake *out)
 {
     if (!is_text(r->version, "HTTP/1.1")) return refuse(out, 400, "This is not a request of HTTP/1.1.");
     if (!is_text(r->method, "GET")) return refuse(out, 405, "A WebSocket is opened by GET.");
+    if (!is_authorized(rules, r->authorization)) {
+        out->scheme = rules->scheme;
+        return refuse(out, 401, "This server wants to know who comes: see auth.type of the sink or source.");
+    }
     struct span path = cut(&r->target, '?');
     if (!is_text(path, rules->path)) return refuse(out, 404, "There is nothing at this path.");
     if (!r->host.n) return refuse(out, 400, "The header Host is missing.");
@@ -203,8 +233,10 @@ static bool judge(const struct handshake_rules *rules, struct request *r, struct
     if (!is_key(r->key)) return refuse(out, 400, "Sec-WebSocket-Key is not 16 bytes in base64.");
     if (r->origin.p && !is_allowed(r->origin, rules->origins))
         return refuse(out, 403, "Pages of this origin may not connect: allowed.origins of the sink does not have it.");
-    if (!read_query(r->target, out)) return refuse(out, 400, "last_sequence is not one number.");
-    accept_key(r->key.p, out->accept);
+    const char *wrong = read_query(r->target, out);
+    if (wrong) return refuse(out, 400, wrong);
+    out->deflates = rules->deflates && offers_deflate(r->extensions);
+    handshake_accept(r->key.p, out->accept);
     out->status = 101;
     return true;
 }
@@ -228,6 +260,7 @@ static const char *reason(int status)
 {
     switch (status) {
     case 400: return "Bad Request";
+    case 401: return "Unauthorized";
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
@@ -237,16 +270,22 @@ static const char *reason(int status)
     }
 }
 
+#define DEFLATE_ANSWER                                                                                                 \
+    "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
+
 size_t handshake_answer(const struct handshake *h, char to[HANDSHAKE_ANSWER])
 {
     if (h->status == 101)
         return (size_t)snprintf(to, HANDSHAKE_ANSWER,
                                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                "Sec-WebSocket-Accept: %s\r\n\r\n",
-                                h->accept);
+                                "Sec-WebSocket-Accept: %s\r\n%s\r\n",
+                                h->accept, h->deflates ? DEFLATE_ANSWER : "");
+    char challenge[80] = "";
+    if (h->status == 401)
+        snprintf(challenge, sizeof challenge, "WWW-Authenticate: %s realm=\"laminar\"\r\n", h->scheme);
     const char *more = h->status == 426   ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                        : h->status == 405 ? "Allow: GET\r\n"
-                                          : "";
+                                          : challenge;
     return (size_t)snprintf(
         to, HANDSHAKE_ANSWER,
         "HTTP/1.1 %d %s\r\n%sConnection: close\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s\n",

@@ -4,6 +4,7 @@
 
 #include <laminar_connector.h>
 
-extern const struct lam_sink_class websocket_server_sink;
+extern const struct lam_source_class websocket_source;
+extern const struct lam_sink_class websocket_sink;
 
 #endif

@@ -149,6 +149,24 @@ void queue_clear_before(struct queue *q, uint64_t sequence)
     while (q->n && queue_at(q, 0)->of->frames[queue_at(q, 0)->to].sequence <= sequence) pop_head(q);
 }
 
+uint64_t queue_remove(struct queue *q, uint32_t view)
+{
+    uint64_t records = 0;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < q->n; i++) {
+        struct reference r = *queue_at(q, i);
+        if (r.of->view != view) {
+            *queue_at(q, kept++) = r;
+            continue;
+        }
+        records += segment_records(r.of, r.from, r.to);
+        q->bytes -= weight(&r);
+        segment_free(r.of);
+    }
+    q->n = kept;
+    return records;
+}
+
 void queue_done(struct queue *q, struct lam_io *io)
 {
     while (q->n) pop_head(q);

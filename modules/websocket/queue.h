@@ -33,6 +33,7 @@ int queue_parts(const struct queue *q, bool only_part, struct iovec *out, int ma
 void queue_sent(struct queue *q, size_t n);
 uint64_t queue_records(const struct queue *q);               /* that are not sent */
 void queue_clear_before(struct queue *q, uint64_t sequence); /* for one that is not sent */
+uint64_t queue_remove(struct queue *q, uint32_t view); /* what is of that view and not begun; how many records */
 void queue_done(struct queue *q, struct lam_io *io);
 
 static inline bool queue_is_empty(const struct queue *q)

@@ -2,12 +2,14 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "server.h"
 
+#include "deflate.h"
+#include "listener.h"
+#include "subscribe.h"
+
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -18,7 +20,6 @@
 #define TURN         16 /* times EVENTS, then others of the thread have their turn */
 #define ACCEPTS      64 /* in a turn */
 #define TICK_MOST    1000000
-#define LATE_BYTES   (64 << 10)
 #define ACCEPT_PAUSE 100000 /* after descriptors have run out */
 
 static int64_t now_of(const struct server *s)
@@ -26,58 +27,7 @@ static int64_t now_of(const struct server *s)
     return s->io->host->now(s->io);
 }
 
-/* ---- the address */
-
-/* "host:port", "[host]:port", "port": host is loopback when there is none. */
-static bool split_address(const char *text, char host[64], char port[8])
-{
-    const char *colon = strrchr(text, ':'), *from = text, *to = colon;
-    strcpy(host, "127.0.0.1");
-    if (colon && *from == '[' && to > from && to[-1] == ']')
-        from++, to--;
-    else if (colon && memchr(from, ':', (size_t)(to - from)))
-        return false;
-    if (colon && to > from) {
-        if (to - from > 63) return false;
-        snprintf(host, 64, "%.*s", (int)(to - from), from);
-    }
-    if (!strcmp(host, "localhost")) strcpy(host, "127.0.0.1");
-    const char *digits = colon ? colon + 1 : text;
-    size_t n = strlen(digits);
-    if (!n || n > 5 || strspn(digits, "0123456789") != n || atoi(digits) > 65535) return false;
-    strcpy(port, digits);
-    return true;
-}
-
-static int bad_address(struct server *s, struct lam_error *err)
-{
-    const struct lam_host *h = s->io->host;
-    h->fail(err, LAM_IO_OPTION, "bind.address '%s' of %s is no address of this machine and a port", s->set.address,
-            s->io->name);
-    h->hint(err,
-            "write it as '127.0.0.1:8080', '[::1]:8080', or '0.0.0.0:8080' for all networks; port 0 takes a free one");
-    return LAM_IO_OPTION;
-}
-
-static int cannot_listen(struct server *s, struct lam_error *err)
-{
-    const struct lam_host *h = s->io->host;
-    h->fail(err, LAM_IO_CONNECT, "%s cannot listen on %s: %s", s->io->name, s->set.address, strerror(errno));
-    if (errno == EADDRINUSE) h->hint(err, "another program has this port: choose another by bind.address");
-    return LAM_IO_CONNECT;
-}
-
-static void name_server(struct server *s)
-{
-    struct sockaddr_storage a;
-    socklen_t n = sizeof a;
-    char host[64] = "?", port[8] = "?";
-    if (!getsockname(s->listener, (struct sockaddr *)&a, &n))
-        getnameinfo((struct sockaddr *)&a, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-    bool six = strchr(host, ':');
-    snprintf(s->name, sizeof s->name, "ws://%s%s%s:%s%.40s", six ? "[" : "", host, six ? "]" : "", port,
-             s->set.rules.path);
-}
+/* ---- the listener */
 
 static void watch_listener(struct server *s, bool on)
 {
@@ -85,15 +35,6 @@ static void watch_listener(struct server *s, bool on)
     if (on == s->listens) return;
     epoll_ctl(s->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->listener, &e);
     s->listens = on;
-}
-
-static bool listen_at(struct server *s, const struct addrinfo *a)
-{
-    int on = 1;
-    s->listener = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (s->listener < 0) return false;
-    setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    return !bind(s->listener, a->ai_addr, a->ai_addrlen) && !listen(s->listener, (int)s->set.backlog);
 }
 
 static void warn_of_descriptors(struct server *s)
@@ -111,21 +52,21 @@ static int64_t least(int64_t a, int64_t b)
 
 int server_open(struct server *s, struct lam_error *err)
 {
-    char host[64], port[8];
-    struct addrinfo *a = NULL,
-                    want = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-    if (!split_address(s->set.address, host, port) || getaddrinfo(host, port, &want, &a)) return bad_address(s, err);
-    bool ok = listen_at(s, a);
-    freeaddrinfo(a);
-    if (ok) s->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!ok || s->epoll < 0) return cannot_listen(s, err);
+    const struct listening l = {s->set.address, s->set.rules.path, s->set.backlog, s->guard.tls, s->guard.is_enough};
+    int result = listener_open(s->io, &l, &s->listener, s->name, err);
+    if (result) return result;
+    s->set.rules.scheme = s->guard.scheme;
+    s->set.rules.credentials = s->guard.credentials;
+    s->set.rules.deflates = s->set.deflates;
+    if (s->set.deflates) s->deflater = deflater_new(s->io);
+    s->all = view_all(s);
+    s->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (s->epoll < 0) return listener_fail(s->io, &l, err);
     watch_listener(s, true);
-    name_server(s);
     s->tick_at = INT64_MAX;
     s->tick_us = least(least(least(TICK_MOST, s->set.handshake_us / 4), s->set.ping_us / 4), s->set.pong_us / 4);
     s->first = s->next = (uint64_t)s->io->host->wall(s->io);
     warn_of_descriptors(s);
-    s->io->host->log(s->io, 2, "listening on %s", s->name);
     return LAM_IO_OK;
 }
 
@@ -133,12 +74,12 @@ int server_open(struct server *s, struct lam_error *err)
 
 void server_watch(struct server *s, struct client *c)
 {
-    uint32_t events = (c->n_out ? 0 : EPOLLIN) | (c->polls_out ? EPOLLOUT : 0);
+    uint32_t events = (c->n_out ? 0 : EPOLLIN) | (c->polls_out || c->wire.wants_out ? EPOLLOUT : 0);
     struct epoll_event e = {.events = events, .data.ptr = c};
+    for (uint32_t i = 0; i < c->n_views; i++) view_sort(c->views[i].view, c->views[i].place);
     if (events == c->events) return;
-    if (epoll_ctl(s->epoll, c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &e)) c->state = CLIENT_DEAD;
+    if (epoll_ctl(s->epoll, c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->wire.fd, &e)) c->state = CLIENT_DEAD;
     c->events = events;
-    s->clients[c->place].polls_out = c->polls_out;
 }
 
 static void add_client(struct server *s, int fd, int64_t now)
@@ -155,13 +96,18 @@ static void add_client(struct server *s, int fd, int64_t now)
     struct client *c = client_new(s, fd, now);
     c->number = ++s->numbers;
     c->place = s->n_clients++;
-    s->clients[c->place] = (struct slot){c, false};
+    s->clients[c->place] = c;
     server_watch(s, c);
     if (s->tick_at == INT64_MAX) s->tick_at = now + s->tick_us;
 }
 
 static void turn_away(struct server *s, int fd)
 {
+    if (s->guard.tls) {
+        close(fd); /* an answer would take a handshake first */
+        s->refused++;
+        return;
+    }
     struct handshake full = {.status = 503, .why = "There are as many clients as max.connections allows."};
     char answer[HANDSHAKE_ANSWER];
     send(fd, answer, handshake_answer(&full, answer), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -195,7 +141,7 @@ static void bury(struct server *s, struct client *c)
     n->sent = c->queue.sent_records;
     n->sent_frames = c->queue.sent_frames;
     n->dropped = c->queue.dropped_records;
-    n->left = queue_records(&c->queue);
+    n->left += queue_records(&c->queue);
     t->offered += n->offered;
     t->sent += n->sent;
     t->sent_frames += n->sent_frames;
@@ -211,19 +157,14 @@ static void bury(struct server *s, struct client *c)
 
 static void sweep(struct server *s)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < s->n_clients; i++) {
-        struct client *c = s->clients[i].client;
-        if (c->state == CLIENT_DEAD) {
-            bury(s, c);
-        } else {
-            c->place = kept;
-            s->clients[kept++] = s->clients[i];
-        }
+    for (uint32_t i = s->n_clients; i; i--) {
+        struct client *c = s->clients[i - 1];
+        if (c->state != CLIENT_DEAD) continue;
+        s->clients[c->place] = s->clients[--s->n_clients];
+        s->clients[c->place]->place = c->place;
+        bury(s, c);
     }
-    s->n_clients = kept;
-    s->late_at = 0; /* places have changed: the round begins anew */
-    if (!kept && s->listens) s->tick_at = INT64_MAX;
+    if (!s->n_clients && s->listens) s->tick_at = INT64_MAX;
 }
 
 static void tick(struct server *s, int64_t now)
@@ -231,7 +172,7 @@ static void tick(struct server *s, int64_t now)
     if (now < s->tick_at) return;
     s->tick_at = now + s->tick_us;
     watch_listener(s, true);
-    for (uint32_t i = 0; i < s->n_clients; i++) client_tick(s->clients[i].client, now);
+    for (uint32_t i = 0; i < s->n_clients; i++) client_tick(s->clients[i], now);
     sweep(s);
 }
 
@@ -248,11 +189,8 @@ void server_serve(struct server *s)
                 accept_clients(s, now);
                 continue;
             }
-            server_catch_up(s, c, now);
-            if (e[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP))
-                client_read(c, now);
-            else
-                client_write(c);
+            for (uint32_t k = 0; k < c->n_views; k++) view_catch_up(c->views[k].view, c->views[k].place, now);
+            client_ready(c, e[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP), now);
             died |= c->state == CLIENT_DEAD;
         }
         if (died) sweep(s);
@@ -267,101 +205,82 @@ int64_t server_wakes(const struct server *s)
 
 /* ---- records */
 
-void server_catch_up(struct server *s, struct client *c, int64_t now)
-{
-    for (uint32_t i = 0; i < s->late.n && c->state == CLIENT_OPEN; i++) {
-        struct segment *g = queue_at(&s->late, i)->of;
-        uint64_t end = g->frames[g->n].sequence;
-        if (end <= c->offered) continue;
-        c->offered = end;
-        client_offer(c, g, now);
-    }
-}
-
 static bool catch_up_all(struct server *s, int64_t now)
 {
-    bool all_live = true;
-    for (uint32_t i = 0; i < s->n_clients; i++) {
-        struct client *c = s->clients[i].client;
-        server_catch_up(s, c, now);
-        all_live &= c->state != CLIENT_DEAD;
-    }
-    queue_clear_before(&s->late, s->next);
+    bool all_live = view_catch_up_all(s->all, now);
+    for (uint32_t i = 0; i < s->n_views; i++) all_live &= view_catch_up_all(s->views[i], now);
     return all_live;
 }
 
-/* Of the clients that take nothing, as many as make a round of all of them for each LATE_BYTES of frames. */
-static bool catch_up_some(struct server *s, uint64_t bytes, int64_t now)
+/* A view whose filter is found to cost too much ends while it is written to. */
+static bool write_views(struct server *s, const struct lam_values *v, const struct lam_rows *rows, int64_t n, int64_t now)
 {
     bool all_live = true;
-    uint64_t most = LATE_BYTES < s->set.client_bytes ? LATE_BYTES : s->set.client_bytes;
-    for (uint64_t n = 1 + s->n_clients * bytes / most; n && s->late_at < s->n_clients; n--) {
-        struct client *c = s->clients[s->late_at++].client;
-        server_catch_up(s, c, now);
-        all_live &= c->state != CLIENT_DEAD;
+    uint64_t bytes;
+    for (uint32_t i = 0; i < s->n_views;) {
+        uint32_t number = s->views[i]->number;
+        all_live &= view_write(s->views[i], v, rows, n, &bytes, now);
+        if (i < s->n_views && s->views[i]->number == number) i++;
     }
-    if (s->late_at < s->n_clients) return all_live;
-    queue_clear_before(&s->late, s->late_round);
-    s->late_round = s->next;
-    s->late_at = 0;
     return all_live;
 }
 
-/* Those who keep up are served at once; a look at each of the others for every frame would keep them waiting. */
-static bool fan_out(struct server *s, struct segment *g, int64_t now)
+void server_write(struct server *s, const struct lam_values *v, const struct lam_rows *rows, int64_t n)
 {
-    bool all_live = true, all_served = true;
-    queue_push(&s->late, s->io, g, 0, g->n);
-    for (uint32_t i = 0; i < s->n_clients; i++) {
-        struct client *c = s->clients[i].client;
-        if (s->clients[i].polls_out) {
-            all_served = false;
-            continue;
-        }
-        server_catch_up(s, c, now);
-        all_live &= c->state != CLIENT_DEAD;
-    }
-    if (!all_served) return catch_up_some(s, segment_bytes(g, 0, g->n), now) && all_live;
-    queue_clear_before(&s->late, s->next);
-    return all_live;
+    int64_t now = now_of(s);
+    uint64_t bytes = 0;
+    bool all_live = true;
+    if (s->all->n || s->set.replay_bytes) all_live = view_write(s->all, v, rows, n, &bytes, now);
+    if (s->n_views) all_live &= write_views(s, v, rows, n, now);
+    if (s->set.replay_bytes) history_add(&s->history, s->io, rows, n, s->next, bytes, s->set.replay_bytes);
+    s->next += (uint64_t)n;
+    if (!all_live) sweep(s);
 }
 
-void server_write(struct server *s, const struct lam_values *v, int64_t n)
+void server_keep(struct server *s, struct segment *g)
 {
-    struct lam_values some = *v;
-    int64_t i = 0, now = now_of(s);
-    some.n = n;
-    while (i < n) {
-        struct segment *g = segment_new(s->io, &s->set.framing, &some, &i, &s->next);
-        if (s->set.replay_bytes) {
-            queue_push(&s->replay, s->io, g, 0, g->n);
-            queue_drop_oldest(&s->replay, s->set.replay_bytes);
-        }
-        if (!fan_out(s, g, now)) sweep(s);
-        segment_free(g);
-    }
+    if (!s->set.replay_bytes) return;
+    queue_push(&s->replay, s->io, g, 0, g->n);
+    queue_drop_oldest(&s->replay, s->set.replay_bytes);
 }
 
-/* What a client missed that says where it stopped: the frames that are kept, after a message when some are not. */
-void server_replay(struct server *s, struct client *c, const struct handshake *h)
+/* The frames that are kept, after a message when some are not. */
+void server_replay(struct server *s, struct client *c, uint64_t after)
 {
-    if (!h->resumes) return;
-    uint64_t wanted = h->after ? h->after + 1 : s->first;
+    uint64_t wanted = after ? after + 1 : s->first;
     uint64_t kept = s->replay.n ? queue_at(&s->replay, 0)->of->frames[queue_at(&s->replay, 0)->from].sequence : s->next;
     if (wanted < kept || wanted > s->next) {
         char gap[128];
-        snprintf(gap, sizeof gap, "{\"type\":\"gap\",\"after\":%llu,\"next\":%llu}", (unsigned long long)h->after,
-                 (unsigned long long)kept);
+        snprintf(gap, sizeof gap, "{\"type\":\"gap\",\"after\":%llu,\"next\":%llu}", (unsigned long long)after, (unsigned long long)kept);
         client_say(c, gap);
         wanted = kept;
     }
     for (uint32_t i = 0; i < s->replay.n; i++) {
         const struct reference *r = queue_at(&s->replay, i);
+        struct segment *g = c->deflates ? segment_deflated(r->of, s->deflater) : r->of;
         uint32_t from = r->from;
-        while (from < r->to && r->of->frames[from + 1].sequence <= wanted) from++;
-        c->counts.offered += segment_records(r->of, from, r->to);
-        queue_push(&c->queue, s->io, r->of, from, r->to);
+        while (from < r->to && g->frames[from + 1].sequence <= wanted) from++;
+        c->counts.offered += segment_records(g, from, r->to);
+        queue_push(&c->queue, s->io, g, from, r->to);
     }
+}
+
+void server_add_view(struct server *s, struct view *v)
+{
+    if (s->n_views == s->cap_views) {
+        uint32_t cap = s->cap_views ? 2 * s->cap_views : 8;
+        s->views = s->io->host->resize(s->views, s->cap_views * sizeof *s->views, cap * sizeof *s->views);
+        s->cap_views = cap;
+    }
+    s->views[s->n_views++] = v;
+}
+
+void server_drop_view(struct server *s, struct view *v)
+{
+    uint32_t i = 0;
+    while (s->views[i] != v) i++;
+    memmove(s->views + i, s->views + i + 1, (--s->n_views - i) * sizeof *s->views);
+    view_free(v);
 }
 
 bool server_drain(struct server *s)
@@ -369,7 +288,7 @@ bool server_drain(struct server *s)
     bool done = true;
     int64_t now = now_of(s);
     if (!s->drain_by && !catch_up_all(s, now)) sweep(s);
-    for (uint32_t i = 0; done && i < s->n_clients; i++) done = client_is_drained(s->clients[i].client);
+    for (uint32_t i = 0; done && i < s->n_clients; i++) done = client_is_drained(s->clients[i]);
     if (!s->drain_by) s->drain_by = now + s->set.drain_us;
     if (!done && now < s->drain_by) return false;
     s->drain_by = 0;
@@ -384,8 +303,8 @@ static void say_goodbye(struct client *c, int64_t now)
     char nothing[4096];
     client_close(c, 1001, "the sink has ended", now);
     client_write(c);
-    shutdown(c->fd, SHUT_WR);
-    for (int i = 0; i < 16 && recv(c->fd, nothing, sizeof nothing, MSG_DONTWAIT) > 0; i++) {
+    wire_end(&c->wire);
+    for (int i = 0; i < 16 && recv(c->wire.fd, nothing, sizeof nothing, MSG_DONTWAIT) > 0; i++) {
     }
 }
 
@@ -405,15 +324,19 @@ static void tell(struct server *s)
 void server_close(struct server *s)
 {
     int64_t now = now_of(s);
-    catch_up_all(s, now);
+    if (s->all) catch_up_all(s, now);
     for (uint32_t i = 0; i < s->n_clients; i++) {
-        struct client *c = s->clients[i].client;
+        struct client *c = s->clients[i];
         if (c->state == CLIENT_OPEN) say_goodbye(c, now);
         bury(s, c);
     }
     s->n_clients = 0;
     queue_done(&s->replay, s->io);
-    queue_done(&s->late, s->io);
+    history_done(&s->history, s->io);
+    if (s->all) view_free(s->all);
+    deflater_free(s->deflater);
+    guard_close(&s->guard, s->io);
+    s->io->host->free(s->views);
     s->io->host->free(s->clients);
     if (s->epoll >= 0) tell(s);
     if (s->epoll >= 0) close(s->epoll);

@@ -49,6 +49,14 @@ static const char *const formats[T_COUNT] = {
     [T_JSON] = "u",
 };
 
+/* Metadata as the C data interface lays it out: what is text there is JSON here. */
+static const struct {
+    int32_t n, key_n;
+    char key[20];
+    int32_t value_n;
+    char value[10];
+} json_metadata = {1, 20, "ARROW:extension:name", 10, "arrow.json"};
+
 static void format_of(struct type t, unsigned flags, char out[24])
 {
     if (t.id == T_DECIMAL)
@@ -74,6 +82,7 @@ void cdata_schema(const struct schema *s, unsigned flags, struct ArrowSchema *ou
         const struct field *f = &s->fields[i];
         struct schema_block *child = schema_start(block->list[i + w], f->name, f->not_null ? 0 : ARROW_FLAG_NULLABLE);
         format_of(f->type, flags, child->format);
+        if (flags & CDATA_EXTENSIONS && f->type.id == T_JSON) block->list[i + w]->metadata = (const char *)&json_metadata;
     }
 }
 
@@ -129,7 +138,7 @@ static void export_text(struct batch *holder, const struct column *c, uint32_t r
 {
     const struct str *v = c->data;
     void *offsets = batch_alloc(holder, ((size_t)rows + 1) * (large ? 8 : 4));
-    char *bytes = batch_alloc(holder, total + 1);
+    char *bytes = batch_alloc(holder, total + STR_INLINE);
     size_t at = 0;
     for (uint32_t i = 0;; i++) {
         if (large)
@@ -138,7 +147,10 @@ static void export_text(struct batch *holder, const struct column *c, uint32_t r
             ((int32_t *)offsets)[i] = (int32_t)at;
         if (i == rows) break;
         if (column_null(c, i)) continue;
-        memcpy(bytes + at, str_ptr(&v[i]), v[i].n);
+        if (v[i].n <= STR_INLINE)
+            memcpy(bytes + at, v[i].prefix, 4), memcpy(bytes + at + 4, v[i].rest, 8); /* what is too much the next one covers */
+        else
+            memcpy(bytes + at, v[i].p, v[i].n);
         at += v[i].n;
     }
     buffers[1] = offsets;
@@ -698,15 +710,17 @@ static bool scale_by(int128 *v, int shift)
     return true;
 }
 
-static bool fits_precision(int128 v, int precision)
+/* The least that has more digits. */
+static int128 limit_of(int precision)
 {
     int128 limit = 1;
     for (int i = 0; i < (precision ? precision : 38); i++) limit *= 10;
-    return v < limit && v > -limit;
+    return limit;
 }
 
 static enum status fill_decimals(struct filling *x, struct err *err)
 {
+    int128 limit = limit_of(x->f->type.precision);
     for (uint32_t i = 0; i < x->n; i++) {
         int128 v;
         if (is_null(x, i)) continue;
@@ -714,7 +728,7 @@ static enum status fill_decimals(struct filling *x, struct err *err)
             memcpy(&v, bytes_at(x, i), 16);
         else
             v = int_at(x, i);
-        if (!scale_by(&v, x->r->shift) || !fits_precision(v, x->f->type.precision))
+        if (!scale_by(&v, x->r->shift) || v >= limit || v <= -limit)
             TRY(bad_value(x, i, E_RANGE, "the value does not fit in", err));
         memcpy((char *)x->c->data + 16 * (size_t)i, &v, 16);
     }
@@ -795,10 +809,11 @@ static enum status fill_text(struct filling *x, struct err *err)
     char *run = batch_text(x->b, total);
     if (total) memcpy(run, (const char *)x->r->a->buffers[2] + first, total);
     bool ascii = is_ascii(run, total);
-    for (uint32_t i = 0; i < x->n; i++) {
+    int64_t at = first, next;
+    for (uint32_t i = 0; i < x->n; i++, at = next) {
+        next = offset_at(x->r, x->from + i + 1);
+        size_t n = (size_t)(next - at);
         if (is_null(x, i)) continue;
-        int64_t at = offset_at(x->r, x->from + i);
-        size_t n = (size_t)(offset_at(x->r, x->from + i + 1) - at);
         if (!ascii || n > most) TRY(check_text(x, i, run + (at - first), n, err));
         out[i] = str_view(run + (at - first), (uint32_t)n);
     }

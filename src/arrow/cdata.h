@@ -16,6 +16,7 @@
 enum {
     CDATA_WEIGHT = 1, /* a first int8 column "w" */
     CDATA_LARGE = 2,  /* text with 64-bit offsets */
+    CDATA_EXTENSIONS = 4, /* schemas: JSON says so by the extension name arrow.json */
 };
 
 /* ---- out ----------------------------------------------------------------------------------- */

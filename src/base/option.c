@@ -24,6 +24,8 @@ static bool same_name(const char *a, const char *b)
     return false;
 }
 
+bool option_same_name(const char *a, const char *b) { return same_name(a, b); }
+
 /* The place of s among "a|b|c", or -1. */
 static int64_t word_find(const char *words, const char *s)
 {
@@ -40,9 +42,18 @@ static int64_t word_find(const char *words, const char *s)
     return -1;
 }
 
+/* What a key has in place of the * that the spec's name ends with; NULL: it is none of those. */
+static const char *rest_of(const struct option_spec *s, const char *key)
+{
+    size_t n = strlen(s->name), i = 0;
+    if (n < 2 || s->name[n - 1] != '*') return NULL;
+    while (i < n - 1 && key[i] && plain(key[i]) == plain(s->name[i])) i++;
+    return i == n - 1 && key[i] ? key + i : NULL;
+}
+
 static bool is_called(const struct option_spec *s, const char *key)
 {
-    return same_name(s->name, key) || (s->also && word_find(s->also, key) >= 0);
+    return same_name(s->name, key) || (s->also && word_find(s->also, key) >= 0) || rest_of(s, key);
 }
 
 const struct option_spec *option_find(const struct option_spec *table, const char *key)
@@ -324,9 +335,9 @@ static bool shadowed(const struct options *o, const char *name)
     return false;
 }
 
-static struct options *options_blank(struct arena *a, const struct option_spec *const *tables, int ntables)
+static struct options *options_blank(struct arena *a, const struct option_spec *const *tables, int ntables, int given)
 {
-    int n = 0;
+    int n = given;
     for (int t = 0; t < ntables; t++)
         for (const struct option_spec *s = tables[t]; s && s->name; s++) n++;
     struct options *o = arena_alloc(a, sizeof *o);
@@ -340,8 +351,21 @@ static struct options *options_blank(struct arena *a, const struct option_spec *
 static struct option_value *value_find(const struct options *o, const char *key)
 {
     for (int i = 0; i < o->n; i++)
-        if (is_called(o->values[i].spec, key)) return &o->values[i];
+        if (!o->values[i].rest && is_called(o->values[i].spec, key)) return &o->values[i];
     return NULL;
+}
+
+/* A value of its own for each name in place of the *; the spec's own stays unset. */
+static enum status add_named(struct arena *a, struct options *o, const struct option_value *named, const struct option_in *in,
+                             struct option_value **out, struct err *err)
+{
+    const char *rest = rest_of(named->spec, in->key);
+    for (int i = 0; i < o->n; i++)
+        if (o->values[i].spec == named->spec && o->values[i].rest && same_name(o->values[i].rest, rest))
+            return err_at(err, E_OPTION, in->pos, "option '%.100s' is given twice", in->key);
+    *out = &o->values[o->n++];
+    **out = (struct option_value){.spec = named->spec, .rest = arena_strdup(a, rest)};
+    return ST_OK;
 }
 
 /* Those that may be given. */
@@ -353,10 +377,30 @@ static const char *nth_name(const void *ctx, int i)
     return NULL;
 }
 
-static enum status unknown(const char *what, const struct options *o, const struct option_in *in, struct err *err)
+static const char *nth(const void *ctx, int i) { return ((const char *const *)ctx)[i]; }
+
+/* The name, or other name, that was meant, or NULL. */
+static const char *nearest(struct arena *a, const struct options *o, const char *key)
+{
+    int n = 0;
+    for (int i = 0; i < o->n; i++) n += 2 + (int)strlen(o->values[i].spec->also ? o->values[i].spec->also : "");
+    const char **names = arena_alloc(a, sizeof *names * (size_t)(n + 1)), *name;
+    n = 0;
+    for (int i = 0; (name = nth_name(o, i)); i++) names[n++] = name;
+    for (int i = 0; i < o->n; i++)
+        for (const char *p = o->values[i].spec->also; p && *p && !(o->values[i].spec->flags & OPT_REFUSED); p += *p == '|') {
+            size_t length = strcspn(p, "|");
+            names[n++] = arena_strndup(a, p, length);
+            p += length;
+        }
+    names[n] = NULL;
+    return text_nearest(key, nth, names);
+}
+
+static enum status unknown(struct arena *a, const char *what, const struct options *o, const struct option_in *in, struct err *err)
 {
     err_at(err, E_OPTION, in->pos, "%s has no option '%.100s'", what, in->key);
-    const char *near = text_nearest(in->key, nth_name, o);
+    const char *near = nearest(a, o, in->key);
     if (near) {
         err_hint(err, "did you mean '%s'?", near);
         return E_OPTION;
@@ -380,8 +424,9 @@ static enum status read_one(struct arena *a, const char *what, struct options *o
                             struct err *err)
 {
     struct option_value *v = value_find(o, in->key);
-    if (!v) return unknown(what, o, in, err);
+    if (!v) return unknown(a, what, o, in, err);
     if (v->spec->flags & OPT_REFUSED) return refused(what, v->spec, in, err);
+    if (rest_of(v->spec, in->key)) TRY(add_named(a, o, v, in, &v, err));
     if (v->set) return err_at(err, E_OPTION, in->pos, "option '%s' is given twice", v->spec->name);
     if (!value_parse(v->spec, in->key, in->value, v)) return bad_value(what, v->spec, in, err);
     if (!in_bounds(v->spec, v)) return out_of_bounds(what, v->spec, in, err);
@@ -392,7 +437,7 @@ static enum status read_one(struct arena *a, const char *what, struct options *o
 
 static enum status read_default(const char *what, struct option_value *v, struct err *err)
 {
-    if (v->set) return ST_OK;
+    if (v->set || v->rest) return ST_OK;
     if (v->spec->flags & OPT_REQUIRED) {
         err_set(err, E_CONFIG_MISSING, "%s needs the option '%s'", what, v->spec->name);
         if (v->spec->sentence) err_hint(err, "%s: %s", v->spec->name, v->spec->sentence);
@@ -407,7 +452,7 @@ enum status options_read(struct arena *a, const char *what, const struct option_
                          const struct option_in *in, int n, struct options **out, struct err *err)
 {
     INVARIANT(ntables <= TABLES_MAX);
-    struct options *o = options_blank(a, tables, ntables);
+    struct options *o = options_blank(a, tables, ntables, n);
     for (int i = 0; i < n; i++) TRY(read_one(a, what, o, &in[i], err));
     for (int i = 0; i < o->n; i++) TRY(read_default(what, &o->values[i], err));
     *out = o;
@@ -434,4 +479,12 @@ bool options_has(const struct options *o, const char *name)
 {
     const struct option_value *v = value_find(o, name);
     return v && v->text;
+}
+
+const struct option_value *options_nth(const struct options *o, const char *name, int i)
+{
+    const struct option_spec *spec = options_get(o, name)->spec;
+    for (int k = 0; k < o->n; k++)
+        if (o->values[k].spec == spec && o->values[k].rest && !i--) return &o->values[k];
+    return NULL;
 }

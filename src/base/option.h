@@ -24,7 +24,7 @@ enum {
 };
 
 struct option_spec {
-    const char *name;    /* canonical: lower case, dots */
+    const char *name;    /* canonical: lower case, dots. One that ends with .* stands for any name in place of the *, as often as given */
     enum option_type type;
     const char *dflt;    /* as text; NULL: unset */
     int flags;
@@ -43,6 +43,7 @@ struct option_value {
     const struct option_spec *spec;
     bool set;         /* by the user */
     const char *text; /* NULL: unset */
+    const char *rest; /* of one whose name ends with .*: what the user has in place of the * */
     int64_t i;        /* bool, int, size, duration in us, char; index for enums */
     double d;
 };
@@ -61,6 +62,10 @@ const struct option_value *options_get(const struct options *o, const char *name
 const char *options_text(const struct options *o, const char *name); /* NULL: unset */
 int64_t options_int(const struct options *o, const char *name);     /* bool, int, size, duration, enum index, char */
 bool options_has(const struct options *o, const char *name);        /* in the tables and set by user or default */
+/* The i-th value given by the user of an option whose name ends with .*; NULL: there are no more. */
+const struct option_value *options_nth(const struct options *o, const char *name, int i);
+/* Whether names are the same, with _ - and . taken as one, as are upper and lower case. */
+bool option_same_name(const char *a, const char *b);
 
 /* Whether a user's default would be taken: what options_read asserts of tables that were not written here. */
 bool option_default_fits(const struct option_spec *s);

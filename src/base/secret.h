@@ -7,7 +7,7 @@
 enum secret {
     SECRET_NO,
     SECRET_KEY, /* ends in "key": a secret, or the name of a column */
-    SECRET_YES, /* has password, secret, token or the like in it, or nearly */
+    SECRET_YES, /* has password, secret, token or the like in it, or nearly, or belongs to a request: headers, proxy */
 };
 
 /* What a name, with whatever stands between its words, says of its value. Every secret option is called so, ours and those of

@@ -112,9 +112,20 @@ static void print_float(FILE *out, double d, bool is_real)
     }
 }
 
+/* NaN and the infinities lie at the ends of 128 bits (laminar.h). */
+static const char *decimal_word(__int128 v)
+{
+    const __int128 most = (__int128)(~(unsigned __int128)0 >> 1);
+    return v == most ? "NaN" : v == most - 1 ? "Infinity" : v == 1 - most ? "-Infinity" : NULL;
+}
+
 static void print_decimal(FILE *out, __int128 v, int scale)
 {
     char s[64];
+    if (decimal_word(v)) {
+        fputs(decimal_word(v), out);
+        return;
+    }
     int at = sizeof s;
     bool negative = v < 0;
     unsigned __int128 u = negative ? -(unsigned __int128)v : (unsigned __int128)v;
@@ -196,7 +207,9 @@ double datum_number(const struct ArrowSchema *x, const struct ArrowArray *c, int
     switch (x->format[0]) {
     case 'f': return (double)((const float *)c->buffers[1])[i];
     case 'g': return ((const double *)c->buffers[1])[i];
-    case 'd': return (double)decimal(c, i) / pow(10, scale_of(x->format));
+    case 'd':
+        if (decimal_word(decimal(c, i))) return strtod(decimal_word(decimal(c, i)), NULL);
+        return (double)decimal(c, i) / pow(10, scale_of(x->format));
     default: return (double)integer(x, c, i);
     }
 }

@@ -34,7 +34,11 @@ struct connector_ctx {
     void (*log)(void *ctx, int level, const char *message); /* any thread; NULL: nobody listens */
     void *log_ctx;
     bool epochs; /* a sink that can: its rows are to be seen by commits only */
+    const struct encoder_class *encoder; /* a sink of records: of values, */
+    enum changelog_style changelog;      /* and how they show changes */
+    void *memo;  /* of a sink: SINK_MEMO bytes that its instances leave to each other; NULL: there is one only */
 };
+#define SINK_MEMO 64
 
 /* Lets threads of a connector's own wake the task that drives an instance. */
 struct wake {
@@ -56,6 +60,8 @@ struct divided {
     int *mine_at, *value_at;
 };
 void metadata_divide(struct arena *a, const struct metadata *table, const struct schema *s, struct divided *out);
+/* The columns of values alone: a batch that shows them, or b itself when all are. A reference. */
+struct batch *divided_values(const struct divided *d, struct pool *pool, struct batch *b);
 
 /* Where classes that were loaded or registered come from. */
 struct module {
@@ -130,6 +136,8 @@ struct source_class {
     bool (*caught_up)(struct source *s, int split);
     void (*cancel)(struct source *s); /* any thread: a blocked poll returns soon */
     void (*close)(struct source *s); /* frees all but the instance */
+    /* Called between the other calls, also while no rows are wanted, when what `wait` names is there; NULL: then nobody looks at it. */
+    void (*serve)(struct source *s);
 };
 /* Named defaults for what a class does not need. */
 const char *source_no_guess(const struct options *o);
@@ -167,6 +175,7 @@ struct sink_class {
     const struct metadata *metadata; /* RECORDS: columns that are no part of the value; NULL: none */
     const char *default_format;
     const char *(*guess_format)(const struct options *o);
+    bool whole; /* RECORDS: values of formats that have an end (arrow_ipc) are to hold many rows each */
     /* RECORDS: whether values have no column that marks a change. NULL: they have. */
     bool (*unmarked)(const struct sink_class *c, const struct options *o);
     /* marker: the last epoch whose rows the target proves to hold; 0: none. *fresh: a header (encoder begin) is wanted.
@@ -181,7 +190,7 @@ struct sink_class {
      * the payload is another. */
     enum status (*write_records)(struct sink *s, const struct values *v, const struct batch *b, uint32_t from, uint32_t *accepted,
                                  struct err *err);
-    /* Makes what was written visible (at least once), or pushes buffers only (exactly once). */
+    /* Makes what was written visible (at least once), or pushes buffers only (exactly once). ST_POISON as in poisoned; so does commit. */
     enum status (*flush)(struct sink *s, struct err *err);
     enum status (*commit)(struct sink *s, uint64_t epoch, struct err *err);
     enum status (*abort)(struct sink *s, struct err *err);
@@ -189,6 +198,10 @@ struct sink_class {
     /* Called between the other calls from when it is open, when a descriptor of wait is ready or its time has come. NULL: wait is
      * only looked at after ST_WAIT. */
     enum status (*serve)(struct sink *s, struct err *err);
+    /* Rows or records, of a class that can be canceled. After flush or commit said ST_POISON: which row, counted from 0 among those accepted
+     * since open or the last flush or commit that said ST_OK, without those that were poison. Both forget it, and the call is made again.
+     * NULL: only write says ST_POISON. */
+    uint64_t (*poisoned)(struct sink *s);
     /* Any thread, until close has returned: a call under way returns soon. Then, and after an error, the runtime closes the
      * instance and opens another, which is offered again what was not flushed: so what was flushed must outlive close. A class
      * whose target would not (a file that is renamed when complete) has sink_no_cancel: its calls have no deadline, and after an

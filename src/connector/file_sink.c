@@ -26,6 +26,7 @@ struct file_sink {
     struct file *file;
     int64_t size;      /* of the file, as written here; -1: not a regular file */
     bool lost;         /* a sync has failed */
+    bool open_line;    /* it does not end with a newline, and is appended to */
     char *room;
     size_t n;          /* bytes in room */
 };
@@ -45,13 +46,15 @@ static enum status open_tmp(struct file_sink *f, struct err *err)
     return env_open(env, f->tmp, FILE_WRITE | FILE_CREATE | FILE_EXCL, &f->file, err);
 }
 
-/* A last line without its newline would swallow the first new row. */
-static enum status end_last_line(struct file_sink *f, int64_t size, struct err *err)
+/* A last line without its newline would swallow the first new row. It is ended when that comes, for perhaps none may: what is there may be
+ * no text. */
+static enum status find_last_line(struct file_sink *f, int64_t size, struct err *err)
 {
-    char last;
+    char last = '\n';
     size_t got;
     TRY(file_pread(f->file, &last, 1, size - 1, &got, err));
-    return got && last != '\n' ? file_write(f->file, "\n", 1, err) : ST_OK;
+    f->open_line = last != '\n';
+    return ST_OK;
 }
 
 static enum status open_append(struct file_sink *f, bool *fresh, struct err *err)
@@ -60,10 +63,8 @@ static enum status open_append(struct file_sink *f, bool *fresh, struct err *err
     TRY(env_open(f->sink.ctx.env, f->path, FILE_READ | FILE_WRITE | FILE_CREATE | FILE_APPEND, &f->file, err));
     TRY(file_info(f->file, &info, err));
     *fresh = !info.size;
-    if (info.size) TRY(end_last_line(f, info.size, err));
-    TRY(file_info(f->file, &info, err));
     f->size = info.size;
-    return ST_OK;
+    return info.size ? find_last_line(f, info.size, err) : ST_OK;
 }
 
 static enum status refuse_existing(const struct file_sink *f, struct err *err)
@@ -142,6 +143,8 @@ static enum status sink_write(struct sink *s, const char *p, size_t n, size_t *a
 {
     struct file_sink *f = self(s);
     *accepted = 0;
+    if (f->open_line) f->room[f->n++] = '\n';
+    f->open_line = false;
     if (n > ROOM - f->n) TRY(drain(f, err));
     if (n >= ROOM) return put(f, p, n, accepted, err);
     memcpy(f->room + f->n, p, n);

@@ -27,3 +27,14 @@ void metadata_divide(struct arena *a, const struct metadata *table, const struct
     out->mine = mine;
     out->value = value;
 }
+
+struct batch *divided_values(const struct divided *d, struct pool *pool, struct batch *b)
+{
+    if (!d->mine->n) return batch_ref(b);
+    struct batch *out = batch_new(pool, d->value->n);
+    out->rows = b->rows;
+    out->weight = b->weight;
+    batch_pin(out, b);
+    for (int i = 0; i < d->value->n; i++) out->cols[i] = b->cols[d->value_at[i]];
+    return out;
+}

@@ -7,7 +7,7 @@
 
 #define SCRIPT_SENTENCE                                                                                                \
     "What goes wrong and when: 'wait 50 ms; slow flush 2 1 s; fail open 1-3 connect; fail write 3 retry; "             \
-    "fail write 5 poison 2; short write 6 10; hang write 7; fail close 1'."
+    "fail write 5 poison 2; fail flush 3 poison 1; short write 6 10; hang write 7; fail close 1'."
 
 static const char *name_of(const struct connector_ctx *c)
 {
@@ -161,6 +161,7 @@ struct mock_sink {
     struct mock_player player;
     bool transactional; /* rows are seen when their epoch is committed */
     bool buffered;      /* ... when they are flushed */
+    uint64_t bad;       /* of those that wait, from 0: which was poison */
     struct text text;
 };
 
@@ -212,10 +213,22 @@ static enum status sink_write(struct sink *s, const struct batch *b, uint32_t fr
     return st;
 }
 
+/* A flush or commit; the row that is poison is taken out of what waits. */
+static enum status end_call(struct mock_sink *m, enum mock_call call, struct err *err)
+{
+    uint32_t most;
+    enum status st = mock_player_call(&m->player, call, &most, err);
+    if (st != ST_POISON) return st;
+    m->bad = most;
+    return mock_target_remove(m->player.target, m->bad) ? ST_POISON : ST_OK;
+}
+
+static uint64_t sink_poisoned(struct sink *s) { return sink_of(s)->bad; }
+
 static enum status sink_flush(struct sink *s, struct err *err)
 {
     struct mock_sink *m = sink_of(s);
-    TRY(mock_player_call(&m->player, MOCK_FLUSH, NULL, err));
+    TRY(end_call(m, MOCK_FLUSH, err));
     if (m->buffered) mock_target_flush(m->player.target);
     return ST_OK;
 }
@@ -223,7 +236,7 @@ static enum status sink_flush(struct sink *s, struct err *err)
 static enum status sink_commit(struct sink *s, uint64_t epoch, struct err *err)
 {
     struct mock_sink *m = sink_of(s);
-    TRY(mock_player_call(&m->player, MOCK_COMMIT, NULL, err));
+    TRY(end_call(m, MOCK_COMMIT, err));
     mock_target_commit(m->player.target, epoch);
     return ST_OK;
 }
@@ -273,7 +286,7 @@ static const struct option_spec sink_options[] = {
         .payload = PAYLOAD_COLUMNS, .options = sink_options, .guarantee = EXACTLY_ONCE, .blocking = blocks,            \
         .changelog = true, .flush_us = 5000000, .guess_format = source_no_guess, .open = sink_open,                    \
         .write_bytes = sink_not_bytes, .write_rows = sink_write, .flush = sink_flush, .commit = sink_commit,           \
-        .abort = sink_abort, .wait = sink_wait, .cancel = sink_cancel, .close = sink_close,                            \
+        .abort = sink_abort, .wait = sink_wait, .poisoned = sink_poisoned, .cancel = sink_cancel, .close = sink_close, \
     }
 
 const struct sink_class mock_sink = SINK_CLASS("mock", false);

@@ -9,6 +9,8 @@
  *     fail open 1-2 connect    ... the system is away (E_CONNECT)
  *     fail write 5 poison 3    ... takes two rows, the third cannot be taken (ST_POISON); without a number the second. When
  *                              fewer are offered, the last
+ *     fail flush 2 poison 3    ... of the rows that wait for the flush, the third cannot be taken, and is gone; fail commit likewise.
+ *                              When there are fewer, nothing happens. For sinks that are buffered or transactional
  *     fail write 5 closed      ... the target wants no more (ST_CLOSED)
  *     short write 2 [10]       the second write takes one row only, or ten
  *     hang write 7             does not return (mock.blocking), or waits without end (mock), until it is canceled; a close

@@ -32,6 +32,8 @@ struct mock_target *mock_target_get(const char *name);
 uint64_t mock_target_call(struct mock_target *t, enum mock_call call);
 /* Appends `n` rows of text: to what is delivered, or to what awaits a commit. */
 void mock_target_add(struct mock_target *t, const struct text *rows, uint64_t n, bool pending);
+/* Takes row `row` out of those that await a commit or flush; false: there is no such row. */
+bool mock_target_remove(struct mock_target *t, uint64_t row);
 void mock_target_commit(struct mock_target *t, uint64_t epoch);
 void mock_target_flush(struct mock_target *t); /* what awaits it is delivered */
 void mock_target_abort(struct mock_target *t);

@@ -47,6 +47,7 @@ static bool read_fail(char **words, int n, struct mock_step *out)
     int how = n >= 4 ? mock_word_index(fails, words[3]) : 0;
     out->act = (enum mock_act)(MOCK_FAIL + how);
     if (how < 0 || n > 5) return false;
+    if (out->act == MOCK_POISON && out->call != MOCK_WRITE && out->call != MOCK_FLUSH && out->call != MOCK_COMMIT) return false;
     return n < 5 || (out->act == MOCK_POISON && read_row(words[4], &out->row));
 }
 

@@ -56,6 +56,22 @@ void mock_target_add(struct mock_target *t, const struct text *rows, uint64_t n,
     lock_give(&registry.lock);
 }
 
+bool mock_target_remove(struct mock_target *t, uint64_t row)
+{
+    lock_take(&registry.lock);
+    bool found = row < t->npending;
+    if (found) {
+        char *p = t->pending.p, *end = p + t->pending.n;
+        for (; row; row--) p = (char *)memchr(p, '\n', (size_t)(end - p)) + 1;
+        char *next = (char *)memchr(p, '\n', (size_t)(end - p)) + 1;
+        memmove(p, next, (size_t)(end - next));
+        t->pending.n -= (size_t)(next - p);
+        t->npending--;
+    }
+    lock_give(&registry.lock);
+    return found;
+}
+
 void mock_target_abort(struct mock_target *t)
 {
     lock_take(&registry.lock);

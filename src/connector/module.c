@@ -4,6 +4,7 @@
 #include "connector/connector_int.h"
 #include "connector/outside.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -227,6 +228,52 @@ enum status module_find(const char *name, const char *folder, struct err *err)
     for (size_t i = 0; *own && i < countof(folders); i++)
         if (join(path, own, folders[i], file)) return load_file(path, NULL, err);
     return ST_DONE;
+}
+
+#define FILES_MAX 100
+
+struct files {
+    struct arena *arena;
+    struct module_file *at;
+    int n;
+};
+
+static void add_file(struct files *l, const char *folder, const char *name)
+{
+    char path[PATH_MAX], real[PATH_MAX], file[80];
+    size_t n = strlen(name);
+    if (n < 4 || strcmp(name + n - 3, ".so") != 0 || l->n == FILES_MAX) return;
+    const char *bare = arena_strndup(l->arena, name, n - 3);
+    if (!file_name(bare, file) || strcmp(file, name) != 0 || !join(path, folder, "", file) || !realpath(path, real)) return;
+    for (int i = 0; i < l->n; i++)
+        if (!strcmp(l->at[i].name, bare)) return; /* the folder before is asked first */
+    l->at[l->n++] = (struct module_file){bare, arena_strdup(l->arena, real)};
+}
+
+static void add_files(struct files *l, const char *folder)
+{
+    DIR *d = opendir(folder);
+    for (const struct dirent *e; d && (e = readdir(d));) add_file(l, folder, e->d_name);
+    if (d) closedir(d);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct module_file *)a)->name, ((const struct module_file *)b)->name);
+}
+
+struct module_file *module_files(struct arena *a, const char *folder)
+{
+    struct files l = {a, arena_alloc(a, sizeof *l.at * (FILES_MAX + 1)), 0};
+    char own[PATH_MAX], path[2 * PATH_MAX];
+    if (folder) add_files(&l, folder);
+    if (!folder) own_folder(own);
+    for (size_t i = 0; !folder && *own && i < countof(folders); i++) {
+        snprintf(path, sizeof path, "%s/%s", own, folders[i]);
+        add_files(&l, path);
+    }
+    qsort(l.at, (size_t)l.n, sizeof *l.at, by_name);
+    return l.at;
 }
 
 enum status module_load(const char *path, const char *folder, struct err *err)

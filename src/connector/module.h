@@ -4,6 +4,7 @@
 #ifndef CONNECTOR_MODULE_H
 #define CONNECTOR_MODULE_H
 
+#include "base/mem.h"
 #include "base/status.h"
 #include "laminar_connector.h"
 
@@ -12,6 +13,12 @@
 enum status module_load(const char *path, const char *folder, struct err *err);
 /* Loads the module of that name, if there is one. ST_DONE: there is none. */
 enum status module_find(const char *name, const char *folder, struct err *err);
+struct module_file {
+    const char *name; /* NULL: behind the last */
+    const char *path;
+};
+/* What module_find could find, loaded or not, by the alphabet; at most a hundred. */
+struct module_file *module_files(struct arena *a, const char *folder);
 /* Adds the classes of m; all of them or, on an error, none. path NULL: part of the program. */
 enum status module_add(const struct lam_module *m, const char *path, struct err *err);
 

@@ -9,7 +9,7 @@
 void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table,
                   const struct connector_ctx *ctx, struct wake *w, void *self)
 {
-    if (!o->schema.release) cdata_schema(ctx->schema, 0, &o->schema);
+    if (!o->schema.release) cdata_schema(ctx->schema, CDATA_EXTENSIONS, &o->schema);
     if (!o->arena) o->arena = arena_new();
     if (!o->columns.mine) metadata_divide(o->arena, table, ctx->schema, &o->columns);
     if (!o->metadata.release) cdata_schema(o->columns.mine, 0, &o->metadata);
@@ -24,7 +24,8 @@ void outside_open(struct outside_io *o, const char *class_name, const struct met
                             .options = (const struct lam_options *)ctx->options,
                             .schema = &o->schema,
                             .metadata = &o->metadata,
-                            .epochs = ctx->epochs};
+                            .epochs = ctx->epochs,
+                            .format = ctx->encoder ? ctx->encoder->name : NULL};
 }
 
 void outside_close(struct outside_io *o)
@@ -140,7 +141,7 @@ static enum status option_fits(const char *what, const struct option_spec *table
     if (!is_sentence(s->sentence)) wrong = "does not say in one sentence what it is for";
     if (!wrong && s->also && !is_choice(s->also)) wrong = "has other names that are none";
     if (!wrong && s->flags & OPT_SECRET && secret_name(s->name, strlen(s->name)) == SECRET_NO)
-        wrong = "is a secret and not called one: password, secret, token, ...key";
+        wrong = "is a secret and not called one: password, secret, token, ...key, headers, proxy";
     if (!wrong && s->type == OPT_ENUM && !is_choice(s->values)) wrong = "has no choices";
     if (!wrong && !option_default_fits(s)) wrong = "has a default that does not fit its type";
     return wrong ? err_set(err, E_MODULE, "%s: option '%s' %s", what, s->name, wrong) : ST_OK;

@@ -28,12 +28,23 @@ struct outside_io {
     struct arena *arena; /* of what follows; RECORDS only */
     struct divided columns;
     struct ArrowSchema metadata; /* columns.mine */
+    struct pool *pool;           /* of a sink */
+    bool whole;                  /* it asks for values of many rows */
+    struct batch *rows;          /* of a write under way, for views */
     _Atomic bool is_open;        /* open was called and close was not; any thread looks */
 };
 extern const struct lam_host outside_host;
 void outside_open(struct outside_io *o, const char *class_name, const struct metadata *table,
                   const struct connector_ctx *ctx, struct wake *w, void *self);
 void outside_close(struct outside_io *o);
+
+/* As the host's functions of these names. */
+struct lam_view *outside_view_new(struct lam_io *io, const char *filter, const char *format, char *why, size_t n);
+void outside_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us, struct lam_passed *out);
+void outside_view_free(struct lam_view *v);
+int64_t outside_rows_keep(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n, int64_t *bytes);
+void outside_kept_read(struct lam_view *v, const struct lam_kept *k, int64_t max_us, struct lam_passed *out);
+void outside_kept_free(struct lam_kept *k);
 
 /* A class's result as a status: one of `allowed` (LAM_IO_* below 0, ended by 0), or an error, which has a text then. */
 enum status outside_result(const struct outside_io *o, const char *call, int result, const int *allowed,

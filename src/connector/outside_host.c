@@ -86,6 +86,12 @@ static bool host_option_set(const struct lam_options *o, const char *name)
     return value_of(o, name);
 }
 
+static bool host_option_given(const struct lam_options *o, const char *name)
+{
+    const struct option_value *v = value_of(o, name);
+    return v && v->set;
+}
+
 static int host_fail(struct lam_error *e, int code, const char *fmt, ...)
 {
     struct err *err = (struct err *)e;
@@ -160,4 +166,11 @@ const struct lam_host outside_host = {
     .put = host_put,
     .record = outside_record,
     .record_room = outside_record_room,
+    .view_new = outside_view_new,
+    .view_read = outside_view_read,
+    .rows_keep = outside_rows_keep,
+    .kept_read = outside_kept_read,
+    .kept_free = outside_kept_free,
+    .view_free = outside_view_free,
+    .option_given = host_option_given,
 };

@@ -5,9 +5,8 @@ struct outside_sink {
     struct sink sink;
     struct outside_io o;
     const struct lam_sink_class *class;
-    struct pool *pool;
-    struct batch *shown; /* the batch that `array` shows, which keeps it */
     struct ArrowArray array;
+    int64_t memo[SINK_MEMO / 8]; /* when nobody keeps one */
     _Alignas(16) char self[];
 };
 
@@ -28,6 +27,7 @@ static const struct lam_sink_class *class_of(const struct sink_class *c)
 
 static const int nothing[] = {0};
 static const int may_wait[] = {LAM_IO_WAIT, LAM_IO_RETRY, 0};
+static const int flush_results[] = {LAM_IO_WAIT, LAM_IO_RETRY, LAM_IO_POISON, 0};
 static const int write_results[] = {LAM_IO_WAIT, LAM_IO_RETRY, LAM_IO_POISON, LAM_IO_CLOSED, 0};
 
 /* Called again after WAIT. */
@@ -35,8 +35,10 @@ static enum status open(struct sink *s, uint64_t incarnation, uint64_t *marker, 
 {
     struct outside_sink *x = of(s);
     x->class = class_of(s->class);
-    if (!x->pool) x->pool = pool_new(s->ctx.account);
+    x->o.whole = x->class->whole;
+    if (!x->o.pool) x->o.pool = pool_new(s->ctx.account);
     if (!x->o.is_open) outside_open(&x->o, x->class->name, s->class->metadata, &s->ctx, &s->wake, x->self);
+    x->o.io.memo = s->ctx.memo ? s->ctx.memo : x->memo;
     *marker = 0;
     *fresh = true;
     int result = x->class->open(&x->o.io, incarnation, marker, fresh, outside_err(err));
@@ -56,15 +58,15 @@ static enum status write_bytes(struct sink *s, const char *p, size_t n, size_t *
 static void hide(struct outside_sink *x)
 {
     if (x->array.release) x->array.release(&x->array);
-    x->shown = NULL;
+    x->o.rows = NULL;
 }
 
 static enum status show(struct outside_sink *x, const struct batch *b, struct err *err)
 {
-    if (x->shown == b) return ST_OK;
+    if (x->o.rows == b) return ST_OK;
     hide(x);
-    TRY(cdata_export(x->pool, (struct batch *)b, x->sink.ctx.schema, 0, &x->array, err));
-    x->shown = (struct batch *)b;
+    TRY(cdata_export(x->o.pool, (struct batch *)b, x->sink.ctx.schema, 0, &x->array, err));
+    x->o.rows = (struct batch *)b; /* `array` keeps it */
     return ST_OK;
 }
 
@@ -102,7 +104,8 @@ static enum status write_records(struct sink *s, const struct values *v, const s
                                 .n = v->n - skip,
                                 .bytes = v->text.p ? v->text.p : "",
                                 .offsets = v->offsets + skip,
-                                .none = v->has_none ? v->none + skip : NULL};
+                                .none = v->has_none ? v->none + skip : NULL,
+                                .whole = v->whole};
     int64_t n = 0;
     int result = x->class->write_records(&x->o.io, &values, &rows, &n, outside_err(err));
     return took(x, "write_records", result, b, from, end, n, accepted, err);
@@ -114,17 +117,30 @@ static bool unmarked(const struct sink_class *c, const struct options *o)
     return class->unmarked && class->unmarked(&outside_host, (const struct lam_options *)o);
 }
 
+static const int *may_poison(const struct outside_sink *x)
+{
+    return x->class->poisoned ? flush_results : may_wait;
+}
+
 static enum status flush(struct sink *s, struct err *err)
 {
     struct outside_sink *x = of(s);
     if (!x->class->flush) return ST_OK;
-    return outside_result(&x->o, "flush", x->class->flush(&x->o.io, outside_err(err)), may_wait, err);
+    return outside_result(&x->o, "flush", x->class->flush(&x->o.io, outside_err(err)), may_poison(x), err);
 }
 
 static enum status commit(struct sink *s, uint64_t epoch, struct err *err)
 {
     struct outside_sink *x = of(s);
-    return outside_result(&x->o, "commit", x->class->commit(&x->o.io, epoch, outside_err(err)), may_wait, err);
+    return outside_result(&x->o, "commit", x->class->commit(&x->o.io, epoch, outside_err(err)), may_poison(x), err);
+}
+
+/* What is no row of those accepted is found by the caller. */
+static uint64_t poisoned(struct sink *s)
+{
+    struct outside_sink *x = of(s);
+    int64_t row = x->class->poisoned(&x->o.io);
+    return row < 0 ? UINT64_MAX : (uint64_t)row;
 }
 
 static enum status abort_epoch(struct sink *s, struct err *err)
@@ -163,7 +179,7 @@ static enum status close(struct sink *s, bool complete, struct err *err)
     hide(x);
     if (x->o.is_open)
         st = outside_result(&x->o, "close", x->class->close(&x->o.io, complete, outside_err(err)), nothing, err);
-    if (x->pool) pool_close(TAKE(x->pool));
+    if (x->o.pool) pool_close(TAKE(x->o.pool));
     outside_close(&x->o);
     return st;
 }
@@ -174,6 +190,7 @@ static enum status close(struct sink *s, bool complete, struct err *err)
 _Static_assert((int)LAM_AT_MOST_ONCE == (int)AT_MOST_ONCE && (int)LAM_AT_LEAST_ONCE == (int)AT_LEAST_ONCE,
                "guarantees");
 _Static_assert((int)LAM_EXACTLY_ONCE == (int)EXACTLY_ONCE, "guarantees");
+_Static_assert(LAM_MEMO == SINK_MEMO, "memos");
 
 static enum status class_fits(const char *what, const struct lam_sink_class *c, struct err *err)
 {
@@ -185,6 +202,8 @@ static enum status class_fits(const char *what, const struct lam_sink_class *c, 
                         : c->payload == LAM_RECORDS && !c->write_records        ? "write_records"
                         : c->guarantee == LAM_EXACTLY_ONCE && !c->commit        ? "commit, though it is exactly once"
                         : c->blocking && !c->cancel                             ? "cancel, though it is blocking"
+                        : c->poisoned && !c->cancel                             ? "cancel, though it has poisoned"
+                        : c->poisoned && c->payload == LAM_BYTES                ? "rows, of which poisoned could tell one"
                         : (unsigned)c->payload > LAM_RECORDS                    ? "a payload"
                         : (unsigned)c->guarantee > LAM_EXACTLY_ONCE             ? "a guarantee"
                         : c->flush_us < 0 || c->instance_size > (size_t)1 << 30 ? "a sensible flush_us or instance_size"
@@ -217,6 +236,7 @@ enum status outside_sink(struct arena *a, const struct module *m, const struct l
         .payload = (enum payload_kind)c->payload,
         .options = options,
         .metadata = metadata,
+        .whole = c->whole,
         .unmarked = unmarked,
         .guarantee = (enum guarantee)c->guarantee,
         .blocking = c->blocking,
@@ -233,6 +253,7 @@ enum status outside_sink(struct arena *a, const struct module *m, const struct l
         .abort = abort_epoch,
         .wait = wait,
         .serve = c->serve ? serve : NULL,
+        .poisoned = c->poisoned ? poisoned : NULL,
         .cancel = cancel,
         .close = close,
     };

@@ -298,6 +298,12 @@ static int wait(struct source *s, int split, struct pollfd *fds, int max, int64_
     return n < 0 ? 0 : n > max ? max : n;
 }
 
+static void serve(struct source *s)
+{
+    struct outside_source *x = of(s);
+    x->class->serve(&x->o.io);
+}
+
 static void mark(struct source *s, int split, struct position *p)
 {
     struct outside_source *x = of(s);
@@ -415,6 +421,7 @@ enum status outside_source(struct arena *a, const struct module *m, const struct
         .caught_up = c->caught_up ? caught_up : source_always_caught_up,
         .cancel = cancel,
         .close = close,
+        .serve = c->serve ? serve : NULL,
     };
     *out = &x->class;
     return ST_OK;

@@ -6,7 +6,7 @@ static const char *const sink_actions[] = {
 
 static const struct option_spec *spec_of(const struct object *o, const char *key)
 {
-    const struct option_spec *tables[] = {sink_options, o->connector->options, o->format ? o->format->options : NULL};
+    const struct option_spec *tables[] = {o->connector->options, sink_options, o->format ? o->format->options : NULL};
     for (size_t i = 0; i < countof(tables); i++) {
         const struct option_spec *s = tables[i] ? option_find(tables[i], key) : NULL;
         if (s) return s;

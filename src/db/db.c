@@ -48,6 +48,7 @@ static void free_db(struct lam_db *db)
         pool_close(db->exporters[i].pool);
         lock_done(&db->exporters[i].lock);
     }
+    if (db->module_arena) arena_free(db->module_arena);
     arena_free(db->arena);
     account_unref(db->account);
     lock_done(&db->change);

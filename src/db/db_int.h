@@ -46,6 +46,8 @@ struct lam_db {
     struct arena *arena;   /* of what follows */
     struct description *descriptions; /* of connectors and formats, as the planner sees them */
     const char *modules;   /* lam_config.modules, a copy */
+    struct arena *module_arena;
+    const struct module_file *module_files; /* those there were when a connector was not found; in that arena, or NULL */
 };
 
 /* The catalog. */
@@ -90,7 +92,7 @@ const char *registry_connector_name(const void *ctx, int i);
 enum status registry_load(struct lam_db *db, const struct stmt *st, struct err *err);
 enum status registry_find_missing(struct lam_db *db, const struct stmt *st, struct err *err);
 struct table;
-void registry_show(struct table *t); /* SHOW CONNECTORS */
+void registry_show(struct lam_db *db, struct table *t); /* SHOW CONNECTORS */
 
 struct variable {
     struct variable *next;

@@ -3,6 +3,7 @@
 #include "connector/module.h"
 #include "db/db_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Descriptions are made once per class. */
@@ -63,6 +64,7 @@ const struct connector_info *registry_sink(struct lam_db *db, const char *name)
                                  .metadata = metadata_of(db, c->metadata),
                                  .changelog = c->changelog,
                                  .cancels = c->cancel != sink_no_cancel,
+                                 .guarantee = c->guarantee,
                                  .options = c->options,
                                  .default_format = c->default_format,
                                  .guess_format = c->guess_format,
@@ -88,19 +90,6 @@ const struct format_info *registry_encoder(struct lam_db *db, const char *name)
     return i;
 }
 
-/* Each name once, though it may be that of a source and of a sink. */
-const char *registry_connector_name(const void *ctx, int i)
-{
-    (void)ctx;
-    int sources = 0;
-    while (source_class_at(sources)) sources++;
-    if (i < sources) return source_class_at(i)->name;
-    const struct sink_class *c;
-    for (int k = 0; (c = sink_class_at(k)); k++)
-        if (!source_find(c->name) && i-- == sources) return c->name;
-    return NULL;
-}
-
 /* ---- modules --------------------------------------------------------------------------------------------------------
  */
 
@@ -122,11 +111,30 @@ enum status registry_load(struct lam_db *db, const struct stmt *st, struct err *
     return place(err, st->name_pos, module_load(st->value, module_folder(db), err));
 }
 
+/* Names of classes and, when one was not found, of modules; each once, though it may be that of a source and of a sink. */
+const char *registry_connector_name(const void *ctx, int i)
+{
+    const struct lam_db *db = ((const struct lam_session *)ctx)->db;
+    const struct source_class *s;
+    const struct sink_class *k;
+    for (int n = 0; (s = source_class_at(n)); n++)
+        if (!i--) return s->name;
+    for (int n = 0; (k = sink_class_at(n)); n++)
+        if (!source_find(k->name) && !i--) return k->name;
+    for (const struct module_file *f = db->module_files; f && f->name; f++)
+        if (!source_find(f->name) && !sink_find(f->name) && !i--) return f->name;
+    return NULL;
+}
+
 enum status registry_find_missing(struct lam_db *db, const struct stmt *st, struct err *err)
 {
     if (!st->connector || source_find(st->connector) || sink_find(st->connector)) return ST_OK;
     enum status found = module_find(st->connector, module_folder(db), err);
-    return found == ST_DONE ? ST_OK : place(err, st->connector_pos, found);
+    if (found != ST_DONE) return place(err, st->connector_pos, found);
+    if (db->module_arena) arena_free(db->module_arena);
+    db->module_arena = arena_new();
+    db->module_files = module_files(db->module_arena, module_folder(db)); /* for the hint */
+    return ST_OK;
 }
 
 int lam_load_module(struct lam_db *db, const char *path)
@@ -164,7 +172,32 @@ static void put_module(struct table *t, const struct module *m)
     table_text(t, m ? m->path : NULL);
 }
 
-void registry_show(struct table *t)
+static bool is_loaded(const struct module_file *f)
+{
+    const struct source_class *s;
+    const struct sink_class *k;
+    for (int i = 0; (s = source_class_at(i)); i++)
+        if (s->module && s->module->path && !strcmp(s->module->path, f->path)) return true;
+    for (int i = 0; (k = sink_class_at(i)); i++)
+        if (k->module && k->module->path && !strcmp(k->module->path, f->path)) return true;
+    return false;
+}
+
+/* What is there to be loaded: nothing is known of it but its name, and its code does not run to be asked. */
+static void put_file(struct table *t, const struct module_file *f)
+{
+    char about[160];
+    snprintf(about, sizeof about, "Not loaded; its options are shown after LOAD '%s'.", f->name);
+    table_text(t, f->name);
+    table_text(t, "module");
+    for (int i = 0; i < 5; i++) table_null(t);
+    table_text(t, about);
+    table_null(t);
+    table_null(t);
+    table_text(t, f->path);
+}
+
+void registry_show(struct lam_db *db, struct table *t)
 {
     static const char *const names[] = {"connector_name", "kind",  "payload", "delivery", "blocking",
                                         "options",        "secrets", "about", "module",  "version",  "path"};
@@ -198,4 +231,7 @@ void registry_show(struct table *t)
         table_text(t, k->sentence);
         put_module(t, k->module);
     }
+    AUTO(arena_free) struct arena *a = arena_new();
+    for (const struct module_file *f = module_files(a, module_folder(db)); f->name; f++)
+        if (!is_loaded(f)) put_file(t, f);
 }

@@ -263,7 +263,7 @@ static enum status show(struct lam_db *db, const struct stmt *st, struct table *
     if (!strcmp(st->what, "subscriptions")) return show_subscriptions(db, t), ST_OK;
     if (!strcmp(st->what, "tables")) return show_tables(db, t), ST_OK;
     if (!strcmp(st->what, "functions")) return show_functions(t), ST_OK;
-    if (!strcmp(st->what, "connectors")) return registry_show(t), ST_OK;
+    if (!strcmp(st->what, "connectors")) return registry_show(db, t), ST_OK;
     if (!strcmp(st->what, "formats")) return show_names(t, "format_name", format_name), ST_OK;
     if (!strcmp(st->what, "create")) {
         TRY(find(db, st, st->name, &o, err));

@@ -340,6 +340,7 @@ static enum status arrow_open(struct decoder *d, const struct options *o, const 
 {
     struct arrow_decoder *x = (struct arrow_decoder *)d;
     (void)o;
+    d->many = true;
     x->pool = pool_new(NULL);
     x->reader = ipc_reader_new(d->schema);
     return d->offset ? read_head(x, head, head_n, err) : ST_OK;

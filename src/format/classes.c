@@ -14,6 +14,7 @@ static const struct {
     {"ndjson",    &json_decoder, &json_encoder},
     {"box",       NULL,          &box_encoder },
     {"raw",       &raw_decoder,  &raw_encoder },
+    {"debezium", &debezium_decoder, NULL},
     {"arrow_ipc", &arrow_ipc_decoder, &arrow_ipc_encoder},
     {"arrow", &arrow_ipc_decoder, &arrow_ipc_encoder},
 };

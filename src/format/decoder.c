@@ -202,7 +202,20 @@ static struct batch *put_nulls(struct decoder *d, struct pool *pool, const struc
 static struct batch *pass_nulls(struct decoder *d, struct pool *pool, uint32_t *of, struct batch *b)
 {
     for (uint32_t i = 0; b && i < b->rows; i++) of[i] = d->numbers[of[i]];
-    return b ? b : batch_for(pool, d->schema, 0);
+    return b ? b : batch_for(pool, d->schema, 1);
+}
+
+/* Records that have a value, and those that have none, are taken in runs: there is no telling how many rows the former have. */
+static enum status take_run(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n, uint32_t *of, uint32_t *used,
+                            struct batch **out, struct err *err)
+{
+    uint32_t run = 1;
+    bool none = r->n == RECORD_NONE;
+    while (run < n && (r[run].n == RECORD_NONE) == none) run++;
+    if (!none) return d->class->records(d, pool, text, r, run, of, used, out, err);
+    *used = run;
+    *out = put_nulls(d, pool, r, run, of, NULL);
+    return ST_OK;
 }
 
 enum status decoder_records(struct decoder *d, struct pool *pool, const char *text, const struct record *r, uint32_t n, uint32_t *of,
@@ -212,6 +225,7 @@ enum status decoder_records(struct decoder *d, struct pool *pool, const char *te
     *out = NULL;
     for (uint32_t i = 0; i < n; i++) none += r[i].n == RECORD_NONE;
     if (!none) return d->class->records(d, pool, text, r, n, of, used, out, err);
+    if (d->many && !d->class->skips_none) return take_run(d, pool, text, r, n, of, used, out, err);
     uint32_t k = pick_valued(d, r, n), done = 0;
     AUTO(batch_unref) struct batch *b = NULL;
     bool fail_first = k && d->numbers[0] == 0;

@@ -32,7 +32,7 @@ struct decoder_class {
     const char *name;
     size_t size;
     const struct option_spec *options;
-    bool many;       /* a record may have several rows, so records in a run of bytes are not lines */
+    bool many;       /* records in a run of bytes are no lines, and have many rows: see decoder.row */
     bool skips_none; /* a record without a value has no rows; otherwise it is a row of NULLs */
     /* header: see decoder_new; valid during the call. */
     enum status (*open)(struct decoder *d, const struct options *o, const char *header, size_t header_n,
@@ -53,6 +53,7 @@ struct decoder { /* the first member of each decoder */
     const char *p, *end;
     bool last;
     const char *split;             /* of records: its name, for reports; NULL: bytes */
+    bool many;                     /* a record may have several rows */
     const struct schema *declared; /* all columns that records have, of which `schema` are some; NULL: the same */
     uint32_t *numbers;             /* of records with a value, where some have none */
     struct record *valued;
@@ -108,6 +109,7 @@ struct values {
     int64_t *offsets;    /* n + 1 */
     uint8_t *none;       /* 1: no value at all, where has_none is set */
     bool has_none;
+    bool whole;          /* one value holds all n rows: there is offsets[1], and no other */
     uint32_t first, n;   /* rows of the batch that was encoded */
     uint32_t cap;
 };

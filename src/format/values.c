@@ -11,7 +11,7 @@ void values_clear(struct values *v, uint32_t first, uint32_t room)
     }
     text_clear(&v->text);
     v->offsets[0] = 0;
-    v->has_none = false;
+    v->has_none = v->whole = false;
     v->first = first;
     v->n = 0;
 }

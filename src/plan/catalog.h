@@ -18,6 +18,7 @@ struct connector_info {
     bool replayable;
     bool changelog; /* a sink that takes rows of weight -1 */
     bool cancels;   /* a sink whose calls can be given a deadline */
+    int guarantee;  /* a sink: the best it can give, as in `guarantees` */
     const struct option_spec *options;
     bool (*bounded)(const struct source_class *class, const struct options *o);
     const char *default_format;

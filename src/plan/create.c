@@ -32,7 +32,10 @@ const struct option_spec source_options[] = {
 };
 const struct option_spec sink_options[] = {
     {.name = "format", .type = OPT_TEXT, .sentence = "How rows are written: csv, tsv, json ...; by default what the path's ending says."},
-    {.name = "batch.rows", .type = OPT_INT, .dflt = "8192", .min = 1, .max = 10000000, .flags = OPT_LIVE,
+    {.name = "guarantee", .also = "delivery.guarantee", .type = OPT_ENUM, .values = "at_most_once|at_least_once|exactly_once",
+     .sentence = "What must be promised of each row; by default what the connector gives. No sink gives exactly_once before there are "
+                 "checkpoints."},
+    {.name = "batch.rows", .also = "batch.size", .type = OPT_INT, .dflt = "8192", .min = 1, .max = 10000000, .flags = OPT_LIVE,
      .sentence = "Rows are written out when so many wait."},
     {.name = "batch.bytes", .type = OPT_SIZE, .dflt = "1 MiB", .min = 1, .max = 1 << 30, .flags = OPT_LIVE,
      .sentence = "Rows are written out when so many bytes wait."},
@@ -611,6 +614,25 @@ static enum status check_deadlines(struct maker *m, const char *what)
     return ST_OK;
 }
 
+/* A promise that cannot be kept is refused, and never a lesser one given in its place. */
+static enum status check_guarantee(struct maker *m, const char *what)
+{
+    static const char *const words[] = {"at_most_once", "at_least_once", "exactly_once"}; /* in the order of enum guarantee */
+    enum { BEST = 1 };                                                                    /* of us: epochs are not committed yet */
+    const struct ast_option *given = option_given(m->s, "guarantee");
+    if (!given) given = option_given(m->s, "delivery.guarantee");
+    if (!given) return ST_OK;
+    int64_t asked = options_int(m->o->options, "guarantee");
+    int best = m->o->connector->guarantee < BEST ? m->o->connector->guarantee : BEST;
+    if (asked <= best) return ST_OK;
+    err_at(m->err, E_UNSUPPORTED, given->value_pos, "%s cannot give guarantee = '%s'", what, words[asked]);
+    if (m->o->connector->guarantee < asked)
+        err_hint(m->err, "the most this connector gives is %s", words[best]);
+    else
+        err_hint(m->err, "it needs checkpoints, which there are not yet; %s is given: after an outage rows may come twice", words[best]);
+    return E_UNSUPPORTED;
+}
+
 static enum status make_sink(struct maker *m)
 {
     struct object *o = m->o;
@@ -624,6 +646,7 @@ static enum status make_sink(struct maker *m)
     TRY(find_format(m, what));
     TRY(read_options(m, what));
     TRY(check_deadlines(m, what));
+    TRY(check_guarantee(m, what));
     TRY(sink_plan(m));
     TRY(check_metadata(m));
     TRY(find_dead_letter(m));

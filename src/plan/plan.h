@@ -114,6 +114,10 @@ struct plan {
 /* SELECT (ad hoc): inputs must be bounded, else E_UNBOUNDED with advice. */
 enum status plan_select(struct arena *a, const struct catalog *c, const struct ast_select *s, bool ad_hoc,
                         struct plan **out, const struct object ***uses, int *nuses, struct err *err);
+/* A condition over columns alone, from outside: without queries, aggregates, volatile functions, or any that makes long text of
+ * short; the text has at most CONDITION_MAX bytes. */
+#define CONDITION_MAX 4096
+enum status plan_condition(struct arena *a, const struct schema *columns, const char *text, struct expr **out, struct err *err);
 /* CREATE SOURCE / STREAM / SINK: makes the object (not yet registered); text is the whole script, for object->sql. */
 enum status plan_create(const struct catalog *c, const struct stmt *s, const char *text, struct object **out,
                         struct err *err);

@@ -50,7 +50,7 @@ static enum status close_instance(struct deliver *d, bool complete, struct err *
     return st;
 }
 
-static struct sink *new_instance(const struct deliver *d)
+static struct sink *new_instance(struct deliver *d)
 {
     struct connector_ctx ctx = {.env = d->rt->env,
                                 .account = d->rt->account,
@@ -59,6 +59,9 @@ static struct sink *new_instance(const struct deliver *d)
                                 .declared = d->object->schema,
                                 .name = d->object->name,
                                 .seed = d->rt->cfg.seed,
+                                .encoder = d->object->format ? d->object->format->class : NULL,
+                                .changelog = record_style(d->object, d->class),
+                                .memo = d->memo,
                                 .log = d->rt->cfg.log,
                                 .log_ctx = d->rt->cfg.log_ctx};
     return sink_new(d->class, &ctx);
@@ -214,8 +217,10 @@ static enum status go_on(struct deliver *d, int64_t now, int64_t *wake_us, struc
     if (d->paused && !d->opened) return ST_OK;
     TRY(open_instance(d, err));
     if (d->class->serve) TRY(d->class->serve(d->sink, err));
-    if (!d->paused) TRY(offer_write(d, err));
-    return offer_flush(d, now, d->paused, wake_us, err);
+    enum status st = d->paused ? ST_OK : offer_write(d, err);
+    if (st && st != ST_FULL) return st; /* dead letters without room hold up no row that was written */
+    TRY(offer_flush(d, now, d->paused, wake_us, err));
+    return st;
 }
 
 static enum step judge(struct deliver *d, enum status st, struct err *err, int64_t now, int64_t *wake_us)

@@ -34,10 +34,17 @@ struct command {
     _Atomic int refs; /* who waits, and the task */
 };
 
+/* Rows of a batch that were buried, in ascending order. */
+struct gone {
+    uint32_t *rows;
+    uint32_t n, cap;
+};
+
 /* A batch the cursor has passed; rows before `from` are flushed. */
 struct kept {
     struct batch *b;
     uint32_t from;
+    struct gone gone;
 };
 
 struct deliver {
@@ -100,9 +107,9 @@ struct deliver {
     _Atomic bool all_out; /* it ended, and all rows were delivered */
     struct deliver *next_acker; /* of the runtime's list */
     bool saw_end, complete, wound_up; /* wound_up: the encoder has given its end */
-    uint32_t *buried; /* rows of the batch at hand */
-    uint32_t nburied, buried_cap;
-    bool burying;     /* the row at hand */
+    struct gone gone; /* of the batch under the cursor */
+    bool burying;
+    uint64_t burying_at; /* a position: what was taken, or that of the row at hand */
     struct letters *letters; /* or NULL */
     struct batch *letter;    /* found no room yet */
 
@@ -112,6 +119,7 @@ struct deliver {
     _Atomic uint64_t passed; /* rows the cursor is past */
     _Atomic uint64_t rows, bytes, writes, write_errors, retries, timeouts, dropped, dead_lettered, flushes, waits, epoch;
     struct histogram write_us; /* of whole writes */
+    int64_t memo[SINK_MEMO / 8]; /* the instances' own */
     struct meter meter; /* busy: in the connector's calls and what leads to them; blocked: rows wait for the system outside */
     _Atomic bool broken; /* err stands: BLOCKED by it, or closed with it */
     struct err err;
@@ -149,6 +157,19 @@ bool offer_more(struct deliver *d);
 bool offer_ended(const struct deliver *d);
 uint64_t offer_held(struct deliver *d);
 void offer_done(struct deliver *d); /* lets go of all */
+
+/* ---- bury.c: rows that cannot be taken */
+void gone_add(struct gone *g, uint32_t row);
+uint32_t gone_between(const struct gone *g, uint32_t from, uint32_t to); /* how many are in [from, to) */
+void gone_clear(struct gone *g);
+struct gone *gone_at_hand(struct deliver *d);
+struct batch *gone_without(struct deliver *d, struct batch *b, struct gone *g); /* the other rows, a reference; clears g */
+/* Both ST_FULL: the dead letters have no room now; then bury_go_on when there may be. */
+enum status bury_at_hand(struct deliver *d, const struct batch *b, const struct err *why);
+enum status bury_taken(struct deliver *d, uint64_t row, struct err *why); /* by its number among those not flushed; E_EXEC: there is none */
+enum status bury_go_on(struct deliver *d);
+void bury_drop(struct deliver *d);   /* without a letter */
+void bury_forget(struct deliver *d); /* what has found no room: the row will be offered again */
 enum status offer_encoder(struct deliver *d, struct err *err); /* a new one */
 
 #endif

@@ -7,6 +7,8 @@
 #include "plan/catalog.h"
 
 struct record_writer;
+/* How its values show changes. */
+enum changelog_style record_style(const struct object *sink, const struct sink_class *c);
 /* For a sink whose class takes records; NULL in *out for others. */
 enum status record_writer_new(struct pool *pool, const struct object *sink, struct record_writer **out, struct err *err);
 void record_writer_free(struct record_writer *w); /* NULL is allowed */

@@ -39,53 +39,38 @@ static enum status batch_at_hand(struct deliver *d, struct batch **out, struct e
     return ST_OK;
 }
 
-/* The rows of a batch that were not buried; a reference. */
-static struct batch *survivors(struct deliver *d, struct batch *b, uint32_t rows)
+static void keep(struct deliver *d, struct batch *b, uint32_t from, struct gone gone)
 {
-    if (!d->nburied && rows == b->rows) return batch_ref(b);
-    uint32_t sel[BATCH_ROWS_MAX], n = 0, k = 0;
-    for (uint32_t i = 0; i < rows; i++)
-        if (k < d->nburied && d->buried[k] == i)
-            k++;
-        else
-            sel[n++] = i;
-    struct rows r = {b, sel, n};
-    return rows_compact(d->pool, d->object->schema, &r);
+    if (d->nkept == d->kept_cap) {
+        uint32_t cap = d->kept_cap ? d->kept_cap * 2 : 16;
+        d->kept = mem_realloc(d->kept, sizeof *d->kept * d->nkept, sizeof *d->kept * cap);
+        d->kept_cap = cap;
+    }
+    d->kept[d->nkept++] = (struct kept){b, from, gone};
 }
 
-static uint32_t buried_before(const struct deliver *d, uint32_t row)
+/* The cursor goes on. */
+static void advance(struct deliver *d, uint32_t rows)
 {
-    uint32_t n = 0;
-    while (n < d->nburied && d->buried[n] < row) n++;
-    return n;
+    d->from = 0;
+    add(&d->passed, rows);
+    cursor_advance(d->cursor);
 }
 
-/* Goes on to the next batch. `rows`: of this one's, so many are the connector's. */
-static void pass(struct deliver *d, struct batch *b, uint32_t rows)
+/* Goes on to the next batch. */
+static void pass(struct deliver *d, struct batch *b)
 {
     if (d->again < d->nkept) {
-        struct kept *k = &d->kept[d->again++];
-        if (d->nburied || rows < b->rows) {
-            uint32_t gone = buried_before(d, k->from);
-            k->b = survivors(d, b, rows);
-            k->from -= gone;
-            batch_unref(b);
-        }
+        d->again++;
     } else {
         if (d->keeps) {
-            if (d->nkept == d->kept_cap) {
-                uint32_t cap = d->kept_cap ? d->kept_cap * 2 : 16;
-                d->kept = mem_realloc(d->kept, sizeof *d->kept * d->nkept, sizeof *d->kept * cap);
-                d->kept_cap = cap;
-            }
-            d->kept[d->nkept++] = (struct kept){survivors(d, b, rows), d->from - buried_before(d, d->from)};
+            keep(d, batch_ref(b), d->from, d->gone);
+            d->gone = (struct gone){0};
             d->again = d->nkept;
         }
-        d->from = 0;
-        add(&d->passed, b->rows);
-        cursor_advance(d->cursor);
+        gone_clear(&d->gone);
+        advance(d, b->rows);
     }
-    d->nburied = 0;
     d->row = first_row(d);
 }
 
@@ -113,55 +98,6 @@ static void count_rows(struct deliver *d)
     d->counted = d->pos;
 }
 
-/* ---- rows that cannot be taken --------------------------------------------------------------------------------------- */
-
-static bool is_buried(const struct deliver *d, uint32_t row)
-{
-    uint32_t n = buried_before(d, row);
-    return n < d->nburied && d->buried[n] == row;
-}
-
-/* The row at hand has no position any more. It may have been taken by an earlier instance. */
-static void step_over(struct deliver *d, _Atomic uint64_t *counter)
-{
-    if (d->nburied == d->buried_cap) {
-        uint32_t cap = d->buried_cap ? d->buried_cap * 2 : 16;
-        d->buried = mem_realloc(d->buried, sizeof *d->buried * d->nburied, sizeof *d->buried * cap);
-        d->buried_cap = cap;
-    }
-    d->buried[d->nburied++] = d->row++;
-    add(counter, 1);
-    if (d->counted > d->pos) {
-        d->counted--;
-        atomic_fetch_sub(&d->rows, 1);
-    }
-    d->burying = false;
-}
-
-/* ST_FULL: the dead letters have no room now. */
-static enum status post(struct deliver *d)
-{
-    _Atomic uint64_t *counter = &d->dropped;
-    if (d->letter) {
-        enum status st = letters_post(d->rt, d->letters, d->letter);
-        if (st == ST_FULL) return st;
-        d->letter = NULL;
-        if (!st) counter = &d->dead_lettered;
-    }
-    step_over(d, counter);
-    return ST_OK;
-}
-
-static enum status bury(struct deliver *d, const struct batch *b, const struct err *why)
-{
-    add(&d->write_errors, 1);
-    deliver_note(d, why);
-    if (is_buried(d, d->row)) return d->row++, ST_OK;
-    d->burying = true;
-    if (d->letters) d->letter = letter_of_row(d->letters, d->pool, b, d->row, why);
-    return post(d);
-}
-
 /* ---- writing ------------------------------------------------------------------------------------------------------------ */
 
 static bool is_full(const struct deliver *d)
@@ -179,9 +115,8 @@ static bool is_far_ahead(const struct deliver *d)
 static void took_rows(struct deliver *d, const struct batch *b, uint32_t n, uint64_t bytes)
 {
     if (!d->records) bytes = n == b->rows ? b->bytes_own : (uint64_t)b->bytes_own * n / b->rows;
-    uint32_t buried = buried_before(d, d->row + n) - buried_before(d, d->row);
     d->row += n;
-    d->pos += n - buried;
+    d->pos += n;
     d->bytes_unflushed += bytes;
     add(&d->bytes, bytes);
     count_rows(d);
@@ -189,7 +124,6 @@ static void took_rows(struct deliver *d, const struct batch *b, uint32_t n, uint
 
 static enum status write_batch(struct deliver *d, struct batch *b, struct err *err)
 {
-    if (d->burying) TRY(post(d));
     while (d->row < b->rows) {
         uint32_t took = 0;
         size_t bytes = 0;
@@ -199,7 +133,7 @@ static enum status write_batch(struct deliver *d, struct batch *b, struct err *e
         took_rows(d, b, took, bytes);
         st = call_end(d, st, took > 0, err);
         if (st == ST_POISON && d->row < b->rows)
-            TRY(bury(d, b, err));
+            TRY(bury_at_hand(d, b, err));
         else if (st)
             return st;
         else if (!took)
@@ -211,12 +145,13 @@ static enum status write_batch(struct deliver *d, struct batch *b, struct err *e
 static enum status write_rows(struct deliver *d, struct err *err)
 {
     struct batch *b;
-    bool waits = is_full(d); /* for its flush, which was asked for before */
+    bool waits = is_full(d);             /* for its flush, which was asked for before */
+    if (d->tries && waits) return ST_OK; /* what cannot be flushed does not grow */
     for (int n = 0; n < STEP_BATCHES; n++) {
         TRY(batch_at_hand(d, &b, err));
         if (!b) break;
         TRY(write_batch(d, b, err));
-        pass(d, b, b->rows);
+        pass(d, b);
         if ((waits ? is_far_ahead(d) : is_full(d)) || atomic_load(&d->called)) break;
     }
     return ST_OK;
@@ -243,13 +178,12 @@ static enum status write_out(struct deliver *d, struct err *err)
 
 static enum status encode_batch(struct deliver *d, struct batch *b, struct err *err)
 {
-    if (d->burying) TRY(post(d));
     while (d->row < b->rows) {
         uint32_t n = encoder_fits(d->encoder, b, d->row, b->rows - d->row, err);
         if (n) d->encoder->class->put(d->encoder, b, d->row, n, &d->out);
         d->row += n;
         d->pos += n;
-        if (d->row < b->rows) TRY(bury(d, b, err));
+        if (d->row < b->rows) TRY(bury_at_hand(d, b, err));
     }
     return ST_OK;
 }
@@ -262,7 +196,7 @@ static enum status encode(struct deliver *d, struct err *err)
         TRY(batch_at_hand(d, &b, err));
         if (!b) break;
         TRY(encode_batch(d, b, err));
-        pass(d, b, b->rows);
+        pass(d, b);
     }
     return ST_OK;
 }
@@ -281,6 +215,7 @@ static enum status write_bytes(struct deliver *d, struct err *err)
 
 enum status offer_write(struct deliver *d, struct err *err)
 {
+    TRY(bury_go_on(d));
     if (is_far_ahead(d)) return ST_OK;
     return d->encoder ? write_bytes(d, err) : write_rows(d, err);
 }
@@ -291,7 +226,10 @@ enum status offer_write(struct deliver *d, struct err *err)
 static void forget(struct deliver *d, uint32_t n)
 {
     if (!n) return;
-    for (uint32_t i = 0; i < n; i++) batch_unref(d->kept[i].b);
+    for (uint32_t i = 0; i < n; i++) {
+        batch_unref(d->kept[i].b);
+        gone_clear(&d->kept[i].gone);
+    }
     d->nkept -= n;
     d->again -= n;
     memmove(d->kept, d->kept + n, sizeof *d->kept * d->nkept);
@@ -335,18 +273,37 @@ static enum status wind_up(struct deliver *d, bool ending, struct err *err)
     return write_out(d, err);
 }
 
+/* Rows that the flush finds to be poison are buried, and it goes on; commands come first. */
+static enum status flush(struct deliver *d, int64_t now, int64_t *wake_us, bool *done, struct err *err)
+{
+    for (*done = false; !*done && !atomic_load(&d->called);) {
+        call_begin(d, CALL_FLUSH);
+        enum status st = call_end(d, d->class->flush(d->sink, err), false, err);
+        if (st == ST_POISON && d->class->poisoned)
+            TRY(bury_taken(d, d->class->poisoned(d->sink), err));
+        else if (st)
+            return st;
+        else
+            *done = true;
+    }
+    if (!*done) *wake_us = now;
+    return ST_OK;
+}
+
 enum status offer_flush(struct deliver *d, int64_t now, bool now_please, int64_t *wake_us, struct err *err)
 {
     bool ending = offer_ended(d);
+    if (d->burying && d->burying_at < d->pos) TRY(bury_go_on(d));
     if (d->pos == d->flushed && !ending) return note_epoch(d), ST_OK;
     if (!d->flush_at) d->flush_at = now + d->set.flush_us;
     if (now < d->flush_at && !ending && !now_please && !is_full(d)) {
         if (d->flush_at < *wake_us) *wake_us = d->flush_at;
         return ST_OK;
     }
+    bool done;
     TRY(wind_up(d, ending, err));
-    call_begin(d, CALL_FLUSH);
-    TRY(call_end(d, d->class->flush(d->sink, err), false, err));
+    TRY(flush(d, now, wake_us, &done, err));
+    if (!done) return ST_OK;
     add(&d->flushes, 1);
     settle(d);
     return ST_OK;
@@ -379,8 +336,29 @@ enum status offer_begin(struct deliver *d, bool fresh, struct err *err)
     return ST_OK;
 }
 
+/* What is offered again has none of the rows that were buried, so that a class counts the same rows as we do. */
+static void leave_out_gone(struct deliver *d)
+{
+    for (uint32_t i = 0; i < d->nkept; i++) {
+        struct kept *k = &d->kept[i];
+        if (!k->gone.n) continue;
+        uint32_t before = gone_between(&k->gone, 0, k->from);
+        struct batch *b = gone_without(d, k->b, &k->gone);
+        k->from -= before;
+        batch_unref(k->b);
+        k->b = b;
+    }
+    struct log_entry e;
+    if (!d->gone.n || cursor_peek(d->cursor, &e, NULL)) return;
+    uint32_t before = gone_between(&d->gone, 0, d->from), from = d->from;
+    keep(d, gone_without(d, e.b, &d->gone), from - before, (struct gone){0});
+    advance(d, e.b->rows);
+}
+
 void offer_rewind(struct deliver *d)
 {
+    bury_forget(d);
+    leave_out_gone(d);
     d->again = 0;
     d->row = first_row(d);
     d->pos = d->flushed;
@@ -402,8 +380,10 @@ void offer_unsettle(struct deliver *d)
 
 /* ---- skipping ------------------------------------------------------------------------------------------------------------------ */
 
+/* What instances left to each other was about rows that are not the next ones any more. */
 static void tell_skip(struct deliver *d, uint64_t first, uint64_t n)
 {
+    memset(d->memo, 0, sizeof d->memo);
     runtime_log(d->rt, 1, "sink \"%s\": %llu rows were skipped, from row %llu of its input on", d->object->name,
                 (unsigned long long)n, (unsigned long long)first);
 }
@@ -431,8 +411,9 @@ static void skip_rows(struct deliver *d, struct batch *b)
 {
     uint32_t n = b->rows - d->row;
     tell_skip(d, place(d), n);
-    drop_positions(d, d->pos, n - (d->nburied - buried_before(d, d->row)));
-    pass(d, b, d->row);
+    drop_positions(d, d->pos, n);
+    for (struct gone *g = gone_at_hand(d); d->row < b->rows; d->row++) gone_add(g, d->row);
+    pass(d, b);
 }
 
 /* What was encoded for the write that failed. A record that went out in part ends here. */
@@ -454,6 +435,7 @@ static void skip_bytes(struct deliver *d)
         struct kept *k = &d->kept[--d->again];
         left -= k->b->rows - k->from;
         batch_unref(k->b);
+        gone_clear(&k->gone);
         memmove(k, k + 1, sizeof *k * (--d->nkept - d->again));
     }
 }
@@ -472,7 +454,7 @@ static void skip_unflushed(struct deliver *d)
 
 enum status offer_skip(struct deliver *d, struct err *err)
 {
-    if (d->burying) return batch_unref(TAKE(d->letter)), step_over(d, &d->dropped), ST_OK;
+    if (d->burying) return bury_drop(d), ST_OK;
     struct log_entry e;
     enum status at = d->again < d->nkept || d->saw_end ? ST_OK : cursor_peek(d->cursor, &e, NULL);
     if (at == E_READ || at == E_CORRUPT) return cursor_advance(d->cursor), ST_OK; /* damaged on disk; the cursor counts it */
@@ -499,6 +481,6 @@ void offer_done(struct deliver *d)
     batch_unref(TAKE(d->letter));
     record_writer_free(TAKE(d->records));
     mem_free(TAKE(d->kept));
-    mem_free(TAKE(d->buried));
+    gone_clear(&d->gone);
     letters_free(TAKE(d->letters));
 }

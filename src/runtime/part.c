@@ -367,6 +367,15 @@ bool part_before_rows(struct part *p, enum step *out)
     return false;
 }
 
+static void wait_for_source(struct part *p, int64_t *wake_us)
+{
+    for (int i = 0; i < p->nsplits; i++) {
+        int64_t at = INT64_MAX;
+        if (!p->splits[i].ended) p->source->class->wait(p->source, p->splits[i].number, NULL, 0, &at);
+        if (at < *wake_us) *wake_us = at;
+    }
+}
+
 static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us)
 {
     enum step out;
@@ -404,20 +413,21 @@ static enum step fetch_and_hand_on(struct part *p, int64_t now, int64_t *wake_us
     }
     if (ended == p->nsplits) return part_finish(p, p->reader->rt->cfg.eof_hold ? END_HOLD : END_FLUSH);
     part_look_for_idle(p, now, wake_us);
-    for (int i = 0; i < p->nsplits; i++) {
-        int64_t at = INT64_MAX;
-        if (!p->splits[i].ended) p->source->class->wait(p->source, p->splits[i].number, NULL, 0, &at);
-        if (at < *wake_us) *wake_us = at;
-    }
+    wait_for_source(p, wake_us);
     return STEP_WAIT;
 }
+
+/* Whoever talks to the source is answered, whether rows are wanted or not. */
+static bool is_served(const struct part *p) { return p->source && p->source->class->serve; }
 
 static enum step part_step(struct task *t, int64_t now, int64_t *wake_us)
 {
     struct part *p = container_of(t, struct part, task);
     struct env *env = p->reader->rt->env;
     int64_t from = env_now_us(env);
+    if (is_served(p)) p->source->class->serve(p->source);
     enum step s = fetch_and_hand_on(p, now, wake_us);
+    if (s == STEP_WAIT && is_served(p)) wait_for_source(p, wake_us);
     meter_busy(&p->meter, from, env_now_us(env));
     return s;
 }
@@ -426,7 +436,7 @@ static int part_fds(struct task *t, struct pollfd *out, int max)
 {
     struct part *p = container_of(t, struct part, task);
     int n = 0;
-    if (!p->source || p->batch || p->holding || p->was_held) return 0;
+    if (!p->source || (!is_served(p) && (p->batch || p->holding || p->was_held))) return 0;
     for (int i = 0; i < p->nsplits && n < max; i++) {
         int64_t at;
         if (!p->splits[i].ended) n += p->source->class->wait(p->source, p->splits[i].number, out + n, max - n, &at);

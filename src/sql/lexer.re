@@ -28,7 +28,7 @@ static void unexpected(struct lexer *lx, struct token *t)
 {
     int n = (int)(t->at.end - t->at.pos);
     const char *p = lx->text + t->at.pos;
-    if (*p == '$' && p[1] == '{')
+    if (*p == '$' && t->at.pos + 1 < lx->n && p[1] == '{')
         err_at(lx->err, E_SYNTAX, t->at.pos, "a variable is written ${NAME} or ${NAME:-default}");
     else if ((unsigned char)*p < ' ' || *p == 127)
         err_at(lx->err, E_SYNTAX, t->at.pos, "unexpected character U+%04X", (unsigned)*p);

@@ -1,10 +1,10 @@
 /* Secrets in the text of statements, and how to show the text without them.
  *
  * Hidden is what stands behind a name that says so (base/secret.h), whether the statement makes sense or not: a literal, with or
- * without a sign between; a word or number behind a sign, where the name stands as options do, behind a parenthesis, comma or SET; and
- * the password of a URL in any literal. A name that only ends in "key" may be a column's, so it must stand as options do, and
- * only its literal is hidden. Comments and literals are searched like statements. Where quotes do not fit together a secret may go on behind its literal: then all that follows is
- * hidden. ${VAR} alone is no secret.
+ * without a sign between; a word or number behind a sign, where the name stands as options do, behind a parenthesis, comma, semicolon
+ * or SET; and the password of a URL in any literal. A name that only ends in "key" may be a column's, so it must stand as options do.
+ * Comments and literals are searched like statements. Where quotes do not fit together a secret may go on behind its literal: then all
+ * that follows is hidden. ${VAR} alone is no secret.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/secret.h"
 
@@ -130,7 +130,7 @@ static void take_quoted(struct search *x, const struct quoted *q)
 
 static bool may_be_word(const struct search *x)
 {
-    return x->name == SECRET_YES && x->sign && x->option;
+    return x->name != SECRET_NO && x->sign && x->option;
 }
 
 static void take_word(struct search *x)
@@ -157,7 +157,7 @@ static void take_sign(struct search *x)
 {
     char c = x->s[x->at++], next = x->at < x->end ? x->s[x->at] : 0;
     if (is_blank(c)) return;
-    x->listed = c == '(' || c == ',' || c == '{';
+    x->listed = c == '(' || c == ',' || c == ';' || c == '{';
     if (c == ':' && next == ':')
         x->name = SECRET_NO, x->at++; /* a cast */
     else if (c == '=' || c == ':')

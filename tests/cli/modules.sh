@@ -65,7 +65,10 @@ check broken_name 1 '*modules/broken.so is no module*' sh -c "echo x >usr/lib/la
 
 check documented 0 '*### Source: ledger*| `follow` | boolean | `false` |*### Sink: ledger*' "$D" ./here/ledger.so
 check no_document 1 '*empty.so is no module*' "$D" ./empty.so
-check names_once 1 '*hint: there are: file, generator, mock, mock.blocking, stdin, blackhole, stdout' "$I" -c "CREATE SINK s FROM x INTO NOBODY"
+check names_once 1 '*hint: there are: file, generator, mock, mock.blocking, stdin, blackhole, stdout, *spool, *wire' "$I" -c "CREATE SINK s FROM x INTO NOBODY"
+check near_module 1 "*hint: did you mean 'spool'?" "$I" -c "CREATE SINK s FROM x INTO SPOOLL"
+check not_loaded 0 "*spool?module*Not loaded; its options are shown after LOAD 'spool'.*modules/spool.so*" "$I" -c "SHOW CONNECTORS"
+check loaded_once 1 '0' sh -c "'$I' -c \"LOAD 'spool'; SHOW CONNECTORS\" 2>/dev/null | grep -c '^spool[a-z_]*.module'"
 
 # Rows both ways, the connector named and nothing loaded.
 cat >out.sql <<'EOT'

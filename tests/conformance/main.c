@@ -46,9 +46,18 @@ bool suite_until(bool (*fact)(void *ctx), void *ctx)
     return fact(ctx);
 }
 
+/* A class is known by its other names once its module is there. */
+static void load(const struct subject *s)
+{
+    struct run r = run_open(0);
+    if (s->module) lam_load_module(r.db, s->module);
+    run_close(&r);
+}
+
 static int run_cases(const struct subject *s, const struct test_case *cases, const char *kind)
 {
     int bad = 0;
+    load(s);
     for (; cases->name; cases++) {
         outcome[0] = 0;
         failed = false;

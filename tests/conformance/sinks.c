@@ -12,8 +12,10 @@
 static int start(struct run *r, const struct subject *s, const char *options, const char *more)
 {
     *r = run_open(1);
-    return run_sql(r, "CREATE SOURCE s (k BIGINT, t VARCHAR); CREATE SINK o FROM s INTO \"%s\" (%s%s%s)", s->name,
+    int code = run_sql(r, "CREATE SOURCE s (k BIGINT, t VARCHAR); CREATE SINK o FROM s INTO \"%s\" (%s%s%s)", s->name,
                    subject_options(s, options), *more ? ", " : "", more);
+    if (!code && s->ready && options != s->nowhere) s->ready();
+    return code;
 }
 
 static int finish(struct run *r)
@@ -109,6 +111,7 @@ static void takes_all_types(const struct subject *s)
                        "CREATE SINK o FROM a INTO \"%s\" (%s)",
                        columns ? "MOCK (name = 'want')" : "FILE (path = '${FILE}')", s->name, subject_options(s, NULL));
     WANT(!code, "%s", lam_errmsg(r.s));
+    if (s->ready) s->ready();
     WANT(!run_push(&r, "s", 0, 10, 0), "%s", lam_errmsg(NULL));
     WANT(!finish(&r), "%s", lam_errmsg(r.s));
     WANT(!run_close(&r), "lam_close");
@@ -192,6 +195,25 @@ static void is_canceled(const struct subject *s)
     if (strcmp(s->name, "spool")) s->hold(false);
 }
 
+/* Rows that can never be taken go to the dead letters, each once, and the others arrive in order. */
+static void buries_poison(const struct subject *s)
+{
+    if (!s->poison) STATES("no row is poison to it");
+    struct run r = run_open(1);
+    int code = run_sql(&r,
+                       "CREATE SOURCE s (k BIGINT, t VARCHAR); CREATE STREAM bad (t VARCHAR, error VARCHAR); "
+                       "CREATE SINK letters FROM bad INTO MOCK; "
+                       "CREATE SINK o FROM (%s) INTO \"%s\" (%s, dead_letter = 'bad', batch.rows = 40)",
+                       s->poison, s->name, subject_options(s, NULL));
+    WANT(!code, "%s", lam_errmsg(r.s));
+    for (int i = 0; i < 100; i++) {
+        WANT(!run_push(&r, "s", i * 10, 10, 0), "%s", lam_errmsg(NULL));
+        if (i % 7 == 0) WANT(!run_push(&r, "s", -1, 1, 0), "%s", lam_errmsg(NULL));
+    }
+    settle(&r, s, 1000, 0, false);
+    WANT(mock_count("letters") == 15, "%d dead letters", (int)mock_count("letters"));
+}
+
 static void stops_in_the_middle(const struct subject *s)
 {
     struct run r;
@@ -263,8 +285,10 @@ static struct sink *open_direct(struct direct *d, const struct sink_class *c, ui
     struct sink *k = sink_new(c, &d->ctx);
     bool fresh;
     enum status st = ST_RETRY;
-    for (int64_t until = suite_now() + 10000000; (st == ST_RETRY || st == ST_WAIT) && suite_now() < until; usleep(1000))
+    for (int64_t until = suite_now() + 10000000; (st == ST_RETRY || st == ST_WAIT) && suite_now() < until; usleep(1000)) {
         st = c->open(k, incarnation, marker, &fresh, &d->err);
+        if (st == ST_WAIT) again_while_waiting(k, st);
+    }
     if (!st) return k;
     c->close(k, false, NULL);
     sink_free(k);
@@ -348,6 +372,7 @@ const struct test_case sink_cases[] = {
     {"outage", bridges_an_outage},
     {"cancel", is_canceled},
     {"stop", stops_in_the_middle},
+    {"poison", buries_poison},
     {"epochs", commits_epochs},
     {0},
 };

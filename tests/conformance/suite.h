@@ -77,11 +77,12 @@ struct subject {
     const char *name;
     const char *module;   /* NULL: built in */
     const char *needs;    /* an environment variable that says how to reach its world, without which it is left out. NULL: nothing */
-    const char *options;  /* that open it; @ stands for the world's folder, # for the last part of that, $ for LAMINAR_SERVER */
+    const char *options;  /* that open it; @ stands for the world's folder, ~ for the last part of that, # for world_port, $ for LAMINAR_SERVER */
     const char *nowhere;  /* options that lead to nothing; NULL: there is always something */
     const char *pair;     /* its only columns, when it does not take any: "k, t" */
     void (*set_up)(void); /* NULL: nothing to do */
     void (*tear_down)(void);
+    void (*ready)(void); /* sinks that are asked: once it is open, before rows come; NULL: nothing to do */
     /* sinks: lines of JSON, or k|t for columns; malloc. NULL: nobody can look */
     char *(*arrived)(void);
     void (*down)(bool down); /* an outage; NULL: says why not in no_outage */
@@ -89,6 +90,7 @@ struct subject {
     void (*hold)(bool hold); /* the other side stops taking or giving */
     const char *held;        /* more options for the case with hold */
     const char *no_hold;
+    const char *poison; /* a query on s whose rows it takes, but not that of k = -1; NULL: it takes all */
     /* sources */
     void (*give)(const char *text, size_t n, bool last); /* more input */
     const char *follow; /* options that make it go on; NULL: it cannot, or always does */
@@ -97,6 +99,23 @@ struct subject {
 };
 extern const struct subject sinks[], sources[];                            /* ended by one without a name */
 const char *subject_options(const struct subject *s, const char *options); /* with the folder put in */
+
+/* websocket.c: what its subject is made of */
+extern int world_port;
+void websocket_up(void);
+void websocket_end(void);
+void websocket_ready(void);
+char *websocket_arrived(void);
+void websocket_away(bool down);
+void websocket_hold(bool hold);
+
+/* websocket_dial.c: of those that are clients */
+void websocket_dial_take(void);
+void websocket_dial_give(void);
+void websocket_dial_end(void);
+char *websocket_dial_arrived(void);
+void websocket_dial_hold(bool hold);
+void websocket_dial_line(const char *text, size_t n, bool last);
 
 /* ---- cases */
 

@@ -5,8 +5,9 @@
  *     a write k:t:w ...               t may be absent, w 1 or -1
  *     a range FIRST N                 that many rows with texts
  *     a flush, a commit EPOCH, a abort, a close
+ *     a deadline                      flush.interval by default, in microseconds
  *
- * Each answers with one line: the result, the marker or rows accepted, and what was said. SPDX-License-Identifier: Apache-2.0 */
+ * Each answers with one line: the result, the marker, rows accepted, or of a flush or commit the row that is poison, and what was said. SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 #include "connector/connector.h"
 #include "connector/module.h"
@@ -25,6 +26,7 @@ struct driven {
     struct sink *sink;
     struct batch *b; /* what was offered last */
     uint32_t from;
+    int64_t memo[SINK_MEMO / 8];
     struct err err;
 };
 
@@ -73,7 +75,7 @@ static void open_one(struct driven *d, const char *args)
     unsigned long long incarnation = 1;
     sscanf(args, "%llu %15s", &incarnation, mode);
     struct connector_ctx ctx = {.env = env_real(), .account = &d->account, .options = d->options, .schema = d->schema,
-                                .declared = d->schema, .name = "driven", .epochs = !strcmp(mode, "epochs")};
+                                .declared = d->schema, .name = "driven", .epochs = !strcmp(mode, "epochs"), .memo = d->memo};
     if (!d->sink) d->sink = sink_new(d->class, &ctx);
     uint64_t marker = 0;
     bool fresh = true;
@@ -141,6 +143,8 @@ static void write_range(struct driven *d, const char *args)
     offer(d);
 }
 
+static void end_of(struct driven *d, enum status st) { answer(d, st, st == ST_POISON ? d->class->poisoned(d->sink) : 0); }
+
 static void close_one(struct driven *d)
 {
     enum status st = d->class->close(d->sink, false, &d->err);
@@ -157,8 +161,9 @@ static void obey(struct driven *d, const char *verb, char *args)
     else if (!strcmp(verb, "write")) write_rows(d, args);
     else if (!strcmp(verb, "range")) write_range(d, args);
     else if (!strcmp(verb, "rest")) offer(d);
-    else if (!strcmp(verb, "flush")) answer(d, d->class->flush(d->sink, &d->err), 0);
-    else if (!strcmp(verb, "commit")) answer(d, d->class->commit(d->sink, strtoull(args, NULL, 10), &d->err), 0);
+    else if (!strcmp(verb, "flush")) end_of(d, d->class->flush(d->sink, &d->err));
+    else if (!strcmp(verb, "commit")) end_of(d, d->class->commit(d->sink, strtoull(args, NULL, 10), &d->err));
+    else if (!strcmp(verb, "deadline")) answer(d, ST_OK, (uint64_t)d->class->flush_us);
     else if (!strcmp(verb, "abort")) answer(d, d->class->abort(d->sink, &d->err), 0);
     else if (!strcmp(verb, "close")) close_one(d);
     else

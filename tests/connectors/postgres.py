@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The PostgreSQL sink against a real server. postgres.py BUILD [PATTERN]: cases whose names contain PATTERN.
+"""The PostgreSQL sink against a real server: types, rows, epochs, poison. postgres.py BUILD [PATTERN]: cases whose names contain PATTERN.
 SPDX-License-Identifier: Apache-2.0"""
 import csv
 import io
@@ -9,89 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from postgres_server import Server, bindir, free_port
+from postgres_server import free_port
+from postgres_world import BUILD, Drive, as_rows, case, commit_unanswered, equal, holds, run_cases, sink, wait_until
 
-BUILD = os.path.abspath(sys.argv[1])
-PATTERN = sys.argv[2] if len(sys.argv) > 2 else ""
-cases = []
-
-
-def case(f):
-    cases.append(f)
-    return f
-
-
-def equal(got, want, what=""):
-    if got != want:
-        raise AssertionError(f"{what}\n   got {got!r}\n  want {want!r}")
-
-
-def holds(text, *parts):
-    for p in parts:
-        if p not in text:
-            raise AssertionError(f"{p!r} is not in\n{text}")
-
-
-class World:
-    """A folder, a server and the program."""
-
-    def __init__(self):
-        self.server = Server()
-        self.folder = tempfile.mkdtemp(prefix="laminar-pg-test.")
-        self.said = []  # all that the program ever printed
-
-    def options(self, table, **more):
-        o = {"hostname": self.server.folder, "port": self.server.port, "database": "postgres", "username": "lam", "table.name": table, **more}
-        return ", ".join(f"{k.replace('__', '.')} = '" + str(v).replace("'", "''") + "'" for k, v in o.items())
-
-    def file(self, name, text):
-        path = os.path.join(self.folder, name)
-        with open(path, "w") as f:
-            f.write(text)
-        return path
-
-    def start(self, sql, args=(), env=None, **more):
-        script = self.file("script.sql", sql)
-        return subprocess.Popen([BUILD + "/laminar", "run", script, *args], cwd=self.folder, stdin=more.pop("stdin", subprocess.DEVNULL),
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}, **more)
-
-    def finish(self, p, timeout=60):
-        try:
-            out, err = p.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            p.kill()
-            out, err = p.communicate()
-            raise AssertionError(f"not finished after {timeout} s\n{out}{err}")
-        self.said += [out, err]
-        return p.returncode, out, err
-
-    def run(self, sql, args=(), env=None, ok=True):
-        rc, out, err = self.finish(self.start(sql, args, env))
-        if ok and rc:
-            raise AssertionError(f"status {rc}\n{out}{err}")
-        return out if ok else (rc, out + err)
-
-    def done(self):
-        self.server.done()
-        shutil.rmtree(self.folder)
-
-
-def sink(w, table, source="t", **options):
-    return f"CREATE SINK s FROM {source} INTO POSTGRES ({w.options(table, **options)});"
-
-
-def wait_until(what, f, seconds=30):
-    end = time.monotonic() + seconds
-    while not f():
-        if time.monotonic() > end:
-            raise AssertionError("never: " + what)
-
-
-# ---- types --------------------------------------------------------------------------------------------------------
+# ---- types
 
 TYPES = {  # declared in the stream: made in the table, values
     "a SMALLINT": ("smallint", ["-32768", "32767", "0"]),
@@ -100,6 +23,8 @@ TYPES = {  # declared in the stream: made in the table, values
     "d REAL": ("real", ["1.5", "-3.4028235e+38", "Infinity"]),
     "e DOUBLE": ("double precision", ["0.1", "-1.7976931348623157e+308", "NaN"]),
     "f BOOLEAN": ("boolean", ["true", "false", "true"]),
+    "t TINYINT": ("smallint", ["-128", "127", "0"]),
+    "u JSON": ("json", ['{"a": [1, 2,  3], "a": null}', "[]", '"ä"']),
     "g VARCHAR": ("text", ["", "a \"quoted\", text\nof two lines", "äöü 漢字 🙂"]),
     "h BLOB": ("bytea", ["\\x", "\\x00ff41", "\\xdeadbeef"]),
     "i DATE": ("date", ["1970-01-01", "2000-02-29", "9999-12-31"]),
@@ -109,7 +34,7 @@ TYPES = {  # declared in the stream: made in the table, values
     "m INTERVAL": ("interval", ["1 year 2 mons 3 days 04:05:06.789", "-00:00:00.000001", "-1 mons +2 days"]),
     "n UUID": ("uuid", ["00000000-0000-0000-0000-000000000000", "12345678-9abc-def0-1234-56789abcdef0", "ffffffff-ffff-ffff-ffff-ffffffffffff"]),
     "o DECIMAL(38,0)": ("numeric(38,0)", ["99999999999999999999999999999999999999", "-12345678901234567890", "10000"]),
-    "p DECIMAL(10,2)": ("numeric(38,2)", ["0.01", "-99999999.99", "10000.00"]),
+    "p DECIMAL(10,2)": ("numeric(38,2)", ["0.01", "-99999999.99", "NaN"]),
     "q DECIMAL(38,10)": ("numeric(38,10)", ["1234567890123456789012345678.0123456789", "-0.0000000001", "0.0000000000"]),
     "r DECIMAL(5,5)": ("numeric(38,5)", ["0.00001", "0.99999", "-0.10000"]),
     "s DECIMAL(38,37)": ("numeric(38,37)", ["9.9999999999999999999999999999999999999", "0.0000000000000000000000000000000000001", "-1.2000000000000000000000000000000000000"]),
@@ -132,10 +57,6 @@ def typed_csv(w):
     return names, f"CREATE SOURCE t (id INTEGER, {', '.join(TYPES)}) FROM FILE (path = 'types.csv', format = 'csv');"
 
 
-def as_rows(text):
-    return list(csv.reader(io.StringIO(text)))
-
-
 @case
 def every_type(w):
     names, source = typed_csv(w)
@@ -149,6 +70,54 @@ def every_type(w):
     equal(nulls, ",".join(["2"] * len(names)), "NULLs")
     made = w.server.psql("SELECT pg_catalog.format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'types'::regclass AND attnum > 1 ORDER BY attnum")
     equal(made.split("\n"), [v[0] for v in TYPES.values()], "types of the table that was made")
+
+
+@case
+def values_that_do_not_fit(w):
+    """What the column cannot hold is refused, row by row; what is no number is none there either."""
+    w.server.psql("""CREATE TABLE far (k integer, n numeric(4,1), s varchar(3), m jsonb, e text CHECK (e <> 'x'), i numeric)""")
+    bad = {1: ("n", "CAST(1000 AS DECIMAL(10,1))", "22003"), 2: ("n", "CAST('Infinity' AS DECIMAL(38,1))", "22003"), 3: ("s", "'four'", "22001"), 4: ("m", "'{'", "22P02"),
+           5: ("e", "'x'", "23514"), 6: ("n", "CAST('NaN' AS DECIMAL(4,1))", ""), 7: ("i", "CAST('-Infinity' AS DECIMAL)", ""), 8: ("i", "CAST('Infinity' AS DECIMAL)", ""),
+           9: ("i", "CAST('NaN' AS DECIMAL)", "")}
+    w.file("k.csv", "k\n0\n1\n")
+    script = "CREATE SOURCE t (k INTEGER) FROM FILE (path = 'k.csv', format = 'csv'); CREATE STREAM bad (k INTEGER, error VARCHAR);"
+    for k, (column, value, _) in bad.items():
+        script += f"CREATE SINK s{k} FROM (SELECT {k} AS k, CASE WHEN k = 1 THEN {value} END AS {column} FROM t) INTO POSTGRES ({w.options('far', dead_letter='bad')});"
+    said = as_rows(w.run(script, ["--print", "bad", "--format", "csv"]))
+    equal(sorted(int(r[0]) for r in said[1:]), [k for k in bad if bad[k][2]], "dead letters")
+    for k, error in said[1:]:
+        holds(error, f"(SQLSTATE {bad[int(k)][2]})")
+    equal(w.server.psql("SELECT k, n, i FROM far WHERE num_nonnulls(n, s, m, e, i) > 0 ORDER BY k"), "6|NaN|\n7||-Infinity\n8||Infinity\n9||NaN")
+    equal(w.server.psql("SELECT count(*) FROM far"), str(2 * len(bad) - 5))
+
+
+@case
+def a_table_that_changes(w):
+    """Its columns get other types during an outage and while the sink is connected: rows are made again for the new ones, and none is poison."""
+    w.server.psql("CREATE TABLE changes (k integer, v smallint)")
+    p = w.start("CREATE SOURCE t (k INTEGER, v SMALLINT) FROM STDIN (format = 'csv', header = 'false');" + sink(w, "changes", flush__interval="10 ms", retry__first="10 ms"), stdin=subprocess.PIPE)
+
+    def give(k):
+        p.stdin.write(f"{k},{k}\n")
+        p.stdin.flush()
+
+    def arrives(n):
+        wait_until(f"{n} rows", lambda: w.server.psql("SELECT count(*) FROM changes", ok=False) == str(n))
+
+    give(1)
+    arrives(1)
+    w.server.psql("ALTER TABLE changes ALTER k TYPE bigint")
+    give(2)
+    arrives(2)
+    s = w.server.session()
+    s.ask("BEGIN; ALTER TABLE changes ALTER v TYPE integer; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'laminar'")
+    give(3)
+    s.ask("COMMIT")
+    s.done()
+    arrives(3)
+    rc, out, err = w.finish(p)
+    equal(rc, 0, out + err)
+    equal(w.server.psql("SELECT k, v FROM changes ORDER BY k"), "1|1\n2|2\n3|3")
 
 
 @case
@@ -213,7 +182,7 @@ def tables_that_do_not_fit(w):
     equal(w.server.psql("SELECT * FROM ser"), "1|5|7")
 
 
-# ---- rows -----------------------------------------------------------------------------------------------------------
+# ---- rows
 
 @case
 def appends(w):
@@ -222,38 +191,17 @@ def appends(w):
     equal(w.server.psql("SELECT count(*), sum(k), count(DISTINCT k) FROM app"), "100000|5000050000|100000")
 
 
-class Drive:
-    """The sink's calls by hand (drive.c)."""
-
-    def __init__(self, w, who="a", **options):
-        self.p = subprocess.Popen([BUILD + "/drive", BUILD + "/modules/postgres.so", "postgres"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.more(w, who, **options)
-
-    def more(self, w, who, **options):
-        o = {"hostname": w.server.folder, "port": w.server.port, "database": "postgres", "username": "lam", **options}
-        equal(self.ask(f"{who} options " + "|".join(f"{k.replace('__', '.')}={v}" for k, v in o.items())), "OK 0")
-
-    def say(self, line):
-        self.p.stdin.write(line + "\n")
-        self.p.stdin.flush()
-
-    def answer(self):
-        return self.p.stdout.readline().rstrip("\n")
-
-    def ask(self, line):
-        self.say(line)
-        return self.answer()
-
-    def does(self, *lines):
-        """Pairs of a call and the beginning of its answer."""
-        for line, want in zip(lines[::2], lines[1::2]):
-            got = self.ask(line)
-            if not got.startswith(want):
-                raise AssertionError(f"{line}: {got!r}, not {want!r}")
-
-    def done(self):
-        self.p.stdin.close()
-        equal(self.p.wait(10), 0, "drive")
+@case
+def long_transactions(w):
+    """More rows than go into one COPY, some of them poison, seen by nobody before all are there."""
+    w.server.psql("CREATE TABLE long (k bigint CHECK (k % 70001 <> 70000), n text); CREATE TABLE at (n bigint);"
+                  "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.at SELECT txid_current(); RETURN NULL; END';"
+                  "CREATE TRIGGER note AFTER INSERT ON long FOR EACH STATEMENT EXECUTE FUNCTION note()")
+    n = 150000
+    w.run(f"CREATE SOURCE t (k BIGINT, n VARCHAR) FROM GENERATOR (rows = {n}, fields = 'k: sequence(1, 1), n: text(0, 40) null(0.1)');"
+          + sink(w, "long", batch__rows="1000000", batch__bytes="1 GiB", flush__interval="1 h"))
+    equal(w.server.psql("SELECT count(*), sum(k), count(DISTINCT k) FROM long"), f"{n - 2}|{n * (n + 1) // 2 - 70000 - 140001}|{n - 2}")
+    equal(w.server.psql("SELECT count(DISTINCT n) FROM at"), "1", "transactions")
 
 
 @case
@@ -302,43 +250,17 @@ def appending_takes_nothing_back(w):
 
 
 @case
-def poison_by_hand(w):
-    w.server.psql("CREATE TABLE byhand (k bigint PRIMARY KEY CHECK (k <> 13), t text UNIQUE)")
-    for mode, again in [("append", "POISON 0 PostgreSQL: duplicate key"), ("upsert", "OK 1")]:
-        w.server.psql("TRUNCATE byhand")
-        d = Drive(w, table__name="byhand", write__mode=mode)
-        d.does("a open 1 plain", "OK", "a write 1:a 2:b 13:c 4:b 5:e", 'POISON 2 PostgreSQL: new row for relation "byhand" violates check constraint',
-               "a rest", 'POISON 0 PostgreSQL: duplicate key value violates unique constraint "byhand_t_key": Key (t)=(b) already exists. (SQLSTATE 23505)',
-               "a rest", "OK 1", "a write 5:e", again, "a write 13:x", "POISON 0", "a flush", "OK", "a write 13:x", "POISON 0", "a flush", "OK", "a close", "OK")
-        equal(w.server.psql("SELECT * FROM byhand ORDER BY k"), "1|a\n2|b\n5|e", mode)
-        d.done()
+def keys_by_other_indexes(w):
+    w.server.psql("CREATE TABLE two (id bigserial PRIMARY KEY, \"A\" text, b integer, v integer, UNIQUE (b, \"A\")); CREATE TABLE just (k integer PRIMARY KEY)")
+    w.file("k.csv", "a,b,v\nx,1,1\nx,2,2\nx,1,3\ny,1,4\n")
+    source = "CREATE SOURCE t (a VARCHAR, b INTEGER, v INTEGER) FROM FILE (path = 'k.csv', format = 'csv');"
+    w.run(source + 'CREATE STREAM u AS SELECT a AS "A", b, v FROM t;' + sink(w, "two", "u", write__mode="upsert", primary__key='"A", b'))
+    equal(w.server.psql('SELECT "A", b, v FROM two ORDER BY 1, 2'), "x|1|3\nx|2|2\ny|1|4")
+    w.run(source + "CREATE STREAM u AS SELECT v % 3 AS k FROM t;" + sink(w, "just", "u", write__mode="upsert"))
+    equal(w.server.psql("SELECT k FROM just ORDER BY 1"), "0\n1\n2")
 
 
-# ---- commits without an answer, epochs ----------------------------------------------------------------------------------
-
-def commit_unanswered(w, d, call):
-    """The server commits, and dies before it says so: it waits for a standby that does not exist."""
-    w.server.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'; SELECT pg_reload_conf()")
-    wait_until("it is read", lambda: w.server.psql("SHOW synchronous_standby_names") == "nobody")
-    d.say(call)
-    wait_until("the commit waits", lambda: w.server.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1")
-    w.server.stop("immediate")
-    w.server.write("postgresql.auto.conf", "")
-    w.server.start()
-    return d.answer()
-
-
-@case
-def commit_in_doubt(w):
-    w.server.psql("CREATE TABLE doubt (k bigint PRIMARY KEY, t text); CREATE TABLE doubt2 (k bigint, t text)")
-    for table, want in [("doubt", 1000), ("doubt2", 2000)]:  # without a key nobody can know, and at least once it is
-        d = Drive(w, table__name=table)
-        d.does("a open 1 plain", "OK", "a range 0 1000", "OK 1000")
-        holds(commit_unanswered(w, d, "a flush"), "RETRY")
-        d.does("a flush", "OK", "a range 1000 10", "OK 10", "a flush", "OK", "a close", "OK")
-        equal(w.server.psql(f"SELECT count(*), count(DISTINCT k) FROM {table}"), f"{want + 10}|1010", table)
-        d.done()
-
+# ---- epochs
 
 @case
 def epochs(w):
@@ -351,15 +273,16 @@ def epochs(w):
     equal(seen(), "100|4950", "the commit")
     d.does("a range 100 5", "OK 5", "a commit 3", "OK")
     equal(seen(), "100|4950", "an epoch that is there changes nothing")
-    d.does("a range 200 5", "OK 5", "a abort", "OK", "a commit 4", "OK", "a range 300 1", "OK 1", "a write 300:x 301:y", "POISON 0", "a rest", "OK 1", "a commit 5", "OK")
+    d.does("a range 200 5", "OK 5", "a abort", "OK", "a commit 4", "OK", "a range 300 1", "OK 1", "a flush", "OK", "a write 300:x 301:y 300:z", "OK 3",
+           "a flush", "POISON 0", "a commit 5", "POISON 1", "a commit 5", "OK")
     equal(seen(), "102|5551", "what was aborted is gone")
     d.does("a range 400 5", "OK 5", "a close", "OK", "a open 1 epochs", "OK 5")
     equal(seen(), "102|5551", "what was not committed is gone")
     equal(w.server.psql('SELECT sink, epoch, incarnation FROM "odd ""name"""'), "it's \"one\"|5|1")
-    d.does("a range 500 5", "OK 5")
+    d.does("a range 500 5", "OK 5", "a flush", "OK")
     w.server.stop("immediate")
     w.server.start()
-    d.does("a range 505 5", "RETRY", "a range 505 5", "CONNECT 0 the connection was lost with 5 rows", "a commit 6", "CONNECT", "a commit 6", "CONNECT", "a close", "OK", "a open 1 epochs", "OK 5")
+    d.does("a range 505 5", "OK 5", "a flush", "RETRY", "a flush", "CONNECT 0 the connection was lost with 5 rows", "a commit 6", "CONNECT", "a commit 6", "CONNECT", "a close", "OK", "a open 1 epochs", "OK 5")
     equal(seen(), "102|5551", "an epoch that was lost is not committed")
     d.does("a range 500 10", "OK 10")
     holds(commit_unanswered(w, d, "a commit 6"), "RETRY")
@@ -373,26 +296,33 @@ def an_older_start_is_shut_out(w):
     w.server.psql("CREATE TABLE fence (k bigint, t text)")
     d = Drive(w, table__name="fence")
     d.more(w, "b", table__name="fence", statement__timeout="300 ms")
-    d.does("a open 1 epochs", "OK 0", "b open 2 epochs", "OK 0", "a range 0 10", "WRITE 0 a later start of sink", "a commit 1", "WRITE", "a close", "OK",
+    d.does("a open 1 epochs", "OK 0", "b open 2 epochs", "OK 0", "a range 0 10", "OK 10", "a flush", "WRITE 0 a later start of sink", "a commit 1", "WRITE", "a close", "OK",
            "a open 1 epochs", "WRITE 0 a later start of sink", "a close", "OK", "a open 2 epochs", "OK 0", "b close", "OK")
-    d.does("a range 0 10", "OK 10", "b open 3 epochs", "RETRY 0", "a commit 1", "OK", "b open 3 epochs", "OK 1", "a range 10 5", "WRITE", "b range 20 5", "OK 5", "b commit 2", "OK",
+    d.does("a range 0 10", "OK 10", "a flush", "OK", "b open 3 epochs", "RETRY 0", "a commit 1", "OK", "b open 3 epochs", "OK 1", "a range 10 5", "OK", "a flush", "WRITE", "b range 20 5", "OK 5", "b commit 2", "OK",
            "a commit 2", "WRITE", "a close", "OK", "b close", "OK")
     equal(w.server.psql("SELECT count(*), max(k) FROM fence"), "15|24")
     d.done()
 
 
+# ---- rows that cannot go in
+
 @case
-def keys_by_other_indexes(w):
-    w.server.psql("CREATE TABLE two (id bigserial PRIMARY KEY, \"A\" text, b integer, v integer, UNIQUE (b, \"A\")); CREATE TABLE just (k integer PRIMARY KEY)")
-    w.file("k.csv", "a,b,v\nx,1,1\nx,2,2\nx,1,3\ny,1,4\n")
-    source = "CREATE SOURCE t (a VARCHAR, b INTEGER, v INTEGER) FROM FILE (path = 'k.csv', format = 'csv');"
-    w.run(source + 'CREATE STREAM u AS SELECT a AS "A", b, v FROM t;' + sink(w, "two", "u", write__mode="upsert", primary__key='"A", b'))
-    equal(w.server.psql('SELECT "A", b, v FROM two ORDER BY 1, 2'), "x|1|3\nx|2|2\ny|1|4")
-    w.run(source + "CREATE STREAM u AS SELECT v % 3 AS k FROM t;" + sink(w, "just", "u", write__mode="upsert"))
-    equal(w.server.psql("SELECT k FROM just ORDER BY 1"), "0\n1\n2")
+def poison_by_hand(w):
+    w.server.psql("CREATE TABLE byhand (k bigint PRIMARY KEY CHECK (k <> 13), t text UNIQUE)")
+    for mode, again in [("append", ["POISON 0 PostgreSQL: duplicate key"]), ("upsert", [])]:
+        w.server.psql("TRUNCATE byhand")
+        d = Drive(w, table__name="byhand", write__mode=mode)
+        d.does("a open 1 plain", "OK", "a write 1:a 2:b 13:c 4:b 5:e", "OK 5",
+               "a flush", 'POISON 2 PostgreSQL: new row for relation "byhand" violates check constraint',
+               "a write 6:f", "OK 1",
+               "a flush", 'POISON 2 PostgreSQL: duplicate key value violates unique constraint "byhand_t_key": Key (t)=(b) already exists. (SQLSTATE 23505)',
+               "a flush", "OK", "a write 5:e 13:x 7:g 13:y", "OK 4")
+        for want in again + [f"POISON {1 - len(again)} PostgreSQL: new row", f"POISON {2 - len(again)} PostgreSQL: new row"]:
+            d.does("a flush", want)
+        d.does("a flush", "OK", "a flush", "OK", "a write 13:x", "OK 1", "a flush", "POISON 0", "a flush", "OK", "a close", "OK")
+        equal(w.server.psql("SELECT * FROM byhand ORDER BY k"), "1|a\n2|b\n5|e\n6|f\n7|g", mode)
+        d.done()
 
-
-# ---- rows that cannot go in ---------------------------------------------------------------------------------------------
 
 @case
 def poison_in_the_middle(w):
@@ -436,185 +366,7 @@ def poison_to_dead_letters(w):
     equal(w.server.psql("SELECT string_agg(k::text, ',' ORDER BY k) FROM checked"), "1,2,4,7,8,10")
 
 
-# ---- outages ------------------------------------------------------------------------------------------------------------------
-
-def survives(w, table, how, prepare, options, exact):
-    if prepare:
-        w.server.psql(prepare)
-    n = 120000
-    p = w.start(f"CREATE SOURCE t (k BIGINT, v DOUBLE) FROM GENERATOR (rows = {n}, rows.per.second = 60000, fields = 'k: sequence(1, 1)');" + sink(w, table, **options))
-    count = lambda: int(w.server.psql(f"SELECT count(*) FROM {table}", ok=False) or 0)
-    for at in [1, 40000, 80000]:
-        wait_until(f"{at} rows", lambda: count() >= at)
-        w.server.stop(how)
-        w.server.start()
-    rc, out, err = w.finish(p)
-    equal(rc, 0, out + err)
-    got = w.server.psql(f"SELECT count(DISTINCT k), sum(DISTINCT k) FROM {table}")
-    equal(got, f"{n}|{n * (n + 1) // 2}", "rows after the outages")
-    if exact:
-        equal(count(), n, "no row twice")
-
-
-@case
-def killed_while_appending(w):
-    survives(w, "killed", "immediate", "CREATE TABLE killed (k bigint, v double precision)", {}, False)
-
-
-@case
-def restarted_while_appending(w):
-    survives(w, "restarted", "fast", "CREATE TABLE restarted (k bigint, v double precision)", {}, False)
-
-
-@case
-def killed_with_a_key(w):
-    survives(w, "keyed", "immediate", "CREATE TABLE keyed (k bigint PRIMARY KEY, v double precision)", {}, True)
-
-
-@case
-def killed_while_upserting(w):
-    survives(w, "ukilled", "immediate", "CREATE TABLE ukilled (k bigint PRIMARY KEY, v double precision)", {"write__mode": "upsert"}, True)
-
-
-@case
-def sessions_terminated(w):
-    w.server.psql("CREATE TABLE terminated (k bigint PRIMARY KEY)")
-    n = 60000
-    p = w.start(f"CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = {n}, rows.per.second = 30000, fields = 'k: sequence(1, 1)');"
-                + sink(w, "terminated", application__name="victim"))
-    s = w.server.session()
-    while p.poll() is None:
-        s.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim' AND state <> 'idle' AND random() < 0.02")
-    s.done()
-    rc, out, err = w.finish(p)
-    equal(rc, 0, out + err)
-    equal(w.server.psql("SELECT count(*), sum(k) FROM terminated"), f"{n}|{n * (n + 1) // 2}")
-
-
-@case
-def server_comes_later(w):
-    w.server.psql("CREATE TABLE later (k bigint)")
-    w.server.stop("fast")
-    p = w.start("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');" + sink(w, "later"))
-    try:
-        p.wait(0.5)
-        raise AssertionError("ended without a server: " + p.stderr.read())
-    except subprocess.TimeoutExpired:
-        w.server.start()
-    rc, out, err = w.finish(p)
-    equal(rc, 0, out + err)
-    equal(w.server.psql("SELECT count(*) FROM later"), "10")
-
-
-@case
-def locked_table(w):
-    w.server.psql("CREATE TABLE locked (k bigint)")
-    s = w.server.session()
-    s.ask("BEGIN; LOCK TABLE locked")
-    p = w.start("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');" + sink(w, "locked", statement__timeout="200 ms"))
-    log = w.server.folder + "/log"
-    wait_until("a statement is stopped by its timeout twice", lambda: open(log).read().count("canceling statement due to statement timeout") >= 2)
-    s.ask("COMMIT")
-    s.done()
-    rc, out, err = w.finish(p)
-    equal(rc, 0, out + err)
-    equal(w.server.psql("SELECT count(*) FROM locked"), "10")
-
-
-@case
-def canceled_while_it_waits(w):
-    w.server.psql("CREATE TABLE held (k bigint)")
-    s = w.server.session()
-    s.ask("BEGIN; LOCK TABLE held")
-    p = w.start("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');" + sink(w, "held", statement__timeout="0 s"))
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    wait_until("it waits for the lock", lambda: s.ask(waiting) == "1")
-    p.terminate()
-    w.finish(p, 10)
-    wait_until("the server's session ends too", lambda: s.ask(waiting) == "0", 10)
-    s.done()
-
-
-@case
-def visible_within_250_ms(w):
-    w.server.psql("CREATE TABLE seen (k bigint)")
-    p = w.start("CREATE SOURCE t (k BIGINT) FROM STDIN (format = 'json');" + sink(w, "seen"), stdin=subprocess.PIPE)
-    s = w.server.session()
-    took = []
-    for k in range(1, 9):
-        p.stdin.write('{"k": %d}\n' % k)
-        p.stdin.flush()
-        at = time.monotonic()
-        wait_until(f"row {k}", lambda: s.ask("SELECT count(*) FROM seen") == str(k), 10)
-        took.append((time.monotonic() - at) * 1000)
-    s.done()
-    rc, out, err = w.finish(p)
-    equal(rc, 0, out + err)
-    took = sorted(took[1:])  # the first has to connect
-    print(f"  visible after {took[0]:.0f} to {took[-1]:.0f} ms")
-    if took[-1] > 250:
-        raise AssertionError(f"visible after {took} ms")
-
-
-# ---- names ----------------------------------------------------------------------------------------------------------------------
-
-@case
-def hostile_names(w):
-    schema, table = 'a "schema"; DROP TABLE witness; --', "t'\"; DROP TABLE witness; --"
-    q = lambda n: '"' + n.replace('"', '""') + '"'
-    columns = ['k"', "select", "A b", "x'; DROP TABLE witness; --", "%s%n", "c1", "seq", "w"]
-    w.server.psql(f"CREATE TABLE witness (); CREATE SCHEMA {q(schema)}")
-    w.file("h.csv", "k,v\n1,1\n2,2\n1,3\n")
-    names = ", ".join(f"v AS {q(c)}" for c in columns[1:])
-    script = f"CREATE SOURCE t (k INTEGER, v INTEGER) FROM FILE (path = 'h.csv', format = 'csv'); CREATE STREAM u AS SELECT k AS {q(columns[0])}, {names} FROM t;"
-    for options in [{"auto__create__table": "true"}, {}]:
-        w.run(script + sink(w, table, "u", schema__name=schema, application__name="x' y\"", **options))
-    equal(w.server.psql(f"SELECT count(*) FROM {q(schema)}.{q(table)}"), "6")
-    w.server.psql(f"DROP TABLE {q(schema)}.{q(table)}; CREATE TABLE {q(schema)}.{q(table)} ({q(columns[0])} integer PRIMARY KEY, {', '.join(q(c) + ' integer' for c in columns[1:])})")
-    w.run(script + sink(w, table, "u", schema__name=schema, write__mode="upsert"))
-    equal(w.server.psql(f"SELECT * FROM {q(schema)}.{q(table)} ORDER BY 1"), "1|" + "|".join("3" * 7) + "\n2|" + "|".join("2" * 7))
-    equal(w.server.psql("SELECT count(*) FROM pg_class WHERE relname = 'witness'"), "1")
-
-
-@case
-def names_that_shadow(w):
-    """What the target's schema holds does not change what our statements mean."""
-    w.server.psql("""CREATE SCHEMA evil; CREATE TABLE evil.t (k bigint PRIMARY KEY, t text); CREATE TABLE evil.pg_class (oid integer);
-        CREATE TABLE evil.pg_attribute (a integer); CREATE FUNCTION evil.format_type(oid, integer) RETURNS text LANGUAGE sql AS 'SELECT 1/0::text';
-        CREATE FUNCTION evil.never(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT false';
-        CREATE OPERATOR evil.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil.never);
-        CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz'""".replace("1/0::text", "NULL::text"))
-    w.server.psql("ALTER ROLE lam SET search_path = evil, pg_catalog")
-    try:
-        d = Drive(w, table__name="t", schema="evil", write__mode="upsert")
-        d.does("a open 1 epochs", "OK 0", "a write 1:a 2:b 1:a:-1", "OK 3", "a commit 1", "OK", "a close", "OK")
-    finally:
-        w.server.psql("ALTER ROLE lam RESET search_path")
-    equal(w.server.psql("SELECT * FROM evil.t"), "2|b")
-    d.done()
-
-
-@case
-def options_are_checked(w):
-    w.file("empty.csv", "x\n")
-    source = "CREATE SOURCE t (x INTEGER) FROM FILE (path = 'empty.csv', format = 'csv');"
-    for option, value, parts in [("service", "x", ["has no option 'service'"]), ("options", "-c log_statement=all", ["has no option 'options'"]),
-                                 ("passfile", "/etc/passwd", ["has no option"]), ("hostaddr", "1.2.3.4", ["has no option"]),
-                                 ("sslmode", "maybe", ["cannot be 'maybe'", "verify-full"]), ("port", "0", ["between 1 and 65535"]),
-                                 ("write.mode", "replace", ["append, copy, upsert, insert"])]:
-        rc, said = w.run(source + sink(w, "t", **{option: value}), ok=False)
-        equal(rc, 1, said)
-        holds(said, *parts)
-    for host in ["127.0.0.1,evil.example.org", "127.0.0.1.example.org", ""]:
-        rc, said = w.run(source + sink(w, "t", hostname=host), ok=False)
-        equal(rc, 1, said)
-        holds(said, "is not one host")
-    w.server.psql("CREATE DATABASE \"host=/nowhere dbname=x\"")  # a database name that is a connection string is a name
-    w.run(source + sink(w, "t", database="host=/nowhere dbname=x", auto__create__table="true"))
-    w.server.psql("DROP DATABASE \"host=/nowhere dbname=x\"")
-
-
-# ---- what every sink passes ----------------------------------------------------------------------------------------------------
+# ---- what every sink passes
 
 @case
 def conformance(w):
@@ -625,7 +377,7 @@ def conformance(w):
     world = w.file("world", f"""#!/bin/sh
         cd {s.folder} || exit 1
         case $1 in
-        up) ln -s {s.folder}/.s.PGSQL.{s.port} $2/.s.PGSQL.5432 && {psql} -c 'SET client_min_messages = error; DROP TABLE IF EXISTS o, laminar_epochs; CREATE TABLE o (id bigserial, k bigint, t text)' ;;
+        up) ln -s {s.folder}/.s.PGSQL.{s.port} $2/.s.PGSQL.5432 && {psql} -c 'SET client_min_messages = error; DROP TABLE IF EXISTS o, laminar_epochs; CREATE TABLE o (id bigserial, k bigint NOT NULL, t text)' ;;
         rows) {psql} -c "COPY (SELECT k, t FROM o ORDER BY id) TO STDOUT (DELIMITER '|')" ;;
         stop) {pg_ctl} -m immediate stop ;;
         start) {pg_ctl} -l {s.folder}/log -o "{options}" start ;;
@@ -640,109 +392,11 @@ def conformance(w):
     run = subprocess.run([BUILD + "/conformance", "postgres"], env={**os.environ, "LAMINAR_POSTGRES": world}, capture_output=True, text=True, timeout=200)
     if run.returncode:
         raise AssertionError(run.stderr)
-    for name in ["refuse", "rows", "wide", "deadline", "slow", "outage", "cancel", "stop", "epochs"]:
+    for name in ["refuse", "rows", "wide", "deadline", "slow", "outage", "cancel", "stop", "poison", "epochs"]:
         holds(run.stderr, f"{name:10}ok")
 
 
-# ---- logging in ------------------------------------------------------------------------------------------------------------------
-
-SECRET = "c4n4ry-" + os.urandom(8).hex()
-WRONG = "wr0ng-" + os.urandom(8).hex()
-
-
-@case
-def secrets(w):
-    w.server.psql(f"CREATE ROLE alice LOGIN PASSWORD '{SECRET}'; CREATE TABLE secret (k bigint); GRANT INSERT ON secret TO alice")
-    w.server.stop("fast")
-    w.server.write("pg_hba.conf", "local all lam trust\nhost all alice 127.0.0.1/32 scram-sha-256\n")
-    w.server.start()
-    source = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 10, fields = 'k: sequence(1, 1)');"
-    env = {"ALICE": SECRET, "NOT_ALICE": WRONG}
-    log_in = dict(hostname="127.0.0.1", username="alice")
-    w.run(source + sink(w, "secret", password="${ALICE}", **log_in), env=env)
-    equal(w.server.psql("SELECT count(*) FROM secret"), "10")
-    show = "SHOW SINKS; SHOW CREATE SINK s; SHOW METRICS; SHOW CONNECTORS;"
-    for more, options in [("", {"password": "${NOT_ALICE}"}), ("", {"password": "${ALICE}", "database": "nowhere"}), ("", {"password": "${ALICE}", "table": "x"}),
-                          ("", {"password": "${ALICE}", "sslmode": "require"}), (show, {"password": "${ALICE}"}), ("SELECT nonsense FROM", {"password": "${ALICE}"})]:
-        table = "nowhere" if options.pop("table", None) else "secret"
-        w.run(source + sink(w, table, **options, **log_in) + more, env=env, ok=False)
-    rc, said = w.run(source + sink(w, "secret", password="${NOT_ALICE}", **log_in), env=env, ok=False)
-    equal(rc, 1, said)
-    holds(said, "password authentication failed", "SQLSTATE 28P01")
-    rc, said = w.run(source + sink(w, "secret", password="${ALICE}", database="nowhere", **log_in), env=env, ok=False)
-    holds(said, 'database "nowhere" does not exist', "SQLSTATE 3D000")
-    places = w.said + [open(os.path.join(d, f), errors="replace").read() for d, _, fs in os.walk(w.folder) for f in fs if f != "script.sql"]
-    for text in places:
-        for s in (SECRET, WRONG):
-            if s in text:
-                raise AssertionError("a secret shows in: " + text.replace(s, "<HERE>"))
-
-
-def certificate(folder, name, subject, alt, ca=None):
-    run = lambda *a: subprocess.run(["openssl", *a], cwd=folder, check=True, capture_output=True)
-    if not ca:
-        run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + subject, "-keyout", name + ".key", "-out", name + ".crt")
-        return
-    run("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + subject, "-keyout", name + ".key", "-out", name + ".csr")
-    with open(os.path.join(folder, "ext"), "w") as f:
-        f.write("subjectAltName=" + alt)
-    run("x509", "-req", "-in", name + ".csr", "-CA", ca + ".crt", "-CAkey", ca + ".key", "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", name + ".crt")
-
-
-@case
-def tls(w):
-    w.server.psql("CREATE TABLE tls (k bigint)")
-    source = "CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 1, fields = 'k: sequence(1, 1)');"
-
-    def refused(*parts, **options):
-        rc, said = w.run(source + sink(w, "tls", **options), ok=False)
-        equal(rc, 1, said)
-        holds(said, *parts)
-
-    def ssl_used(**options):
-        w.server.psql("TRUNCATE tls")
-        w.run(source + sink(w, "tls", **options))
-        equal(w.server.psql("SELECT count(*) FROM tls"), "1", str(options))
-        used = [line for line in open(w.server.folder + "/log") if "connection authorized" in line and "application_name=laminar" in line]
-        return "SSL enabled" in used[-1]
-
-    far = "2130706433"  # 127.0.0.1 by a name that is not known to be here
-    w.server.write("pg_hba.conf", "local all lam trust\nhost all lam 127.0.0.1/32 trust\n")
-    w.server.psql("ALTER SYSTEM SET log_connections = on; SELECT pg_reload_conf()")
-    wait_until("connections are logged", lambda: w.server.psql("SHOW log_connections") == "on")
-    refused("server does not support SSL", "ssl.mode = 'disable'", hostname=far, ssl__ca__cert__path=w.file("none.crt", ""))
-    equal(ssl_used(hostname=far, sslmode="disable"), False)
-    certificate(w.folder, "ca", "test ca", None)
-    certificate(w.folder, "other", "other ca", None)
-    certificate(w.folder, "server", "localhost", "DNS:localhost", "ca")
-    for f in ["server.crt", "server.key"]:
-        w.server.write(f, open(os.path.join(w.folder, f)).read())
-    w.server.psql("ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf()")
-    wait_until("ssl is on", lambda: w.server.psql("SHOW ssl") == "on")
-    ca, other = w.folder + "/ca.crt", w.folder + "/other.crt"
-    equal(ssl_used(hostname="localhost", sslmode="verify-full", sslrootcert=ca), True, "verify-full with the root")
-    equal(ssl_used(hostname="127.0.0.1", sslmode="verify-ca", sslrootcert=ca), True, "verify-ca")
-    equal(ssl_used(hostname="127.0.0.1", sslmode="require"), True, "require")
-    equal(ssl_used(hostname="127.0.0.1", sslmode="prefer"), True, "prefer, said in words")
-    equal(ssl_used(hostname="127.0.0.1"), False, "loopback may go without")
-    refused("certificate verify failed", hostname="localhost", sslmode="verify-full", sslrootcert=other)
-    refused("certificate verify failed", hostname="localhost", sslmode="verify-ca", sslrootcert=other)
-    refused("root certificate file", "ssl.ca.cert.path", hostname="localhost", sslmode="verify-full")
-    refused('"127.0.0.1"', hostname="127.0.0.1", sslmode="verify-full", sslrootcert=ca)
-    refused("2130706433", hostname=far, sslrootcert=ca)
-    certificate(w.folder, "client", "lam", "DNS:lam", "ca")
-    os.chmod(w.folder + "/client.key", 0o600)
-    w.server.write("ca.crt", open(ca).read())
-    w.server.write("pg_hba.conf", "local all lam trust\nhostssl all lam 127.0.0.1/32 cert\n")
-    w.server.psql("ALTER SYSTEM SET ssl_ca_file = 'ca.crt'; SELECT pg_reload_conf()")
-    wait_until("the ca is known", lambda: w.server.psql("SHOW ssl_ca_file") == "ca.crt")
-    by_cert = dict(hostname="localhost", sslmode="verify-full", sslrootcert=ca)
-    refused("SQLSTATE 28000", **by_cert)
-    refused("SQLSTATE 28000", "ssl.mode = 'verify-full'", hostname="127.0.0.1")
-    equal(ssl_used(**by_cert, sslcert=w.folder + "/client.crt", sslkey=w.folder + "/client.key"), True, "a client's certificate")
-
-
-# ---- the page ------------------------------------------------------------------------------------------------------------------
+# ---- the page
 
 @case
 def tutorial(w):
@@ -779,32 +433,4 @@ def tutorial(w):
     equal([line for line in page.split("## Options")[1].split("\n") if line], [line for line in table.split("\n") if line.startswith("|")], "the options: make docs")
 
 
-def main():
-    if not bindir():
-        print("postgres: skipped: PostgreSQL is not installed (Debian: postgresql-15)")
-        return 0
-    if not os.path.exists(BUILD + "/modules/postgres.so"):
-        print("postgres: skipped: the module was not built (Debian: libpq-dev)")
-        return 0
-    failed = 0
-    w = World()
-    watch = threading.Timer(540, lambda: (print("postgres: not finished after 540 s"), w.done(), os._exit(1)))
-    watch.daemon = True
-    watch.start()
-    try:
-        chosen = [c for c in cases if PATTERN in c.__name__]
-        for c in chosen:
-            at = time.monotonic()
-            try:
-                c(w)
-                print(f"postgres {c.__name__} ok ({time.monotonic() - at:.1f} s)", flush=True)
-            except Exception as e:
-                failed += 1
-                print(f"postgres {c.__name__} FAILED: {type(e).__name__}: {e}", flush=True)
-        print(f"postgres: {len(chosen) - failed} of {len(chosen)} passed")
-    finally:
-        w.done()
-    return failed > 0
-
-
-sys.exit(main())
+sys.exit(run_cases("postgres"))

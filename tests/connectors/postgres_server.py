@@ -40,6 +40,22 @@ class Server:
         self.do("initdb", "-D", self.data, "-A", "trust", "-U", "lam", "--no-sync", "-E", "UTF8", "--locale=C")
         self.start()
 
+    def standby(self):
+        """A copy that follows this one."""
+        it = Server.__new__(Server)
+        it.__dict__.update(self.__dict__)
+        it.folder = tempfile.mkdtemp(prefix="laminar-pg.")
+        if it.before:
+            who = pwd.getpwnam("postgres")
+            os.chown(it.folder, who.pw_uid, who.pw_gid)
+        os.chmod(it.folder, 0o755)
+        it.data = os.path.join(it.folder, "data")
+        it.port = free_port()
+        it.settings = {**self.settings, "unix_socket_directories": it.folder, "port": it.port}
+        it.do("pg_basebackup", "-D", it.data, "-R", "-X", "stream", "-c", "fast", "-h", self.folder, "-p", str(self.port), "-U", "lam")
+        it.start()
+        return it
+
     def do(self, program, *args):
         run = subprocess.run(self.before + [os.path.join(self.bin, program), *args], cwd=self.folder, capture_output=True, text=True, timeout=60)
         if run.returncode:

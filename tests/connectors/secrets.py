@@ -39,6 +39,8 @@ def fresh():
 
 
 def environment(folder, **more):
+    # LeakSanitizer of gcc 12 itself crashes in a process that has loaded libpq and another module; each module's own test looks for leaks.
+    more = {"ASAN_OPTIONS": "detect_leaks=0", **more}
     return {**os.environ, "LAMINAR_MODULES": BUILD + "/modules", "HOME": folder, **more}
 
 
@@ -125,15 +127,16 @@ def scripts_of(kind, connector, secret, beside, literal):
     slip = secret[:-3] + secret[-2:]
     statements = [
         make(given), whole, make(*beside, given, "nonsense = 1"), make("nonsense = 1", given), make(given, *beside, f"{timed} = 'abc'"), make(f"{timed} = 'abc'", given),
-        make(given, given, *beside), make(f"{slip} = {literal}", *beside), make(f"{secret}.x = {literal}", *beside), make(f"{secret} {literal}", *beside),
+        make(given, given, *beside), make(f"{slip} = {literal}", *beside), make(f"x.{secret} = {literal}", *beside), make(f"{secret} {literal}", *beside),
         make(f"{secret} = = {literal}", *beside), make(f"'{secret}' = {literal}", *beside), make(f'"{secret}" = {literal}', "nonsense = 1"),
         make(f"{secret.upper().replace('.', '_')} = {literal}", "nonsense = 1"), make(f"{secret} => {literal}", "nonsense = 1"),
         make(given, *beside, connector_name=connector + "x"), make(given, *beside, connector_name="nobody"), make(given, *beside, "format = 'nonsense'"),
         make(given, *beside)[:-1], make(given, *beside) + " SELECT", "SELECT FROM WHERE " + whole, whole.replace("CREATE", "CREAT"),
-        f"SELECT colum FROM g /* {given} */", f"SELECT colum FROM g -- {given}\n", f"ALTER SINK s SET {given}", f"ALTER SINK s SET ({given})",
-        f"EXPLAIN {whole}", f"SHOW CREATE SINK {given}", f"BEGIN; {whole}; SHOW CREATE {kind} s; SHOW SINKS; SHOW SOURCES; {whole}; ROLLBACK",
-        f"SET {given}", f"SELECT * FROM g WHERE {given} AND colum = 1", f"CREATE STREAM {given} AS SELECT 1", f"{given}", f"LOAD 'nobody'; {given} x",
+        f"SELECT colum FROM g /* {given} */", f"SELECT colum FROM g -- {given}\n", f"ALTER SINK s SET {given}", f"ALTER SINK s SET ({given})", f"EXPLAIN {whole}", f"BEGIN; {whole}; SHOW CREATE {kind} s; SHOW SINKS; SHOW SOURCES; {whole}; ROLLBACK",
+        f"SET {given}", f"{given}",
     ]
+    if not secret.endswith("key"):  # that could be a column's name, so it must stand where options do
+        statements += [f"SHOW CREATE SINK {given}", f"SELECT * FROM g WHERE {given} AND colum = 1", f"CREATE STREAM {given} AS SELECT 1", f"LOAD 'nobody' {given} x"]
     bare = literal[1:-1]
     if "$" not in literal:
         statements += [make(f"{secret} = '{bare}", *beside), make(f"{secret} = {bare}'", *beside), make(f"{secret} = '{bare}' 'more'", *beside),
@@ -246,7 +249,7 @@ def kafka_refuses():
                 for given, env in ((f"'{password}'", {}), ("'${PW}'", {"PW": password})):
                     options = [server, *more, f"sasl.password = {given}"]
                     said += program(folder, source + create("sink", "kafka", [*options, retries]) + ";", env)
-                    said += tell(folder, [source + create("sink", "kafka", [*options, retries]) + ";\n-- wait 5000\n", source + create("source", "kafka", options) +
+                    said += tell(folder, [source + create("sink", "kafka", [*options, retries]) + ";\n-- wait 2000\n", source + create("source", "kafka", options) +
                                           ";\nCREATE SINK d FROM s INTO BLACKHOLE; -- wait 1000\n"], **env)
             assert b"uthentication failed" in said and b"certificate verify failed" in said, said.decode(errors="replace")[-3000:]
             none_in(said, folder, [right, wrong])

@@ -6,7 +6,6 @@ import os
 import re
 import resource
 import selectors
-import signal
 import socket
 import subprocess
 import sys
@@ -15,109 +14,9 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from websocket_run import BUILD, DEADLINE_S, Run, Skip, case, equal, holds, main, records, rest
 from websocket_client import BINARY, CLOSE, PING, PONG, TEXT, Client, answer, connect, frame, request
 
-BUILD = os.path.abspath(sys.argv[1])
-PATTERN = sys.argv[2] if len(sys.argv) > 2 else ""
-DEADLINE_S = 20
-cases = []
-
-
-def case(f):
-    cases.append(f)
-    return f
-
-
-def equal(got, want, what=""):
-    if got != want:
-        raise AssertionError(f"{what}\n   got {str(got)[:600]!r}\n  want {str(want)[:600]!r}")
-
-
-def holds(text, *parts):
-    for p in parts:
-        if p not in text:
-            raise AssertionError(f"{p!r} is not in\n{text}")
-
-
-class Skip(Exception):
-    pass
-
-
-class Run:
-    """The program with a sink; rows are what the test writes to it."""
-
-    def __init__(self, columns="k BIGINT, t VARCHAR", port=0, more="", **options):
-        self.folder = tempfile.TemporaryDirectory(prefix="laminar-ws-test.")
-        self.script = os.path.join(self.folder.name, "s.sql")
-        options = {"bind.address": str(port), **{k.replace("__", "."): v for k, v in options.items()}}
-        with open(self.script, "w") as f:
-            f.write(f"CREATE SOURCE s ({columns}) FROM STDIN (format = 'csv', header = 'false');\n{more}"
-                    "CREATE SINK w FROM s INTO WEBSOCKET (" + ", ".join(f"{k} = '{v}'" for k, v in options.items()) + ");\n")
-        env = {**os.environ, "LAMINAR_MODULES": BUILD + "/modules"}
-        self.process = subprocess.Popen([BUILD + "/laminar", "run", self.script], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, cwd=self.folder.name)
-        self.said = b""
-        self.port = None
-        while self.port is None:
-            line = self.process.stderr.readline()
-            if not line:
-                raise AssertionError("it ended: " + self.said.decode())
-            self.said += line
-            m = re.search(rb"listening on ws://[^ ]*:(\d+)/", line)
-            self.port = int(m[1]) if m else None
-
-    def rows(self, rows):
-        self.process.stdin.write("".join(f"{k},{t}\n" for k, t in rows).encode())
-        self.process.stdin.flush()
-
-    def end(self, status=0):
-        self.process.stdin.close()
-        self.process.stdin = None
-        _, err = self.process.communicate(timeout=DEADLINE_S)
-        self.said += err
-        equal(self.process.returncode, status, self.said.decode())
-        return self.counts()
-
-    def counts(self):
-        """What the sink says at its end; the sum must be right."""
-        line = next(x for x in self.said.decode().split("\n") if "records" in x and "offered" in x)
-        c = {k: int(v) for k, v in re.findall(r"([a-z ]*[a-z]) (\d+)", line[line.index(": records") + 2:].replace("= ", "").replace("+ ", ""))}
-        c = {k.strip(): v for k, v in c.items()}
-        equal(c["offered"], c["sent"] + c["dropped"] + c["left"], line)
-        return c
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
-        self.folder.cleanup()
-
-
-def records(client, n):
-    """The next n records of frames of the protocol: sequences and values."""
-    out = []
-    while len(out) < n:
-        opcode, data = client.frame()
-        equal(opcode, TEXT, data)
-        for line in data.split(b"\n"):
-            m = json.loads(line)
-            equal(m["type"], "data", m)
-            out.append((m["sequence"], m["data"]))
-    return out
-
-
-def rest(client):
-    """Records up to the close frame, and its code."""
-    out = []
-    while True:
-        opcode, data = client.frame()
-        if opcode == CLOSE:
-            return out, int.from_bytes(data[:2], "big"), data[2:].decode()
-        if opcode == TEXT:
-            out += [json.loads(x) for x in data.split(b"\n")]
 
 
 def numbered(n, start=0, width=1):
@@ -230,9 +129,9 @@ def ping_pong_and_fragments():
         equal(c.frame(), (PONG, b"!"))
         opcode, data = c.frame()
         equal((opcode, json.loads(data)["type"]), (TEXT, "error"))
-        for b in frame(TEXT, b'{"action":"subscribe"}'):
+        for b in frame(TEXT, b'{"action":"ping"}'):
             c.send(bytes([b]))
-        equal(json.loads(c.frame()[1])["type"], "error")
+        equal(json.loads(c.frame()[1])["type"], "heartbeat")
         r.rows([(7, "a")])
         equal(records(c, 1)[0][1]["k"], 7)
         equal(r.end()["messages from clients"], 2)
@@ -489,6 +388,17 @@ def no_replay():
 
 
 @case
+def conformance():
+    listener = os.path.join(os.path.dirname(os.path.abspath(__file__)), "websocket_listener.py")
+    p = subprocess.run([BUILD + "/conformance", "websocket"], env={**os.environ, "LAMINAR_WEBSOCKET": listener, "LAMINAR_MODULES": BUILD + "/modules"},
+                       capture_output=True, text=True, timeout=200)
+    if p.returncode:
+        raise AssertionError(p.stderr)
+    for name in ["refuse", "rows", "wide", "types", "deadline", "slow", "outage", "cancel", "stop"]:
+        holds(p.stderr, f"sink   websocket      {name:10}ok")
+
+
+@case
 def port_taken():
     with Run() as r:
         script = os.path.join(r.folder.name, "t.sql")
@@ -507,8 +417,9 @@ def tutorial():
     """docs/websocket.md as it is printed; what a browser does is done by node, which has the same WebSocket, when it is there."""
     if subprocess.run([sys.executable, "-c", "import websockets"], stderr=subprocess.DEVNULL).returncode:
         raise Skip("Debian: python3-websockets")
+    ports = {}
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/websocket.md")) as f:
-        page = f.read().replace("8137", str(free_port()))
+        page = re.sub("8137|8138|8139", lambda m: ports.setdefault(m[0], str(free_port())), f.read())
     script, want = "", ""
     with tempfile.TemporaryDirectory(prefix="laminar-ws-test.") as folder:
         for info, text in re.findall(r"^```(\S*(?: \S+)?)\n(.*?)^```$", page, re.S | re.M):
@@ -545,25 +456,4 @@ def has_node():
         return False
 
 
-def main():
-    if not os.path.exists(BUILD + "/modules/websocket.so"):
-        print("websocket: skipped: the module was not built (Debian: libwslay-dev)")
-        return 0
-    failed = 0
-    signal.alarm(300)  # a test that hangs ends
-    chosen = [c for c in cases if PATTERN in c.__name__]
-    for c in chosen:
-        at = time.monotonic()
-        try:
-            c()
-            print(f"websocket {c.__name__} ok ({time.monotonic() - at:.1f} s)", flush=True)
-        except Skip as e:
-            print(f"websocket {c.__name__} skipped: {e}", flush=True)
-        except Exception as e:
-            failed += 1
-            print(f"websocket {c.__name__} FAILED: {type(e).__name__}: {e} (line {e.__traceback__.tb_next.tb_lineno})", flush=True)
-    print(f"websocket: {len(chosen) - failed} of {len(chosen)} passed")
-    return failed > 0
-
-
-sys.exit(main())
+sys.exit(main("websocket"))

@@ -31,7 +31,8 @@ static bool read_in_parts(const struct handshake_rules *r, const char *p, size_t
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     const struct handshake_rules r = {
-        .path = "/live", .origins = "https://good.example, http://localhost:8000", .max = 1024};
+        .path = "/live", .origins = "https://good.example, http://localhost:8000", .max = 1024, .deflates = n % 2,
+        .scheme = n % 3 ? NULL : "Bearer", .credentials = "secret"};
     const char *p = (const char *)data;
     struct handshake whole, parts;
     char answer[HANDSHAKE_ANSWER];
@@ -41,5 +42,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     check(whole.status == parts.status && whole.used == parts.used && whole.after == parts.after);
     check(whole.status == 101 ? whole.used <= n && strlen(whole.accept) == 28 : whole.status >= 400 && whole.why);
     check(handshake_answer(&whole, answer) < sizeof answer);
+    check(!whole.deflates || r.deflates);
+    if (whole.status != 101) return 0;
+    check(handshake_read(&r, p, whole.used, &whole)); /* whose texts lie in p */
+    char *text = malloc(whole.filter.n + 1);
+    if (handshake_decode(whole.filter, text)) check(strlen(text) <= whole.filter.n);
+    free(text);
     return 0;
 }

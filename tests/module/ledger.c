@@ -253,6 +253,7 @@ struct writing {
     char *text; /* of rows that wait for their epoch */
     size_t n;
     FILE *out;
+    int64_t bad; /* the row that was refused last */
     _Atomic bool canceled;
 };
 
@@ -314,11 +315,10 @@ static int write_columns(struct lam_io *io, const struct lam_rows *rows, int64_t
     const int32_t *at = t->buffers[1];
     if (!w->out) w->out = open_memstream(&w->text, &w->n);
     for (int64_t i = rows->from; i < rows->array->length; i++) {
-        if (no_k && !(no_k[i / 8] >> i % 8 & 1)) { /* a row without its number is none */
-            *accepted = i - rows->from;
-            return io->host->fail(err, LAM_IO_POISON, "a ledger takes no row whose number is NULL");
-        }
-        fprintf(w->out, "%ld,", (long)((const int64_t *)k->buffers[1])[i]);
+        if (no_k && !(no_k[i / 8] >> i % 8 & 1))
+            fputs("?,", w->out); /* a row without its number is none; that shows when the books are closed */
+        else
+            fprintf(w->out, "%ld,", (long)((const int64_t *)k->buffers[1])[i]);
         bool is_null = no_t && !(no_t[i / 8] >> i % 8 & 1);
         fputs(is_null ? "NULL" : ":", w->out);
         for (int32_t j = at[i]; !is_null && j < at[i + 1]; j++)
@@ -338,13 +338,35 @@ static void drop(struct writing *w)
     w->n = 0;
 }
 
+/* Takes the first line that begins with '?' out of the text. */
+static int judge(struct lam_io *io, struct lam_error *err)
+{
+    struct writing *w = io->self;
+    fflush(w->out);
+    char *p = w->text, *next = p;
+    for (w->bad = 0; *p && *p != '?'; p = next, w->bad++) next = strchr(p, '\n') + 1;
+    if (!*p) return LAM_IO_OK;
+    char *text = w->text, *rest = strchr(p, '\n') + 1;
+    fclose(w->out);
+    w->out = open_memstream(&w->text, &w->n);
+    fwrite(text, 1, (size_t)(p - text), w->out);
+    fputs(rest, w->out);
+    free(text);
+    return io->host->fail(err, LAM_IO_POISON, "a ledger takes no row whose number is NULL");
+}
+
+static int64_t write_poisoned(struct lam_io *io)
+{
+    return ((struct writing *)io->self)->bad;
+}
+
 static int write_commit(struct lam_io *io, uint64_t epoch, struct lam_error *err)
 {
     struct writing *w = io->self;
     if (epoch <= w->marker) return drop(w), LAM_IO_OK;
-    int result = lock_file(io, err);
-    if (result) return result;
     if (!w->out) w->out = open_memstream(&w->text, &w->n);
+    int result = judge(io, err);
+    if (result || (result = lock_file(io, err))) return result;
     fprintf(w->out, "= %lu\n", (unsigned long)epoch);
     fflush(w->out);
     off_t before = lseek(w->fd, 0, SEEK_CUR);
@@ -408,6 +430,7 @@ static const struct lam_sink_class sink = {
     .abort = write_abort,
     .cancel = write_cancel,
     .close = write_close,
+    .poisoned = write_poisoned,
 };
 
 static const struct lam_source_class *const sources[] = {&source, NULL};

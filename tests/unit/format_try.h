@@ -103,7 +103,7 @@ static inline void try_decode(const struct trial *t, const char *p, size_t n, st
         decoder_feed(d, buf, left + more, fed == n);
         struct batch *b;
         while (!(out->status = decoder_next(d, pool, t->max_rows ? t->max_rows : BATCH_ROWS, &b, &out->err))) {
-            INVARIANT(b->rows <= (t->max_rows ? t->max_rows : BATCH_ROWS));
+            INVARIANT((d->many && !t->class->many) || b->rows <= (t->max_rows ? t->max_rows : BATCH_ROWS));
             try_put_rows(t->schema, b, &out->rows);
             batch_unref(b);
         }
@@ -148,11 +148,11 @@ static inline void try_records(const struct trial *t, const struct try_value *va
         struct batch *b = NULL;
         out->status = decoder_records(d, pool, text, r + at, n - at < most ? n - at : most, of, &used, &b, &out->err);
         if (out->status) break;
-        INVARIANT(used && used <= n - at && (t->class->many || b->rows <= used));
+        INVARIANT(used && used <= n - at && (d->many || b->rows <= used));
         for (uint32_t i = 0; i < b->rows; i++) {
             struct rows one = {b, (uint32_t[]){i}, 1};
             struct batch *row = rows_compact(pool, t->schema, &one);
-            INVARIANT(of[i] < used && (!i || of[i] > of[i - 1] || (t->class->many && of[i] == of[i - 1])));
+            INVARIANT(of[i] < used && (!i || of[i] > of[i - 1] || (d->many && of[i] == of[i - 1])));
             text_printf(&out->rows, "%u: ", at + of[i]);
             try_put_rows(t->schema, row, &out->rows);
             batch_unref(row);

@@ -392,6 +392,32 @@ static void changelog(void **state)
     batch_unref(b);
 }
 
+/* What lies under a NULL does not leave: it may be of another row, or of nobody's. */
+static void nulls_are_blank(void **state)
+{
+    (void)state;
+    struct schema *s = try_schema(arena, "a BIGINT, b BOOLEAN, iv INTERVAL");
+    struct batch *b = batch_for(pool, s, 70);
+    b->rows = 70;
+    memset(b->cols[0].data, 'S', 8 * 70), memset(b->cols[1].data, 1, 70), memset(b->cols[2].data, 0, 16 * 70);
+    for (uint32_t i = 0; i < 70; i++) ((struct interval *)b->cols[2].data)[i].months = 0x53535353;
+    for (int i = 0; i < 3; i++) memset(b->cols[i].valid = batch_validity(b, 70), 0, 16);
+    struct encoder *e = encoder_of(s, CHANGELOG_NONE);
+    struct text out = {0};
+    encoder_put_whole(e, b, 0, 70, &out);
+    assert_null(memmem(out.p, out.n, "SSSS", 4));
+    struct ipc_message m;
+    size_t at = 0;
+    do {
+        assert_int_equal(ipc_message_at(out.p + at, out.n - at, &m, NULL), ST_OK);
+        at += m.size;
+    } while (m.kind != IPC_ROWS);
+    for (uint64_t i = 0; i < m.body_n; i++) assert_int_equal(m.body[i], 0);
+    text_done(&out);
+    encoder_free(e);
+    batch_unref(b);
+}
+
 /* Which rows cannot be written: intervals that nanoseconds do not hold. */
 static void fits(void **state)
 {
@@ -417,6 +443,7 @@ int main(void)
         cmocka_unit_test(there_and_back),    cmocka_unit_test(by_name),      cmocka_unit_test(no_columns), cmocka_unit_test(from_the_middle),
         cmocka_unit_test(what_does_not_fit), cmocka_unit_test(damaged),      cmocka_unit_test(bad_messages), cmocka_unit_test(values),
         cmocka_unit_test(changelog),         cmocka_unit_test(fits),
+        cmocka_unit_test(nulls_are_blank),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -177,6 +177,58 @@ static void poison_is_counted(void **state)
     assert_state("z", "RUNNING");
 }
 
+/* Rows that a flush finds, among those of several batches; the flush is made again until it is good. */
+static void a_flush_finds_poison(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE "CREATE SINK z FROM s INTO MOCK (buffered = 'true', flush.interval = '1 s',"
+                      " script = 'fail flush 1 poison 4; fail flush 2 poison 1; fail flush 3 poison 4; fail flush 5 poison 2; fail flush 6 poison 1')");
+    push(0, 3);
+    run(1000);
+    push(3, 3);
+    run(1500000);
+    assert_rows("z", "1\n2\n4\n");
+    assert_int_equal(stats("z").dropped, 3);
+    assert_int_equal(stats("z").rows, 3);
+    assert_int_equal(stats("z").flushes, 1);
+    push(6, 2); /* both are poison: nothing is left to flush */
+    run(1500000);
+    assert_rows("z", "1\n2\n4\n");
+    assert_int_equal(stats("z").dropped, 5);
+    assert_int_equal(stats("z").lag_rows, 0);
+    assert_state("z", "RUNNING");
+}
+
+/* What was buried stays so when an outage lets all others be offered again. */
+static void poison_is_not_offered_again(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE "CREATE SINK z FROM s INTO MOCK (buffered = 'true', flush.interval = '1 s',"
+                      " script = 'fail write 2 poison 1; fail flush 1 poison 2; fail flush 2 connect; fail flush 3 poison 2; fail flush 4-5 connect;"
+                      " fail write 4 connect')");
+    push(0, 3);
+    run(1000);
+    push(3, 3); /* 3 is poison to the write, 1 to the first flush, 2 to the third */
+    run(20000000);
+    assert_rows("z", "0\n4\n5\n");
+    assert_int_equal(stats("z").dropped, 3);
+    assert_int_equal(stats("z").rows, 3);
+    assert_state("z", "RUNNING");
+}
+
+/* While its flushes fail a sink takes no more than is to be flushed, however much waits for it. */
+static void what_cannot_be_flushed_does_not_grow(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE "CREATE SINK z FROM s INTO MOCK (buffered = 'true', batch.rows = 10, retry.max = '200 ms', script = 'fail flush 1-20 retry')");
+    for (int i = 0; i < 30; i++) push(i * 10, 10);
+    run(2000000);
+    assert_state("z", "RETRYING");
+    assert_int_equal(mock_calls("z", "write"), 1);
+    run(10000000);
+    assert_int_equal(mock_count("z"), 300);
+}
+
 static void a_target_that_wants_no_more(void **state)
 {
     (void)state;
@@ -554,6 +606,51 @@ static void letters_without_room(void **state)
     lam_sub_close(sub);
 }
 
+/* Rows that a flush finds go to the dead letters too, once each, through a lack of room, a command, and another instance. */
+static void a_flush_finds_letters(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (buffered = 'true', flush.interval = '10 ms', dead_letter = 'bad',"
+                              " script = 'fail flush 1-990 poison 1; fail flush 991 connect; fail flush 992-1991 poison 1')");
+    struct lam_sub *sub;
+    assert_int_equal(lam_subscribe(u.s, "bad", NULL, &sub), LAM_OK);
+    push(0, 2000);
+    run(100000);
+    assert_state("z", "RETRYING");
+    assert_true(stats("z").dead_lettered < 1990);
+    ut_sql(&u, "ALTER SINK z PAUSE; ALTER SINK z RESUME; ALTER SINK z SKIP"); /* the row at hand */
+    int64_t n = 0, sum = 0;
+    struct ArrowArray a;
+    for (int i = 0; i < 3000 && n < 1989; i++) {
+        run(2000);
+        for (; lam_poll(sub, &a) == LAM_OK; a.release(&a))
+            for (int64_t r = 0; r < a.length; r++) n++, sum += ((const int64_t *)a.children[0]->buffers[1])[r];
+    }
+    run(20000000);
+    assert_rows("z", "1990\n1991\n1992\n1993\n1994\n1995\n1996\n1997\n1998\n1999\n");
+    assert_int_equal(n, 1989);
+    assert_int_equal(stats("z").dead_lettered, 1989);
+    assert_int_equal(stats("z").dropped, 1);
+    assert_true(sum < 1989 * 1990 / 2 && sum >= 1988 * 1989 / 2); /* 0 to 1989, but for the one that was skipped */
+    lam_sub_close(sub);
+}
+
+/* Dead letters without room hold up the rows behind a bad one, and none of those that were written before. */
+static void letters_without_room_hold_up_no_flush(void **state)
+{
+    (void)state;
+    ut_sql(&u, SOURCE LETTERS "CREATE SINK z FROM s INTO MOCK (buffered = 'true', flush.interval = '10 ms', dead_letter = 'bad',"
+                              " script = 'fail write 2- poison 1')");
+    struct lam_sub *sub;
+    assert_int_equal(lam_subscribe(u.s, "bad", NULL, &sub), LAM_OK);
+    push(0, 10);
+    push(10, 2000);
+    run(100000);
+    assert_state("z", "RETRYING");
+    assert_int_equal(mock_count("z"), 10);
+    lam_sub_close(sub);
+}
+
 static void letters_that_cannot_be(void **state)
 {
     (void)state;
@@ -685,11 +782,12 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         T(a_system_that_is_away), T(a_refusal_is_for_an_operator), T(wait_tells_of_the_blocked), T(writes_are_retried),
-        T(retries_have_a_limit), T(poison_is_counted), T(a_target_that_wants_no_more), T(flushes_fail), T(closing_fails), T(a_full_disk),
+        T(retries_have_a_limit), T(poison_is_counted), T(a_flush_finds_poison), T(poison_is_not_offered_again), T(what_cannot_be_flushed_does_not_grow),
+        T(a_target_that_wants_no_more), T(flushes_fail), T(closing_fails), T(a_full_disk),
         T(calls_have_deadlines), T(some_cannot_be_canceled), T(r4_flush_by_a_deadline), T(r18_batches), T(pause_and_resume),
         T(skip_lets_go_of_a_batch), T(skip_what_cannot_be_flushed), T(set_changes_a_running_sink), T(commands_come_first),
         T(r13_oldest_rows_are_dropped), T(overflow_can_block_the_sink), T(overflow_changes_while_it_runs), T(rows_that_wait_spill),
-        T(poison_goes_to_the_dead_letters), T(letters_of_letters), T(letters_that_nobody_reads), T(letters_without_room),
+        T(poison_goes_to_the_dead_letters), T(letters_of_letters), T(letters_that_nobody_reads), T(letters_without_room), T(a_flush_finds_letters), T(letters_without_room_hold_up_no_flush),
         T(letters_that_cannot_be), T(drop_drains), T(drop_discards), T(drop_of_a_blocked_sink), T(close_is_bounded), T(blocking_calls_have_deadlines), T(a_hanging_neighbour),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

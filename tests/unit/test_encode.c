@@ -299,7 +299,8 @@ static void formats(void **state)
     assert_null(decoder_find("box"));
     assert_null(decoder_find("xml"));
     assert_null(encoder_find("xml"));
-    for (int i = 0; format_name(NULL, i); i++) assert_non_null(encoder_find(format_name(NULL, i)));
+    for (int i = 0; format_name(NULL, i); i++) assert_true(encoder_find(format_name(NULL, i)) || decoder_find(format_name(NULL, i)));
+    assert_null(encoder_find("debezium"));
     struct schema *s = try_schema(arena, "a BIGINT, b ARRAY");
     struct encoder *e = NULL;
     struct decoder *d = NULL;

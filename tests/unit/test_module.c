@@ -8,6 +8,7 @@
  */
 
 static int next_result, opened, closed;
+static int64_t memo_seen; /* as the last instance of a sink found it */
 static size_t next_accepted;
 
 static int toy_open(struct lam_io *io, struct lam_error *err)
@@ -73,7 +74,8 @@ static void toy_close(struct lam_io *io)
 
 static int sink_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker, bool *fresh, struct lam_error *err)
 {
-    (void)io, (void)incarnation, (void)marker, (void)fresh, (void)err;
+    (void)incarnation, (void)marker, (void)fresh, (void)err;
+    memo_seen = *(int64_t *)io->memo;
     opened++;
     return next_result;
 }
@@ -217,6 +219,99 @@ static void what_is_not_whole_is_refused(void **state)
                    "no choices");
     refused_option((struct lam_option){.name = "a b", .type = LAM_OPTION_INT, .sentence = "A."}, "lower case");
     refused_option((struct lam_option){.name = "n", .type = LAM_OPTION_INT}, "what it is for");
+}
+
+static int toy_rows(struct lam_io *io, const struct lam_rows *rows, int64_t *accepted, struct lam_error *err)
+{
+    (void)io, (void)err;
+    *accepted = rows->array->length - rows->from;
+    return LAM_IO_OK;
+}
+static int flush_result;
+static int64_t next_row;
+static int64_t toy_poisoned(struct lam_io *io)
+{
+    (void)io;
+    return next_row;
+}
+static int toy_flush(struct lam_io *io, struct lam_error *err)
+{
+    ++*(int64_t *)io->memo;
+    return flush_result ? (io->host->fail)(err, flush_result, "no luck with %s", io->name) : LAM_IO_OK;
+}
+static void toy_cancel(struct lam_io *io)
+{
+    (void)io;
+}
+static int toy_commit(struct lam_io *io, uint64_t epoch, struct lam_error *err)
+{
+    (void)epoch;
+    return toy_flush(io, err);
+}
+#define JUDGE(...)                                                                                                     \
+    (struct lam_sink_class)                                                                                            \
+    {                                                                                                                  \
+        .size = sizeof(struct lam_sink_class), .sentence = "A toy.", .payload = LAM_COLUMNS, .flush_us = 1000,         \
+        .guarantee = LAM_EXACTLY_ONCE, .open = sink_open, .write_columns = toy_rows, .flush = toy_flush,               \
+        .commit = toy_commit, .close = toy_sink_close, __VA_ARGS__                                                     \
+    }
+
+static void refused_sink(struct lam_sink_class c, const char *why)
+{
+    const struct lam_sink_class *list[] = {&c, NULL};
+    struct lam_module m = MODULE(.sinks = list);
+    refused(&m, why);
+}
+
+/* Rows that a flush refuses: who says so must be able to tell which, and tell one that it was given. */
+static void flushes_may_find_poison(void **state)
+{
+    (void)state;
+    refused_sink(JUDGE(.name = "toy.bad", .poisoned = toy_poisoned), "lacks cancel, though it has poisoned");
+    struct lam_sink_class bytes = JUDGE(.name = "toy.bad", .poisoned = toy_poisoned, .cancel = toy_cancel);
+    bytes.payload = LAM_BYTES, bytes.write_bytes = sink_write;
+    refused_sink(bytes, "lacks rows");
+    static struct lam_sink_class judge, mute;
+    judge = JUDGE(.name = "toy.judge", .poisoned = toy_poisoned, .cancel = toy_cancel);
+    mute = JUDGE(.name = "toy.mute");
+    static const struct lam_sink_class *const list[] = {&judge, &mute, NULL};
+    static const struct lam_module m = MODULE(.sinks = list);
+    assert_int_equal(lam_register_connector(&m), LAM_OK);
+    next_result = LAM_IO_OK;
+    struct sink *k = harness_sink(&h, NULL, "toy.judge", NULL);
+    flush_result = LAM_IO_POISON, next_row = 5;
+    assert_int_equal(k->class->flush(k, &h.err), ST_POISON);
+    assert_int_equal(k->class->poisoned(k), 5);
+    assert_int_equal(k->class->commit(k, 1, &h.err), ST_POISON);
+    next_row = -5;
+    assert_int_equal(k->class->poisoned(k), UINT64_MAX);
+    harness_sink_end(&h, k, false);
+    k = harness_sink(&h, NULL, "toy.mute", NULL);
+    assert_int_equal(k->class->flush(k, &h.err), E_EXEC);
+    assert_non_null(strstr(h.err.text, "which it must not"));
+    harness_sink_end(&h, k, false);
+}
+
+/* The database does not believe all that it is told: the sink stops, and nothing is lost. */
+static void poison_that_was_not_given(void **state)
+{
+    (void)state;
+    struct lam_db *db;
+    struct lam_session *s;
+    struct lam_config cfg = {.size = sizeof cfg, .threads = 0};
+    assert_int_equal(lam_open(NULL, &cfg, &db), LAM_OK);
+    assert_int_equal(lam_session_open(db, &s), LAM_OK);
+    flush_result = LAM_IO_POISON, next_row = 7;
+    assert_int_equal(lam_execute(s, "CREATE SOURCE g (v BIGINT) FROM GENERATOR (rows = 3); CREATE SINK z FROM g INTO \"toy.judge\"", NULL), LAM_OK);
+    assert_int_equal(lam_wait(db, s, 20000000), E_EXEC);
+    assert_non_null(strstr(lam_errmsg(s), "says that a row is poison which it was not given"));
+    assert_int_equal(memo_seen, 0);
+    flush_result = LAM_IO_OK;
+    assert_int_equal(lam_execute(s, "ALTER SINK z RETRY", NULL), LAM_OK);
+    assert_int_equal(lam_wait(db, s, 20000000), LAM_OK);
+    assert_int_equal(memo_seen, 1); /* the second instance found what the first had left */
+    lam_session_close(s);
+    assert_int_equal(lam_close(db, 10000000), LAM_OK);
 }
 
 static void an_older_class_is_shorter(void **state)
@@ -399,6 +494,8 @@ int main(void)
                                        T(what_is_not_whole_is_refused),
                                        T(an_older_class_is_shorter),
                                        T(results_are_checked),
+                                       T(flushes_may_find_poison),
+                                       T(poison_that_was_not_given),
                                        T(positions_lie_between_batches),
                                        T(classes_can_ask_the_host),
                                        T(modules_come_from_their_folder)};

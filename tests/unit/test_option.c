@@ -17,6 +17,7 @@ static const struct option_spec file_options[] = {
     {"mode", OPT_ENUM, "replace", 0, "replace|append|error", 0, 0, "What to do with an existing file.", NULL},
     {"header", OPT_BOOL, "true", 0, NULL, 0, 0, "Whether the first line names the columns.", NULL},
     {"rate", OPT_DOUBLE, NULL, 0, NULL, 0, 0, "Rows a second.", NULL},
+    {"column.*", OPT_TEXT, NULL, 0, NULL, 0, 0, "Where a column is.", NULL},
     {"password", OPT_INT, NULL, OPT_SECRET, NULL, 0, 0, "Not to be shown.", NULL},
     {"wait.max", OPT_TEXT, NULL, OPT_REFUSED, NULL, 0, 0, "It waits as long as flush.interval says.", "patience"},
     {0},
@@ -140,6 +141,10 @@ static void refused(void **state)
     assert_int_equal(err.pos, 10);
     assert_string_equal(err.text, "the file source has no option 'delimeter'");
     assert_string_equal(err.hint, "did you mean 'delimiter'?");
+    assert_int_equal(read_kv("linger", ","), E_OPTION); /* another name of flush.interval */
+    assert_string_equal(err.hint, "did you mean 'linger.ms'?");
+    assert_int_equal(read_kv("patiance", ","), E_OPTION);
+    assert_null(strstr(err.hint, "patience")); /* it would be refused */
     assert_int_equal(read_kv("xyzzy", ","), E_OPTION);
     assert_non_null(strstr(err.hint, "its options: path, delimiter"));
     assert_int_equal(read_kv("path", "b"), E_OPTION);
@@ -161,12 +166,34 @@ static void refused(void **state)
     assert_string_equal(err.hint, "path: The file to read.");
 }
 
+/* A name that ends with .* stands for many. */
+static void named(void **state)
+{
+    (void)state;
+    const struct option_in in[] = {{"path", "x", 0, 0}, {"column.price", "p", 0, 0}, {"COLUMN_Event-Time", "t", 0, 0}};
+    assert_int_equal(options_read(arena, "it", tables, 2, in, 3, &opts, &err), ST_OK);
+    assert_string_equal(options_nth(opts, "column.*", 0)->rest, "price");
+    assert_string_equal(options_nth(opts, "column.*", 0)->text, "p");
+    assert_string_equal(options_nth(opts, "column.*", 1)->rest, "Event-Time");
+    assert_null(options_nth(opts, "column.*", 2));
+    assert_false(options_has(opts, "column.*"));
+    assert_string_equal(option_find(file_options, "column_a")->name, "column.*");
+    assert_null(option_find(file_options, "column."));
+    const struct option_in twice[] = {{"path", "x", 0, 0}, {"column.event.time", "p", 0, 0}, {"column.event_time", "t", 77, 0}};
+    assert_int_equal(options_read(arena, "it", tables, 2, twice, 3, &opts, &err), E_OPTION);
+    assert_string_equal(err.text, "option 'column.event_time' is given twice");
+    assert_int_equal(err.pos, 77);
+    const struct option_in empty[] = {{"path", "x", 0, 0}, {"column", "p", 0, 0}};
+    assert_int_equal(options_read(arena, "it", tables, 2, empty, 2, &opts, &err), E_OPTION);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(defaults_and_names, setup, teardown),
         cmocka_unit_test_setup_teardown(other_names, setup, teardown),
         cmocka_unit_test_setup_teardown(refused_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(named, setup, teardown),
         cmocka_unit_test_setup_teardown(values, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
     };

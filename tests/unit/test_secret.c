@@ -11,7 +11,7 @@ static void names(void **state)
     static const char *const yes[] = {"password", "sasl.password", "SASL_PASSWORD", "ssl.key.password", "auth.token", "api-secret", "apitoken",
                                       "pasword", "passwrod", "sasl.pasword", "passwd", "pwd", "pass", "secert", "tokn", "client.credentials",
                                       "sasl.jaas.config", "authorization"};
-    static const char *const key[] = {"key", "api.key", "note.key", "apikey"};
+    static const char *const key[] = {"key", "api.key", "note.key", "apikey", "note.ey", "api.kye", "ky"};
     static const char *const no[] = {"path", "topic", "primary.key", "key.column", "bootstrap.servers", "username", "port", "table.name", "sink.id",
                                      "passage", "broken", "server", "first"};
     for (size_t i = 0; i < countof(yes); i++)

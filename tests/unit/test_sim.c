@@ -330,12 +330,12 @@ static void query_text(const struct model_stream *s, char *out, size_t n)
 
 static const char *script_of(enum fault f)
 {
-    static char text[80];
-    int at = 1 + (int)draw(6), more = at + (int)draw(4);
+    static char text[160];
+    int at = 1 + (int)draw(6), more = at + (int)draw(4), row = 1 + (int)draw(5);
     const char *wait = draw(3) ? "" : "wait 3 ms; ";
     switch (f) {
     case RETRIES: snprintf(text, sizeof text, "%sfail write %d-%d retry", wait, at, more); break;
-    case POISONS: snprintf(text, sizeof text, "%sfail write %d-%d poison", wait, at, more); break;
+    case POISONS: snprintf(text, sizeof text, "%sfail write %d-%d poison; fail flush %d-%d poison %d%s", wait, at, more, at, more + row, row, draw(2) ? "" : "; fail flush 3-4 connect"); break;
     case SHORT: snprintf(text, sizeof text, "%sshort write %d-%d", wait, at, more); break;
     case FAILS: snprintf(text, sizeof text, "%sfail write %d", wait, at); break;
     case CLOSES: snprintf(text, sizeof text, "%sfail write %d closed", wait, at); break;
@@ -493,17 +493,31 @@ static int command(struct model_sink *k, const char *what)
     return r;
 }
 
+static bool has_no_lag(const struct sink_stats *st) { return !st->lag_rows; }
+static bool is_running(const struct sink_stats *st) { return !strcmp(st->state, "RUNNING") || !strcmp(st->state, "CLOSED"); }
+static bool is_paused(const struct sink_stats *st) { return !strcmp(st->state, "PAUSED") || !strcmp(st->state, "CLOSED"); }
+
+static void step_until(struct model_sink *k, bool (*done)(const struct sink_stats *st))
+{
+    struct sink_stats st;
+    for (int i = 0; i < 5000 && runtime_sink_stats(db_runtime(w.u.db), k->id, &st) && !done(&st); i++) {
+        env_sim_advance(w.sim, 1000);
+        for (int n = 0; n < 100; n++) lam_step(w.u.db, 1);
+    }
+}
+
 /* What must hold before a sink with its faults can be told from what it got. Returns its errors. */
 static uint64_t settle_sink(struct model_sink *k)
 {
     /* A subscription that is full may keep rows from a sink until DROP waits no longer. */
     if (w.sub || may_drop(k)) drain();
-    if (may_drop(k)) { /* what is still to come counts as well */
+    if (may_drop(k)) { /* what is still to come counts as well, and what a flush will find: a pause flushes */
         command(k, "RESUME");
-        struct sink_stats st;
-        for (int i = 0; i < 1000 && runtime_sink_stats(db_runtime(w.u.db), k->id, &st) && st.lag_rows; i++) {
-            env_sim_advance(w.sim, 1000);
-            for (int n = 0; n < 100; n++) lam_step(w.u.db, 1);
+        for (int i = 0; i < 4; i++) { /* at most two flushes end in an outage, after which all is offered again */
+            step_until(k, is_running);
+            step_until(k, has_no_lag);
+            if (!command(k, "PAUSE")) step_until(k, is_paused);
+            command(k, "RESUME");
         }
     }
     return may_drop(k) ? dropped_by(k) : 0;
