@@ -923,7 +923,7 @@ def refusals(w):
                           (dict(security__protocol="none"), "security.protocol"),
                           (dict(key__column="x"), "there is no column 'x' to be the key"),
                           (dict(key__column="d"), "the column 'd' cannot be a key"),
-                          (dict(enable__idempotence="false"), "has no option 'enable.idempotence'"),
+                          (dict(enable__idempotence="false"), "does not take the option 'enable.idempotence'"),
                           (dict(ssl__ca__location="/nowhere", security__protocol="ssl"), "/nowhere")):
         rc, said = w.run(source + sink(w, "no", **options), ok=False)
         if not rc:
