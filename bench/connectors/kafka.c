@@ -42,8 +42,7 @@ static void make_rows(void)
     }
 }
 
-/* ---- librdkafka alone
- * ------------------------------------------------------------------------------------------------ */
+/* ---- librdkafka alone */
 
 static int64_t reported;
 
@@ -110,8 +109,7 @@ static int64_t consume_raw(void)
     return n;
 }
 
-/* ---- the least of a host
- * --------------------------------------------------------------------------------------------- */
+/* ---- the least of a host */
 
 struct lam_records_kept {
     struct lam_records out;

@@ -18,7 +18,7 @@ const struct option_spec source_options[] = {
      .sentence = "The declared stream that gets records that cannot be read: its columns raw, source, position, error and at."},
     {.name = "late", .type = OPT_ENUM, .dflt = "window", .values = "window|row",
      .sentence = "Which rows are late: those of windows already closed, or all rows behind the watermark."},
-    {.name = "idle.timeout", .type = OPT_DURATION, .dflt = "60 s", .min = 0, .max = INT64_MAX,
+    {.name = "idle.timeout", .also = "idle.timeout.ms", .type = OPT_DURATION, .dflt = "60 s", .min = 0, .max = INT64_MAX,
      .sentence = "After so long without a row a caught-up input no longer holds the watermark back; 0: never."},
     {.name = "record.max", .type = OPT_SIZE, .dflt = "16 MiB", .min = 64, .max = 1 << 30,
      .sentence = "The longest record; a longer one is an error of that record."},

@@ -145,13 +145,14 @@ static enum status write_batch(struct deliver *d, struct batch *b, struct err *e
 static enum status write_rows(struct deliver *d, struct err *err)
 {
     struct batch *b;
-    if (d->tries && is_full(d)) return ST_OK; /* what cannot be flushed does not grow */
+    bool waits = is_full(d);             /* for its flush, which was asked for before */
+    if (d->tries && waits) return ST_OK; /* what cannot be flushed does not grow */
     for (int n = 0; n < STEP_BATCHES; n++) {
         TRY(batch_at_hand(d, &b, err));
         if (!b) break;
         TRY(write_batch(d, b, err));
         pass(d, b);
-        if (is_full(d) || atomic_load(&d->called)) break;
+        if ((waits ? is_far_ahead(d) : is_full(d)) || atomic_load(&d->called)) break;
     }
     return ST_OK;
 }
@@ -202,10 +203,11 @@ static enum status encode(struct deliver *d, struct err *err)
 
 static enum status write_bytes(struct deliver *d, struct err *err)
 {
+    bool waits = is_full(d);
     for (int n = 0; n < STEP_BATCHES; n++) {
         TRY(write_out(d, err));
         TRY(encode(d, err));
-        if (is_full(d) || atomic_load(&d->called)) break; /* what was encoded goes with the flush, or next time */
+        if ((waits ? is_far_ahead(d) : is_full(d)) || atomic_load(&d->called)) break; /* what was encoded goes with the flush, or next time */
         if (!d->out.n && d->pos == d->counted) break;
     }
     return ST_OK;
