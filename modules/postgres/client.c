@@ -96,7 +96,7 @@ static bool begins(const char *s, const char *with) { return !strncmp(s, with, s
 
 static enum outcome outcome_of(const char *state)
 {
-    static const char *const data[] = {"22", "23", "44", NULL};
+    static const char *const data[] = {"22", "23", "44", "54000", NULL}; /* 54000: a value too long for an index or a page */
     static const char *const retry[] = {"08", "53", "57014", "57P0", "40", "55P03", "25P03", "25P04", "25006", NULL};
     static const char *const refused[] = {"28", "3D000", NULL};
     for (const char *const *s = retry; *s; s++)

@@ -356,6 +356,14 @@ def all_poison(w):
 
 
 @case
+def too_long_for_an_index(w):
+    w.server.psql("CREATE TABLE indexed (t text PRIMARY KEY)")
+    w.file("i.csv", "t\na\n" + os.urandom(20000).hex() + "\nb\n")
+    w.run("CREATE SOURCE t (t VARCHAR) FROM FILE (path = 'i.csv', format = 'csv');" + sink(w, "indexed"))
+    equal(w.server.psql("SELECT t FROM indexed ORDER BY 1"), "a\nb")
+
+
+@case
 def poison_to_dead_letters(w):
     w.server.psql("CREATE TABLE checked (k integer CHECK (k % 3 <> 0), t varchar(2))")
     w.file("l.csv", "k,t\n" + "".join(f"{k},{'abc' if k == 5 else 'ab'}\n" for k in range(1, 11)))
