@@ -260,6 +260,19 @@ def keys_by_other_indexes(w):
     equal(w.server.psql("SELECT k FROM just ORDER BY 1"), "0\n1\n2")
 
 
+@case
+def keys_that_are_null(w):
+    """They are no keys to a unique index, which would take them again and again."""
+    w.server.psql("CREATE TABLE nulls (a text, b integer NOT NULL, v integer, UNIQUE (a, b))")
+    w.file("n.csv", "a,b,v\nx,1,1\n,1,2\nx,1,3\n,1,4\ny,1,\n")
+    for _ in range(2):
+        said = w.run("CREATE SOURCE t (a VARCHAR, b INTEGER, v INTEGER) FROM FILE (path = 'n.csv', format = 'csv'); CREATE STREAM bad (v INTEGER, error VARCHAR);"
+                     + sink(w, "nulls", write__mode="upsert", primary__key="a, b", dead_letter="bad"), ["--print", "bad", "--format", "csv"])
+        equal([r[0] for r in as_rows(said)], ["v", "2", "4"])
+        holds(said, "no NULL in column 1, a key")
+        equal(w.server.psql("SELECT * FROM nulls ORDER BY a"), "x|1|3\ny|1|")
+
+
 # ---- epochs
 
 @case
