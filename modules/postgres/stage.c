@@ -83,11 +83,14 @@ struct sql *stage_merge(const struct target *t, struct sql *q, int32_t seq, bool
     return upsert_last(t, q, seq);
 }
 
+/* A transaction is there whole, or not at all: when some of its rows are there and some are not, it is not it that they meet, and the
+ * division says so. */
 struct sql *stage_missing(const struct target *t, struct sql *q)
 {
     sql_put(q, "CREATE TEMPORARY TABLE laminar_again ON COMMIT DROP AS SELECT ");
     target_name(t, sql_put(target_columns(t, q, NULL), " FROM "));
-    sql_put(q, " WITH NO DATA; COPY pg_temp.laminar_again FROM STDIN (FORMAT binary); INSERT INTO ");
+    sql_put(q, " WITH NO DATA; COPY pg_temp.laminar_again FROM STDIN (FORMAT binary); WITH put AS (INSERT INTO ");
     target_columns(t, sql_put(target_name(t, q), " ("), NULL);
-    return sql_put(q, ") OVERRIDING SYSTEM VALUE SELECT * FROM pg_temp.laminar_again ON CONFLICT DO NOTHING");
+    sql_put(q, ") OVERRIDING SYSTEM VALUE SELECT * FROM pg_temp.laminar_again ON CONFLICT DO NOTHING RETURNING 1) SELECT 1 / CASE WHEN");
+    return sql_put(q, " (SELECT count(*) FROM put) IN (0, (SELECT count(*) FROM pg_temp.laminar_again)) THEN 1 ELSE 0 END");
 }
