@@ -78,6 +78,11 @@ def formats():
         c.send(text(row(1) + "\n" + row(2) + "\r\n\n" + row(3)) + text(row(4) + "\n") + close(1000))
         equal(p.end()["messages"], 4)
         equal([x[0] for x in p.lines[1:]], ["1", "2", "3", "4"])
+    with Server() as s, from_server(s, split="lines") as p:  # many more lines than messages may wait
+        c = s.open()
+        c.send(text("\n".join(row(k) for k in range(20000))) + close(1000))
+        equal(p.end(), {"messages": 20000, "connections": 1, "gaps": 0, "dropped": 0})
+        equal([x.split(",")[0] for x in p.lines[1:]], [str(k) for k in range(20000)])
 
 
 @case
@@ -515,6 +520,18 @@ def server_takes_rows():
         equal(b.close_code()[0], 1001)
         equal((c["messages"], c["connections"]), (7, 2))
         equal(sorted(l.program.lines[1:]), sorted([f"{k},x,1" for k in range(5)] + ["10,x,2", "11,x,2"]))
+
+
+@case
+def server_acknowledges_messages_of_lines():
+    with Listening(split="lines", ack="message") as l:
+        a = Client(l.port)
+        a.send(frame(TEXT, "\n".join(row(k) for k in range(9000)).encode()))
+        equal(ack(a), 1)
+        a.send(frame(TEXT, b"\n"))
+        equal(ack(a), 2)
+        l.program.wait_lines(9001)
+        equal(l.program.stop()["dropped"], 0)
 
 
 @case
