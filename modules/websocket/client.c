@@ -465,6 +465,13 @@ void client_leave(struct client *c, struct view *v)
     if (v->number && !v->n) server_drop_view(c->server, v);
 }
 
+uint32_t client_place(const struct client *c, const struct view *v)
+{
+    uint32_t i = 0;
+    while (c->views[i].view != v) i++;
+    return c->views[i].place;
+}
+
 void client_moved(struct client *c, const struct view *v, uint32_t place)
 {
     uint32_t i = 0;

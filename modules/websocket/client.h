@@ -95,6 +95,7 @@ bool rate_take(struct rate *r, int64_t per_second, int64_t now); /* false: there
 /* Which views it has. */
 void client_join(struct client *c, struct view *v);
 void client_leave(struct client *c, struct view *v); /* a view that is subscribed to and has nobody left ends with it */
+uint32_t client_place(const struct client *c, const struct view *v); /* among the members of a view that it has */
 void client_moved(struct client *c, const struct view *v, uint32_t place);
 
 #endif

@@ -141,6 +141,7 @@ void view_catch_up(struct view *v, uint32_t place, int64_t now)
         if (end <= v->members[place].offered) continue;
         v->members[place].offered = end;
         client_offer(c, g, now);
+        place = client_place(c, v); /* which is another when its socket is full now, or no longer */
     }
 }
 
