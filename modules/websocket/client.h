@@ -84,7 +84,7 @@ struct client *client_new(struct server *s, int fd, int64_t now);
 void client_ready(struct client *c, bool in, int64_t now); /* its socket is */
 void client_write(struct client *c); /* what is queued, as far as the socket takes it */
 void client_offer(struct client *c, struct segment *s, int64_t now);
-void client_keep(struct client *c, struct segment *s); /* records of the past: queued without a judgement */
+void client_keep(struct client *c, struct segment *s); /* records of the past, also when it is full */
 void client_tick(struct client *c, int64_t now);
 void client_say(struct client *c, const char *text); /* a message of the protocol */
 void client_close(struct client *c, uint16_t code, const char *reason, int64_t now);
