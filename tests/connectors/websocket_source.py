@@ -372,7 +372,9 @@ def refused_options():
                          (dict(url="ws://x/", event__time__field="ts"), "declare the time of rows by WATERMARK"), (dict(url="ws://x/", auth__token="x"), "auth.token of s is for auth.type = 'bearer'"),
                          (dict(url="ws://x/", auth__type="basic", auth__username="a"), "needs auth.password"), (dict(url="ws://x/", headers="a b: c"), "line 1 of the headers"), (dict(url="ws://x/", headers="a: b\nUpgrade: c"), "line 2 of the headers"),
                          (dict(url="ws://x/", ssl__ca__location="/nowhere/at.all"), "/nowhere/at.all: No such file"), (dict(url="ws://x/", subprotocol="a, b"), "a character that no header may"),
-                         (dict(mode="server", bind__address="x"), "no address of this machine"), (dict(mode="server", ack="message", on__backpressure="drop"), "cannot acknowledge")]:
+                         (dict(mode="server", bind__address="x"), "no address of this machine"),
+                         *((dict(mode="server", bind__address="0", path=x), "nothing that a client can ask for") for x in ["x", "", "/a?b", "/a b", "/#", "/\u00e9"]),
+                         (dict(mode="server", ack="message", on__backpressure="drop"), "cannot acknowledge")]:
         with source(**options) as p:
             p.end(1)
             holds(p.said, "LAM-5005", why)
