@@ -417,6 +417,13 @@ void client_leave(struct client *c, struct view *v)
     if (v->number && !v->n) server_drop_view(c->server, v);
 }
 
+uint32_t client_place(const struct client *c, const struct view *v)
+{
+    uint32_t i = 0;
+    while (c->views[i].view != v) i++;
+    return c->views[i].place;
+}
+
 void client_moved(struct client *c, const struct view *v, uint32_t place)
 {
     uint32_t i = 0;
@@ -444,24 +451,10 @@ static struct segment *form(struct client *c, struct segment *s)
     return c->deflates ? segment_deflated(s, c->server->deflater) : s;
 }
 
-void client_keep(struct client *c, struct segment *s)
-{
-    s = form(c, s);
-    c->counts.offered += segment_records(s, 0, s->n);
-    queue_push(&c->queue, c->server->io, s, 0, s->n);
-}
-
 /* Sent first and judged then: a client that keeps up is never too slow, however much comes at once. */
-void client_offer(struct client *c, struct segment *s, int64_t now)
+static void take(struct client *c, struct segment *s, int64_t now)
 {
     const struct server_settings *set = &c->server->set;
-    uint64_t records = segment_records(s, 0, s->n);
-    c->counts.offered += records;
-    if (c->is_full && c->queue.bytes > set->client_bytes / 2) {
-        c->queue.dropped_records += records;
-        return;
-    }
-    c->is_full = false;
     queue_push(&c->queue, c->server->io, form(c, s), 0, s->n);
     if (!c->polls_out) client_write(c);
     if (c->state != CLIENT_OPEN || c->queue.bytes <= set->client_bytes) return;
@@ -473,6 +466,24 @@ void client_offer(struct client *c, struct segment *s, int64_t now)
         return;
     case DISCONNECT: evict(c, now); return;
     }
+}
+
+void client_keep(struct client *c, struct segment *s)
+{
+    c->counts.offered += segment_records(s, 0, s->n);
+    take(c, s, c->now);
+}
+
+void client_offer(struct client *c, struct segment *s, int64_t now)
+{
+    uint64_t records = segment_records(s, 0, s->n);
+    c->counts.offered += records;
+    if (c->is_full && c->queue.bytes > c->server->set.client_bytes / 2) {
+        c->queue.dropped_records += records;
+        return;
+    }
+    c->is_full = false;
+    take(c, s, now);
 }
 
 bool client_is_drained(const struct client *c)

@@ -75,7 +75,7 @@ struct client *client_new(struct server *s, int fd, int64_t now);
 void client_ready(struct client *c, bool in, int64_t now); /* its socket is */
 void client_write(struct client *c); /* what is queued, as far as the socket takes it */
 void client_offer(struct client *c, struct segment *s, int64_t now);
-void client_keep(struct client *c, struct segment *s); /* records of the past: queued without a judgement */
+void client_keep(struct client *c, struct segment *s); /* records of the past, also when it is full */
 void client_tick(struct client *c, int64_t now);
 void client_say(struct client *c, const char *text); /* a message of the protocol */
 void client_close(struct client *c, uint16_t code, const char *reason, int64_t now);
@@ -86,6 +86,7 @@ bool rate_take(struct rate *r, int64_t per_second, int64_t now); /* false: there
 /* Which views it has. */
 void client_join(struct client *c, struct view *v);
 void client_leave(struct client *c, struct view *v); /* a view that is subscribed to and has nobody left ends with it */
+uint32_t client_place(const struct client *c, const struct view *v); /* among the members of a view that it has */
 void client_moved(struct client *c, const struct view *v, uint32_t place);
 
 #endif

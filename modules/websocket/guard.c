@@ -31,12 +31,13 @@ static int read_auth(struct guard *g, struct lam_io *io, struct lam_error *err)
     if (result || !h->option_set(io->options, "auth.type")) return result;
     const char *token = h->option_text(io->options, "auth.token");
     if (h->option_int(io->options, "auth.type") > 1)
-        return h->fail(err, LAM_IO_OPTION, "auth.type = 'hmac' of %s is for clients: a server asks for bearer or basic",
-                       io->name);
+        return h->fail(err, LAM_IO_OPTION, "auth.type = 'hmac' of %s is for clients: a server asks for bearer or basic", io->name);
+    const char *password = h->option_text(io->options, "auth.password");
     if (token && !*token) return lacks(io, "auth.type = 'bearer'", "an auth.token that is not empty", err);
+    if (password && !*password) return lacks(io, "auth.type = 'basic'", "an auth.password that is not empty", err);
     g->scheme = token ? "Bearer" : "Basic";
-    const char *name = h->option_text(io->options, "auth.username"), *password = h->option_text(io->options, "auth.password");
-    g->credentials = token ? strcpy(h->alloc(strlen(token) + 1), token) : basic(io, name, password);
+    g->credentials = token ? strcpy(h->alloc(strlen(token) + 1), token)
+                           : basic(io, h->option_text(io->options, "auth.username"), password);
     return LAM_IO_OK;
 }
 

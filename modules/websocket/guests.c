@@ -302,6 +302,7 @@ int guests_poll(struct guests *g, int64_t now, struct lam_records *out)
     if (g->set.acks) acknowledge(g, now);
     guests_step(g, now);
     inbox_give(&g->inbox, out, taken, g);
+    if (!out->n && g->set.acks) acknowledge(g, now); /* of messages without a record */
     return out->n ? LAM_IO_OK : LAM_IO_WAIT;
 }
 

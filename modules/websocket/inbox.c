@@ -36,16 +36,36 @@ void inbox_done(struct inbox *b)
     b->io->host->account(b->io, -footprint());
 }
 
-static void tell_of_drops(const struct inbox *b)
+static void drop(struct inbox *b, uint64_t records)
 {
-    if (b->dropped & (b->dropped - 1)) return; /* 1, 2, 4, 8 ... */
+    uint64_t was = b->dropped;
+    b->dropped += records;
+    if ((was ^ b->dropped) <= was) return; /* 1, 2, 4, 8 ... */
     b->io->host->log(b->io, 1, "%llu of %llu messages were dropped so far: they come faster than they are taken",
                      (unsigned long long)b->dropped, (unsigned long long)b->came);
 }
 
-static void add_record(struct inbox *b, const char *p, size_t n, int64_t received, uint64_t connection)
+/* The length of the first record of p[0..n), which begins there; *used: where the next begins. False: it is a blank line. */
+static bool first_record(const struct inbox *b, const char *p, size_t n, size_t *length, size_t *used)
 {
-    b->came++;
+    const char *newline = b->lines && n ? memchr(p, '\n', n) : NULL;
+    *length = newline ? (size_t)(newline - p) : n;
+    *used = newline ? *length + 1 : n;
+    return !b->lines || (*length && !(*length == 1 && *p == '\r'));
+}
+
+static uint64_t count_records(const struct inbox *b, const char *p, size_t n)
+{
+    uint64_t records = !b->lines;
+    for (size_t length, used; b->lines && n; p += used, n -= used) records += first_record(b, p, n, &length, &used);
+    return records;
+}
+
+/* A message is kept whole, however many records it holds: only what is given is taken apart. */
+void inbox_add(struct inbox *b, const char *p, size_t n, int64_t received, uint64_t connection)
+{
+    uint64_t records = count_records(b, p, n);
+    b->came += records;
     if (b->from == b->n) b->from = b->n = 0;
     if (b->n == FEW && b->from) {
         memmove(b->messages, b->messages + b->from, (b->n - b->from) * sizeof *b->messages);
@@ -53,23 +73,11 @@ static void add_record(struct inbox *b, const char *p, size_t n, int64_t receive
         b->from = 0;
     }
     if ((b->drops && inbox_is_full(b)) || b->n == FEW) {
-        b->dropped++;
-        tell_of_drops(b);
+        drop(b, records);
         return;
     }
     buffer_put(&b->bytes, b->io, p, n);
     b->messages[b->n++] = (struct inbox_message){n, received, connection};
-}
-
-void inbox_add(struct inbox *b, const char *p, size_t n, int64_t received, uint64_t connection)
-{
-    const char *end = p + n, *at = p;
-    while (b->lines && at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at)), *to = newline ? newline : end;
-        if (to > at && !(to == at + 1 && *at == '\r')) add_record(b, at, (size_t)(to - at), received, connection);
-        at = to + 1;
-    }
-    if (!b->lines) add_record(b, p, n, received, connection);
 }
 
 static void stays(struct ArrowArray *a)
@@ -103,12 +111,19 @@ void inbox_give(struct inbox *b, struct lam_records *out, void (*taken)(void *ct
 {
     bool more = out->n < out->max;
     while (more && b->from < b->n && out->n < FEW) {
-        const struct inbox_message *m = &b->messages[b->from++];
-        struct lam_position after = {.offset = (int64_t)++b->given};
-        b->columns[INBOX_RECEIVED][out->n] = m->received;
-        b->columns[INBOX_CONNECTION][out->n] = (int64_t)m->connection;
-        more = b->io->host->record(out, m->n ? b->bytes.p + b->bytes.from : "", m->n, &after);
-        buffer_take(&b->bytes, m->n);
+        struct inbox_message *m = &b->messages[b->from];
+        const char *p = m->n ? b->bytes.p + b->bytes.from : "";
+        size_t length, used;
+        if (first_record(b, p, m->n, &length, &used)) {
+            struct lam_position after = {.offset = (int64_t)++b->given};
+            b->columns[INBOX_RECEIVED][out->n] = m->received;
+            b->columns[INBOX_CONNECTION][out->n] = (int64_t)m->connection;
+            more = b->io->host->record(out, p, length, &after);
+        }
+        buffer_take(&b->bytes, used);
+        m->n -= used;
+        if (m->n) continue;
+        b->from++;
         if (taken) taken(ctx, m->connection);
     }
     give_metadata(b, out);

@@ -9,7 +9,7 @@ enum { INBOX_RECEIVED, INBOX_CONNECTION, INBOX_COLUMNS };
 extern const struct lam_metadata inbox_columns[INBOX_COLUMNS];
 
 struct inbox_message {
-    size_t n;
+    size_t n;            /* bytes that are not given yet */
     int64_t received;    /* on the host's wall clock */
     uint64_t connection; /* number of the one it came by, from 1 */
 };
@@ -21,8 +21,8 @@ struct inbox {
     struct buffer bytes;
     struct inbox_message *messages;
     uint32_t from, n; /* of messages there are [from, n) */
-    uint64_t came, dropped;
-    uint64_t given;   /* the last message's number among all */
+    uint64_t came, dropped; /* records */
+    uint64_t given;         /* the last record's number among all */
     /* metadata of the messages of one poll */
     int64_t *columns[INBOX_COLUMNS];
     const void *buffers[INBOX_COLUMNS + 1][2];
@@ -31,7 +31,7 @@ struct inbox {
 
 void inbox_open(struct inbox *b, struct lam_io *io); /* by the options of io: on.backpressure, split */
 void inbox_add(struct inbox *b, const char *p, size_t n, int64_t received, uint64_t connection);
-/* Gives the host what it takes. taken is called for each message, in order; it may be NULL. */
+/* Gives the host what it takes. taken is called for each message that is given whole, in order; it may be NULL. */
 void inbox_give(struct inbox *b, struct lam_records *out, void (*taken)(void *ctx, uint64_t connection), void *ctx);
 void inbox_done(struct inbox *b);
 

@@ -40,6 +40,17 @@ static int bad_address(struct lam_io *io, const struct listening *l, struct lam_
     return LAM_IO_OPTION;
 }
 
+/* Any other would be compared with what clients ask for, and never be it. */
+static int check_path(struct lam_io *io, const struct listening *l, struct lam_error *err)
+{
+    const char *p = l->path;
+    while (*p > ' ' && *p < 127 && *p != '?' && *p != '#') p++;
+    if (*l->path == '/' && !*p) return LAM_IO_OK;
+    io->host->fail(err, LAM_IO_OPTION, "path '%s' of %s is nothing that a client can ask for", l->path, io->name);
+    io->host->hint(err, "it begins with a slash and has no query; what is no ASCII is written as %%XX");
+    return LAM_IO_OPTION;
+}
+
 int listener_fail(struct lam_io *io, const struct listening *l, struct lam_error *err)
 {
     int e = errno;
@@ -93,6 +104,7 @@ int listener_open(struct lam_io *io, const struct listening *l, int *fd, char na
     char host[64], port[8];
     struct addrinfo *a = NULL,
                     want = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+    if (check_path(io, l, err)) return LAM_IO_OPTION;
     if (!split_address(l->address, host, port) || getaddrinfo(host, port, &want, &a)) return bad_address(io, l, err);
     bool refused = !l->is_guarded && !is_loopback(a);
     if (!refused) *fd = listen_at(l, a);

@@ -206,14 +206,16 @@ void subscribe_tell(struct view *v, const char *why)
     }
 }
 
-void subscribe_end(struct view *v, const char *why)
+void subscribe_leave(struct client *c, struct view *v, const char *why)
 {
     char text[VIEW_WHY];
     snprintf(text, sizeof text, "the subscription has ended: %s", why);
-    for (uint32_t left = v->n; left; left--) {
-        struct client *c = v->members[left - 1].client;
-        say_error(c, v, text);
-        client_leave(c, v);
-        client_write(c);
-    }
+    say_error(c, v, text);
+    client_leave(c, v);
+    client_write(c);
+}
+
+void subscribe_end(struct view *v, const char *why)
+{
+    for (uint32_t left = v->n; left; left--) subscribe_leave(v->members[left - 1].client, v, why);
 }

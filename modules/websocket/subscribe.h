@@ -12,6 +12,7 @@ void subscribe_hear(struct client *c, uint8_t opcode, char *p, size_t n);
 void subscribe_greet(struct client *c, const struct handshake *h);
 /* All members are told that `why` ends it, and leave it: it is gone. */
 void subscribe_end(struct view *v, const char *why);
+void subscribe_leave(struct client *c, struct view *v, const char *why); /* it alone; a view that nobody else has is gone */
 void subscribe_tell(struct view *v, const char *why); /* an error that ends nothing */
 
 #endif

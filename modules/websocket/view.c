@@ -141,6 +141,7 @@ void view_catch_up(struct view *v, uint32_t place, int64_t now)
         if (end <= v->members[place].offered) continue;
         v->members[place].offered = end;
         client_offer(c, g, now);
+        place = client_place(c, v); /* which is another when its socket is full now, or no longer */
     }
 }
 
@@ -268,7 +269,7 @@ static void give(struct view *v, struct client *c, const struct lam_passed *p, c
 {
     struct lam_values some;
     struct records r = behind(p, w, after, &some);
-    for (int64_t i = 0; i < r.n;) {
+    for (int64_t i = 0; i < r.n && c->state == CLIENT_OPEN;) {
         struct segment *g = segment_new(v->server->io, &v->framing, &r, &i);
         client_keep(c, g);
         segment_free(g);
@@ -279,13 +280,16 @@ void view_replay(struct view *v, struct client *c, uint64_t after)
 {
     const struct history *h = &v->server->history;
     int64_t most = v->server->set.filter_us, until = host_of(v)->now(v->server->io) + REPLAY_TIMES * most;
-    for (uint32_t k = 0; k < h->n; k++) {
+    for (uint32_t k = 0; k < h->n && c->state == CLIENT_OPEN; k++) {
         const struct written *w = history_at(h, k);
         if (w->end <= after + 1) continue;
         const struct lam_passed *p = host_of(v)->kept_read(v->rows, w->rows, most);
-        bool late = v->filter && host_of(v)->now(v->server->io) > until;
-        if (p->spent || late) {
-            subscribe_end(v, p->spent ? p->why : "the filter takes too long for all the rows that are kept");
+        if (p->spent) {
+            subscribe_end(v, p->why);
+            return;
+        }
+        if (v->filter && host_of(v)->now(v->server->io) > until) { /* others that have it ask for no past */
+            subscribe_leave(c, v, "the filter takes too long for all the rows that are kept");
             return;
         }
         give(v, c, p, w, after);

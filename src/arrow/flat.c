@@ -171,7 +171,7 @@ bool flat_text(const struct flat_view *t, int field, const char **out)
 {
     struct flat_list l;
     *out = NULL;
-    if (!flat_items(t, field, 1, &l)) return false;
+    if (!flat_items(t, field, 1, &l) || l.n > FLAT_TEXT_MAX) return false;
     if (!l.at) return true;
     *out = l.in.p + l.at;
     return inside(l.in, l.at, (uint64_t)l.n + 1) && strnlen(*out, (size_t)l.n + 1) == l.n;

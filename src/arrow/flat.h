@@ -60,7 +60,9 @@ bool flat_child(const struct flat_view *t, int field, struct flat_view *out);
 /* Elements of `size` bytes; of 4 for references, which flat_element follows. */
 bool flat_items(const struct flat_view *t, int field, size_t size, struct flat_list *out);
 bool flat_element(const struct flat_list *l, uint32_t i, struct flat_view *out);
-/* The bytes of a string, NULL when it is not there; without a NUL among them, and with one behind. */
+/* The bytes of a string, NULL when it is not there; without a NUL among them, and with one behind. Many may refer to the same bytes,
+ * so one that is longer than any name counts as none. */
+enum { FLAT_TEXT_MAX = 65536 };
 bool flat_text(const struct flat_view *t, int field, const char **out);
 static inline bool flat_has(const struct flat_view *t) { return t->size; }
 

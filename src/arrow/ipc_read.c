@@ -67,6 +67,7 @@ struct ipc_reader {
     struct text message; /* whose metadata this is */
     int ncolumns, nnodes;
     struct ipc_column *columns;
+    uint64_t names;    /* bytes of the names that were read */
     struct text nodes; /* ipc_shapes, depth first, as batches have them */
     int nwanted;
     int *wanted; /* the columns that the target has */
@@ -120,13 +121,21 @@ static bool read_dictionary(const struct flat_view *t, struct ipc_shape *out)
     return bits == 8 || bits == 16 || bits == 32 || bits == 64;
 }
 
+/* Names are no longer than what they stand in, unless fields share one: so a schema of little text is not one of very much. */
+static bool read_name(struct ipc_reader *r, const struct flat_view *t, struct ipc_column *c)
+{
+    if (!flat_text(t, 0, &c->name)) return false;
+    r->names += c->name ? strlen(c->name) : 0;
+    return r->names <= t->in.n;
+}
+
 static bool read_field(struct ipc_reader *r, const struct flat_view *t, int depth, struct ipc_column *c)
 {
     struct ipc_shape shape;
     struct flat_view type, dictionary;
     struct flat_list children;
     int64_t code;
-    if (depth == DEPTH_MAX || !flat_text(t, 0, &c->name) || !flat_int(t, 2, 1, 0, &code) || !flat_child(t, 3, &type) ||
+    if (depth == DEPTH_MAX || !read_name(r, t, c) || !flat_int(t, 2, 1, 0, &code) || !flat_child(t, 3, &type) ||
         !flat_child(t, 4, &dictionary) || !flat_items(t, 5, 4, &children) || !ipc_type_read(code, &type, c->format, &shape))
         return false;
     c->dictionary = flat_has(&dictionary);
@@ -262,6 +271,7 @@ enum status ipc_reader_schema(struct ipc_reader *r, struct pool *p, const struct
     arena_free(r->arena);
     r->arena = arena_new();
     r->ncolumns = r->nnodes = r->nwanted = 0;
+    r->names = 0;
     text_clear(&r->nodes);
     r->ready = false;
     TRY(read_schema(r, p, m, err));

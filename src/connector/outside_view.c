@@ -133,8 +133,10 @@ static uint32_t pass_some(struct lam_view *v, struct batch *b, uint32_t from, ui
     return kept + k;
 }
 
-/* What passes of the n rows from `from` on, in sel. They are looked at a few at first and then ever more, so that a filter that is too
- * costly is found early. */
+#define LOOK_ROWS 16
+
+/* What passes of the n rows from `from` on, in sel. They are looked at one at first, then a few at a time, so that a filter that is too
+ * costly is found early, also one that is so for some rows only. */
 static uint32_t pass(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n, int64_t max_us)
 {
     struct env *env = v->o->ctx->env;
@@ -143,7 +145,7 @@ static uint32_t pass(struct lam_view *v, struct batch *b, uint32_t from, uint32_
     v->failed = 0;
     v->spent = false;
     for (uint32_t i = 0; !v->filter && i < n; i++) v->sel[kept++] = from + i;
-    for (uint32_t at = 0, k = 16; v->filter && at < n && !v->spent; at += k, k *= 2) {
+    for (uint32_t at = 0, k = 1; v->filter && at < n && !v->spent; at += k, k = 2 * k < LOOK_ROWS ? 2 * k : LOOK_ROWS) {
         if (k > n - at) k = n - at;
         kept = pass_some(v, b, from + at, k, kept);
         if (v->spent || until == INT64_MAX || env_now_us(env) <= until) continue;

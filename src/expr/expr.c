@@ -122,7 +122,8 @@ static void inherit(struct expr *e)
     }
 }
 
-/* A strict call of a NULL is NULL. What fails stays as it is, to fail in the rows that reach it. */
+/* A strict call of a NULL is NULL. What fails stays as it is, to fail in the rows that reach it. So do regular expressions: what they cost is
+ * not known before, and bounded only where rows are. */
 struct expr *expr_fold(struct arena *a, struct expr *e)
 {
     bool strict = e->function && !(e->function->flags & (FN_LAX | FN_VOLATILE)) && e->function->run;
@@ -132,6 +133,7 @@ struct expr *expr_fold(struct arena *a, struct expr *e)
         constant &= e->args[i]->kind == EXPR_CONST;
     }
     struct value v;
+    if (e->function && e->function->flags & FN_KEEPS) return e;
     if (!constant || e->is_volatile || !type_width(e->type) || expr_value(e, a, &v, NULL)) return e;
     return expr_const(a, v, e->pos);
 }
@@ -458,6 +460,12 @@ void expr_walk(const struct expr *e, void (*fn)(void *ctx, const struct expr *e)
 {
     fn(ctx, e);
     for (int i = 0; i < e->nargs; i++) expr_walk(e->args[i], fn, ctx);
+}
+
+void expr_bound(struct expr *e)
+{
+    e->is_bounded = true;
+    for (int i = 0; i < e->nargs; i++) expr_bound(e->args[i]);
 }
 
 struct expr *expr_remap(struct arena *a, const struct expr *e, const int *map)

@@ -23,6 +23,7 @@ struct expr {
     uint32_t pos;     /* in the statement, for messages; NO_POS: none */
     bool is_volatile; /* random(), now(): refused in changelogs */
     bool can_fail;
+    bool is_bounded; /* EXPR_CALL: by expr_bound */
     struct value value;              /* EXPR_CONST */
     bool try_;                       /* EXPR_CAST: what fails is NULL and no error */
     bool untyped;                    /* EXPR_CONST from a quoted literal or NULL whose type is still open ("unknown") */
@@ -51,6 +52,9 @@ struct expr *expr_column(struct arena *a, int column, struct type t, uint32_t po
  * E_FUNCTION names the nearest one. */
 enum status expr_call(struct arena *a, const char *name, struct expr **args, int nargs, uint32_t pos, struct expr **out,
                       struct err *err);
+/* For what comes from someone who may be anyone: regular expressions in it give up (E_PROGRAM_LIMIT) after so many steps over the whole of
+ * a text, where else each place of the text has that many. */
+void expr_bound(struct expr *e);
 /* Explicit cast. try_: a failed cast is NULL and no error. */
 enum status expr_cast(struct arena *a, struct expr *e, struct type to, bool try_, uint32_t pos, struct expr **out,
                       struct err *err);

@@ -7,7 +7,8 @@
 
 #include <pcre2.h>
 
-#define STEPS_MAX   1000000 /* of one match */
+#define STEPS_MAX   1000000   /* of one match, from one place of the text */
+#define STEPS_ALL   100000000 /* from all its places, where that is bounded */
 #define PATTERN_MAX 8192
 
 struct regex {
@@ -140,6 +141,13 @@ static enum status from_similar(struct piece s, struct piece escape, char *out, 
     return ST_OK;
 }
 
+/* How many steps each place of a text of n bytes may take, for PCRE2 counts them anew at each. */
+static uint32_t steps_of(uint32_t n)
+{
+    uint32_t steps = STEPS_ALL / (n + 1);
+    return steps > STEPS_MAX ? STEPS_MAX : steps < 100 ? 100 : steps;
+}
+
 enum { OP_MATCH, OP_SIMILAR, OP_FUNCTION };
 
 /* Makes the row's pattern ready. flags: the argument with flags, or -1. */
@@ -156,6 +164,7 @@ static enum status prepare(struct call *c, uint32_t i, int how, uint32_t options
     }
     if (!c->keep->p) *c->keep = (struct keep){regex_new(), regex_free};
     *out = c->keep->p;
+    if (c->e->is_bounded) pcre2_set_match_limit((*out)->limits, steps_of(piece_of(c, 0, i).n));
     return regex_compile(*out, p.p, p.n, options, err);
 }
 

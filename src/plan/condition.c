@@ -39,6 +39,7 @@ enum status plan_condition(struct arena *a, const struct schema *columns, const 
     struct binder b = {.a = a, .err = err};
     struct place p = {.b = &b, .scope = scope_new(a, in, NULL), .clause = "a filter"};
     TRY(bind_bool(&p, e, out));
+    expr_bound(*out);
     const struct expr *changing = NULL;
     expr_walk(*out, find_volatile, &changing);
     if (!changing) return ST_OK;

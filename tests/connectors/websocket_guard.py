@@ -178,7 +178,7 @@ def basic():
 @case
 def auth_options():
     secret = "plant-51aa"
-    for said in (fails(auth__type="bearer"), fails(auth__token=secret), fails(auth__type="basic", auth__username="x"), fails(auth__type="bearer", auth__token=""),
+    for said in (fails(auth__type="bearer"), fails(auth__token=secret), fails(auth__type="basic", auth__username="x"), fails(auth__type="bearer", auth__token=""), fails(auth__type="basic", auth__username="x", auth__password=""),
                  fails(auth__type="basic", auth__username="a:b", auth__password=secret), fails(auth__type="hmac", auth__api__key=secret, auth__secret=secret)):
         holds(said, "[LAM-5005]")
         assert secret not in said, said

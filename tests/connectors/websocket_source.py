@@ -79,6 +79,11 @@ def formats():
         c.send(text(row(1) + "\n" + row(2) + "\r\n\n" + row(3)) + text(row(4) + "\n") + close(1000))
         equal(p.end()["messages"], 4)
         equal([x[0] for x in p.lines[1:]], ["1", "2", "3", "4"])
+    with Server() as s, from_server(s, split="lines") as p:  # many more lines than messages may wait
+        c = s.open()
+        c.send(text("\n".join(row(k) for k in range(20000))) + close(1000))
+        equal(p.end(), {"messages": 20000, "connections": 1, "gaps": 0, "dropped": 0})
+        equal([x.split(",")[0] for x in p.lines[1:]], [str(k) for k in range(20000)])
 
 
 @case
@@ -368,7 +373,9 @@ def refused_options():
                          (dict(url="ws://x/", event__time__field="ts"), "declare the time of rows by WATERMARK"), (dict(url="ws://x/", auth__token="x"), "auth.token of s is for auth.type = 'bearer'"),
                          (dict(url="ws://x/", auth__type="basic", auth__username="a"), "needs auth.password"), (dict(url="ws://x/", headers="a b: c"), "line 1 of the headers"), (dict(url="ws://x/", headers="a: b\nUpgrade: c"), "line 2 of the headers"),
                          (dict(url="ws://x/", ssl__ca__location="/nowhere/at.all"), "/nowhere/at.all: No such file"), (dict(url="ws://x/", subprotocol="a, b"), "a character that no header may"),
-                         (dict(mode="server", bind__address="x"), "no address of this machine"), (dict(mode="server", ack="message", on__backpressure="drop"), "cannot acknowledge"), (dict(mode="server", ack="message", split="lines"), "cannot count messages")]:
+                         (dict(mode="server", bind__address="x"), "no address of this machine"),
+                         *((dict(mode="server", bind__address="0", path=x), "nothing that a client can ask for") for x in ["x", "", "/a?b", "/a b", "/#", "/\u00e9"]),
+                         (dict(mode="server", ack="message", on__backpressure="drop"), "cannot acknowledge"), (dict(mode="server", ack="message", split="lines"), "cannot count messages")]:
         with source(**options) as p:
             p.end(1)
             holds(p.said, "LAM-5005", why)
@@ -516,6 +523,18 @@ def server_takes_rows():
         equal(b.close_code()[0], 1001)
         equal((c["messages"], c["connections"]), (7, 2))
         equal(sorted(l.program.lines[1:]), sorted([f"{k},x,1" for k in range(5)] + ["10,x,2", "11,x,2"]))
+
+
+@case
+def server_acknowledges_messages_of_lines():
+    with Listening(split="lines", ack="message") as l:
+        a = Client(l.port)
+        a.send(frame(TEXT, "\n".join(row(k) for k in range(9000)).encode()))
+        equal(ack(a), 1)
+        a.send(frame(TEXT, b"\n"))
+        equal(ack(a), 2)
+        l.program.wait_lines(9001)
+        equal(l.program.stop()["dropped"], 0)
 
 
 @case

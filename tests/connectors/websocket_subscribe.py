@@ -457,6 +457,25 @@ def slow_with_a_filter():
 
 
 @case
+def the_past_is_bounded_too():
+    with Run(replay__buffer__size="1 MiB", per__client__buffer="1200 KiB") as r:
+        live, slow = Client(r.port), Client(r.port, receive_buffer=4096)
+        r.rows([(k, "x" * 200) for k in range(4000)])
+        records(live, 4000)
+        for i in range(8):  # and takes nothing
+            say(slow, action="subscribe", filter=f"k >= 0 OR k = -{i + 1}", last_sequence=0)
+        while True:
+            opcode, m = slow.frame()
+            if opcode == TEXT and json.loads(m)["type"] == "backpressure":
+                break
+        dropped = json.loads(m)["dropped"]
+        n = r.end()
+        equal(n["dropped"], dropped)
+        if dropped * 250 < 2 << 20:
+            raise AssertionError(f"{dropped} of {n}: more than a buffer was kept for one client")
+
+
+@case
 def many_come_and_go():
     with Run(replay__buffer__size="64 KiB", compression="deflate") as r:
         live = Client(r.port)

@@ -311,6 +311,45 @@ static void bad_messages(void **state)
     batch_unref(b);
 }
 
+/* Fields that all refer to one long name would be gigabytes of names out of a message of some kilobytes. */
+static void shared_names(void **state)
+{
+    enum { FIELDS = 2000, NAME = 60000 };
+    (void)state;
+    static struct ArrowSchema children[FIELDS], *list[FIELDS];
+    static char name[NAME + 1], longer[FLAT_TEXT_MAX + 2];
+    memset(name, 'n', NAME), memset(longer, 'n', FLAT_TEXT_MAX + 1);
+    for (int i = 0; i < FIELDS; i++) children[i] = (struct ArrowSchema){.format = "l", .name = i ? "a" : name}, list[i] = &children[i];
+    struct ArrowSchema all = {.format = "+s", .name = "", .n_children = FIELDS, .children = list};
+    struct schema *s = try_schema(arena, "a BIGINT");
+    struct ipc_reader *r = ipc_reader_new(s);
+    struct text out = {0};
+    struct ipc_message m;
+    struct flat_list fields;
+    struct err err;
+    for (int shares = 0; shares < 2; shares++) {
+        text_clear(&out);
+        ipc_put_schema(&all, &out);
+        assert_int_equal(ipc_message_at(out.p, out.n, &m, &err), ST_OK);
+        assert_true(flat_items(&m.header, 1, 4, &fields));
+        uint32_t to, back;
+        char *at = out.p + 8 + fields.at;
+        memcpy(&to, at, 4);
+        for (uint32_t i = 1; shares && i < FIELDS; i++) back = to - 4 * i, memcpy(at + (size_t)4 * i, &back, 4);
+        enum status st = ipc_reader_schema(r, pool, &m, &err);
+        assert_int_equal(st, shares ? E_DECODE : E_AMBIGUOUS);
+        if (shares) assert_string_equal(err.text, "not Arrow IPC: the schema is malformed, or of types that are not known");
+    }
+    all.n_children = 1;
+    children[0].name = longer;
+    text_clear(&out);
+    ipc_put_schema(&all, &out);
+    assert_int_equal(ipc_message_at(out.p, out.n, &m, &err), ST_OK);
+    assert_int_equal(ipc_reader_schema(r, pool, &m, &err), E_DECODE);
+    text_done(&out);
+    ipc_reader_free(r);
+}
+
 static void put_row(const struct schema *s, struct batch *b, uint32_t row, const char *before, struct text *out)
 {
     struct batch *one = rows_dense(pool, s, &(struct rows){b, &row, 1});
@@ -443,7 +482,7 @@ int main(void)
         cmocka_unit_test(there_and_back),    cmocka_unit_test(by_name),      cmocka_unit_test(no_columns), cmocka_unit_test(from_the_middle),
         cmocka_unit_test(what_does_not_fit), cmocka_unit_test(damaged),      cmocka_unit_test(bad_messages), cmocka_unit_test(values),
         cmocka_unit_test(changelog),         cmocka_unit_test(fits),
-        cmocka_unit_test(nulls_are_blank),
+        cmocka_unit_test(nulls_are_blank),   cmocka_unit_test(shared_names),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -210,6 +210,16 @@ static void rows_fail(void **state)
     assert_string_equal(written, "{\"v\":4,\"t\":\"key\"};{\"v\":5,\"t\":\"key\"};1 failed: [LAM-1203];");
     pass("CREATE SINK o FROM (SELECT v, 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxz' AS t FROM s) INTO looker", 1, "t ~ '^(x+)+$'", NULL);
     assert_string_equal(written, "1 failed: [LAM-1216] spent;");
+    /* Some steps from each of many places are as bad, and a constant text too: it would be looked at when the filter is bound. */
+    char a[1201], constant[2000];
+    memset(a, 'a', 1200), a[1200] = 0;
+    snprintf(constant, sizeof constant, "'%s' ~ '(?:a|a0)*(?:a|b)*\\d'", a);
+    for (int i = 0; i < 2; i++) {
+        pass("CREATE SINK o FROM (SELECT v, repeat('a', 1200) AS t FROM s) INTO looker", 1, i ? constant : "t ~ '(?:a|a0)*(?:a|b)*\\d'", NULL);
+        assert_string_equal(written, "1 failed: [LAM-1216] spent;");
+    }
+    pass("CREATE SINK o FROM (SELECT v, repeat('a', 60) AS t FROM s) INTO looker (format = 'csv')", 1, "t ~ '(?:a|a0)*(?:a|b)*$'", NULL);
+    assert_int_equal(nwritten, 63);
 }
 
 static void refusals(void **state)
