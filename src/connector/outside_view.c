@@ -20,7 +20,7 @@ struct lam_view {
     uint32_t failed;  /* rows, in the last reading */
     bool spent;
     struct err first; /* of them */
-    char why[sizeof((struct err *)0)->text + 16];
+    char why[sizeof(struct err) + 64]; /* text, hint, code and place */
 };
 
 /* "[LAM-1100] no column ... (character 5); hint" on one line. */
