@@ -127,7 +127,7 @@ $O/bench/wake: $O/inside.a
 $(NUMBERS): $O/bench/%: $O/bench/obj/%.o
 	$(CC) $(FLAGS.$(MODE)) -o $@ $^ $(LDLIBS)
 # The sink's own code beside its library.
-WEBSOCKET_SERVER := $(patsubst %,$O/modules/websocket/%.o,action auth buffer client deflate guard handshake history json listener queue segment server subscribe view wire)
+WEBSOCKET_SERVER := $(patsubst %,$O/modules/websocket/%.o,action auth buffer client deflate guard handshake history json listener message queue segment server subscribe view wire)
 $O/bench/websocket: bench/connectors/websocket.c $(WEBSOCKET_SERVER)
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $^ $(LIBS.websocket)

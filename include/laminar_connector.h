@@ -160,14 +160,14 @@ struct lam_host {
     struct lam_view *(*view_new)(struct lam_io *io, const char *filter, const char *format, char *why, size_t n);
     /* During write_records only: which of the first n rows that it was offered pass. Not all are judged when that takes longer than
      * max_us: see lam_passed.spent. 0: however long. */
-    void (*view_read)(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us, struct lam_passed *out);
+    const struct lam_passed *(*view_read)(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us);
     /* During write_records only: copies some of the n rows from row `from` of those it was offered, for views that are made later, into
      * *k, or when that is NULL into a new one. How many; 0: *k has no room. *bytes: what *k holds now, which the host
      * counts. To be freed before close has returned. */
     int64_t (*rows_keep)(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n,
                          int64_t *bytes);
     /* Which of these rows pass, with values in any case. */
-    void (*kept_read)(struct lam_view *v, const struct lam_kept *k, int64_t max_us, struct lam_passed *out);
+    const struct lam_passed *(*kept_read)(struct lam_view *v, const struct lam_kept *k, int64_t max_us);
     void (*kept_free)(struct lam_kept *k);
     void (*view_free)(struct lam_view *v); /* NULL is allowed */
     /* Whether the user has given the option, be it its default: for options that exclude each other. */
@@ -349,7 +349,8 @@ struct lam_rows {
 };
 
 /* Values offered to write_records: value i is that of row rows->from + i, made by the sink's format of all columns but
- * those of io->metadata. json: an object, csv: a line without its end, raw: the bytes of the only column. Borrowed, as
+ * those of io->metadata. json: an object, csv: a line without its end, raw: the bytes of the only column,
+ * arrow_ipc: a stream of the one row. Borrowed, as
  * the rows. */
 struct lam_values {
     size_t size;
@@ -360,14 +361,14 @@ struct lam_values {
     bool whole;             /* one value holds all n rows, as lam_sink_class.whole asks: it ends at offsets[1] */
 };
 
-/* What view_read gives; valid until the view's next call. */
+/* What view_read and kept_read give; valid until the view's next call. */
 struct lam_passed {
     size_t size;
     int64_t n;
     const uint32_t *which; /* n numbers, ascending: row rows->from + which[i] passes */
-    /* Of a view with a format of its own, and of rows that were kept: value i is that of row which[i], n of them. Else n is 0, and
-     * value which[i] of those that were offered is meant. */
-    struct lam_values values;
+    /* Of a view with a format of its own, and of rows that were kept: value i is that of row which[i], n of them. NULL: value
+     * which[i] of those that were offered is meant. */
+    const struct lam_values *values;
     int64_t failed;  /* rows for which the filter has no value (division by zero): they do not pass */
     const char *why; /* of the first of them, beginning with the code */
     bool spent;      /* `why` is a limit on what the filter may cost: who chose it should have it no longer */

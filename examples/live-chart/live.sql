@@ -50,7 +50,7 @@ WHERE bought + sold > 20000 AND LEAST(bought, sold) * 100 > GREATEST(bought, sol
 
 -- A page that is opened from the disk has the origin 'null'. What is kept for pages that come later is some five minutes.
 CREATE SINK live_bars FROM bars INTO WEBSOCKET (
-    bind.address = '${BARS:-127.0.0.1:8141}', replay.buffer.size = '256 KiB',
+    bind.address = '${BARS:-127.0.0.1:8141}', replay.buffer.size = '256 KiB', per.client.buffer = '512 KiB',
     allowed.origins = 'null, http://localhost:8000, http://127.0.0.1:8000');
 
 CREATE SINK live_scores FROM wash_score INTO WEBSOCKET (

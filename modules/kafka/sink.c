@@ -16,6 +16,7 @@
 
 #define ASK_MS   3000    /* for an answer of the cluster at open */
 #define PARTITIONS_MS 1000
+#define PARTITIONS_AGAIN_US 1000000
 #define DLQ_MOST 1048588 /* bytes of a message that a topic takes by default */
 
 struct writing {
@@ -24,6 +25,7 @@ struct writing {
     rd_kafka_queue_t *answers;              /* NULL when open is done */
     int key, headers, partition, timestamp; /* columns, or -1 */
     int64_t partitions;                     /* of the topic, as far as was asked; 0: it may be made yet */
+    int64_t asked_at;                       /* about them; 0: never */
     bool tombstones;                        /* rows taken back are messages without value */
     int64_t buried;                         /* rows that went to dlq */
     char why[240];                          /* a row can never be taken */
@@ -234,21 +236,24 @@ static bool is_replaced(const struct lam_io *io, const struct message *m, const 
 }
 
 /* Only a row that names a partition beyond those known makes us ask, and wait for the answer: of a message that was
- * handed over it would be said too late which row it was. */
+ * handed over it would be said too late which row it was. Others wait as long for the thread, so that many such rows
+ * live with an answer that is a second old. */
 static int find_partition(struct lam_io *io, int64_t partition, struct lam_error *err)
 {
     struct writing *w = io->self;
     const struct rd_kafka_metadata *m;
     if (partition < 0 || partition > INT32_MAX) return poison(w, "there is no partition %ld", (long)partition);
     if (partition < w->partitions) return LAM_IO_OK;
-    rd_kafka_resp_err_t e = rd_kafka_metadata(w->out.rk, 0, w->out.topic, &m, PARTITIONS_MS);
-    if (e)
-        return io->host->fail(err, LAM_IO_RETRY, "the partitions of the topic '%s': %s", w->out.name,
-                              rd_kafka_err2str(e));
-    bool made = m->topic_cnt && !m->topics[0].err;
-    w->partitions = made ? m->topics[0].partition_cnt : 0;
-    rd_kafka_metadata_destroy(m);
-    if (!made || partition < w->partitions) return LAM_IO_OK;
+    if (!w->asked_at || io->host->now(io) - w->asked_at >= PARTITIONS_AGAIN_US) {
+        rd_kafka_resp_err_t e = rd_kafka_metadata(w->out.rk, 0, w->out.topic, &m, PARTITIONS_MS);
+        if (e)
+            return io->host->fail(err, LAM_IO_RETRY, "the partitions of the topic '%s': %s", w->out.name,
+                                  rd_kafka_err2str(e));
+        w->partitions = m->topic_cnt && !m->topics[0].err ? m->topics[0].partition_cnt : 0;
+        w->asked_at = io->host->now(io);
+        rd_kafka_metadata_destroy(m);
+    }
+    if (!w->partitions || partition < w->partitions) return LAM_IO_OK;
     return poison(w, "the topic '%s' has no partition %ld", w->out.name, (long)partition);
 }
 

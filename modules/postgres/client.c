@@ -29,6 +29,25 @@ static bool is_one_host(const char *host)
     return host[0] == '/' || strncmp(host, "127.", 4) || strspn(host, "0123456789.") == n;
 }
 
+/* Who names a certificate means to be protected by it. */
+static int choose_sslmode(struct lam_io *io, struct client_settings *s, struct lam_error *err)
+{
+    static const char *const modes[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
+    const struct lam_host *h = io->host;
+    bool named = s->sslrootcert || s->sslcert || s->sslkey, socket = s->host[0] == '/' || s->host[0] == '@';
+    s->sslmode = s->sslmode ? modes[h->option_int(io->options, "ssl.mode")] : !named && is_local(s->host) ? "disable" : "verify-full";
+    if (named && (socket || !strcmp(s->sslmode, "disable"))) {
+        h->fail(err, LAM_IO_OPTION, "certificates are named, and %s", socket ? "a socket has no TLS" : "ssl.mode = 'disable' uses none");
+        h->hint(err, "leave ssl.ca.cert.path, ssl.client.cert.path and ssl.client.key.path out, or %s",
+                socket ? "name the server by its address" : "say ssl.mode = 'verify-full'");
+        return LAM_IO_OPTION;
+    }
+    if (!s->sslcert == !s->sslkey) return LAM_IO_OK;
+    h->fail(err, LAM_IO_OPTION, "%s", s->sslcert ? "ssl.client.cert.path without its key" : "ssl.client.key.path without its certificate");
+    h->hint(err, "give both ssl.client.cert.path and ssl.client.key.path");
+    return LAM_IO_OPTION;
+}
+
 int client_settings(struct lam_io *io, struct client_settings *out, struct lam_error *err)
 {
     const struct lam_host *h = io->host;
@@ -48,9 +67,7 @@ int client_settings(struct lam_io *io, struct client_settings *out, struct lam_e
         .statement_us = h->option_int(o, "statement.timeout"),
     };
     if (!is_one_host(out->host)) return h->fail(err, LAM_IO_OPTION, "hostname '%.100s' is not one host", out->host);
-    static const char *const modes[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
-    out->sslmode = out->sslmode ? modes[h->option_int(o, "ssl.mode")] : is_local(out->host) ? "disable" : "verify-full";
-    return LAM_IO_OK;
+    return choose_sslmode(io, out, err);
 }
 
 /* ---- what went wrong ------------------------------------------------------------------------------------------- */
@@ -79,7 +96,7 @@ static bool begins(const char *s, const char *with) { return !strncmp(s, with, s
 
 static enum outcome outcome_of(const char *state)
 {
-    static const char *const data[] = {"22", "23", "44", NULL};
+    static const char *const data[] = {"22", "23", "44", "54000", NULL}; /* 54000: a value too long for an index or a page */
     static const char *const retry[] = {"08", "53", "57014", "57P0", "40", "55P03", "25P03", "25P04", "25006", NULL};
     static const char *const refused[] = {"28", "3D000", NULL};
     for (const char *const *s = retry; *s; s++)
@@ -242,7 +259,7 @@ static enum outcome settle(struct client *c, enum outcome o)
 static enum outcome read_results(struct client *c, PGresult **out, bool *copying)
 {
     enum outcome first = PG_OK;
-    for (PGresult *r;;) {
+    for (PGresult *r = NULL;;) {
         enum outcome o = next_result(c, &r);
         if (o) return o;
         if (!r) return first;

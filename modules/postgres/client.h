@@ -31,7 +31,7 @@ struct client_settings {
     {.name = "username", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_REQUIRED, .also = "user", .sentence = "Role to log in as."}, \
     {.name = "password", .type = LAM_OPTION_TEXT, .flags = LAM_OPTION_SECRET, .sentence = "Its password; best given as '${VAR}'."}, \
     {.name = "ssl.mode", .type = LAM_OPTION_ENUM, .also = "sslmode", .values = "disable|allow|prefer|require|verify-ca|verify-full", \
-     .sentence = "As libpq's; by default verify-full, and disable for sockets and loopback."},                                   \
+     .sentence = "As libpq's; by default verify-full, and for sockets and loopback disable, unless a certificate is named."},                                   \
     {.name = "ssl.ca.cert.path", .type = LAM_OPTION_TEXT, .also = "sslrootcert",                                                 \
      .sentence = "File of the certificates that the server's is verified by."},                                                  \
     {.name = "ssl.client.cert.path", .type = LAM_OPTION_TEXT, .also = "sslcert", .sentence = "File of the client's certificate."}, \

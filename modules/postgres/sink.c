@@ -159,7 +159,7 @@ static bool is_there_already(const struct sink *s, int64_t a)
     return a < s->memo->doubt && s->target.unique && !s->target_set.upsert && !strcmp(s->client.state, "23505");
 }
 
-/* Of the rows in doubt those that are not there go in. What is refused then shows that the COMMIT did not happen. */
+/* Of the rows in doubt those that are not there go in. What is refused then, or only some that are there, shows that the COMMIT did not happen. */
 static enum outcome send_missing(struct sink *s, int64_t a)
 {
     int64_t b = s->memo->doubt < s->tuples.rows ? s->memo->doubt : s->tuples.rows;

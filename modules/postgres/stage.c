@@ -1,13 +1,23 @@
 /* Statements that bring rows into the target. SPDX-License-Identifier: Apache-2.0 */
 #include "stage.h"
 
+/* A unique index takes a key with NULL for one that is not there yet, each time it comes: such a row would stand there twice, and never
+ * be replaced or deleted. So it is refused. What the constraint is called is what the error says. */
+static struct sql *refuse_null_keys(const struct target *t, struct sql *q)
+{
+    for (int i = 0; i < t->n; i++)
+        if (t->key[i] && t->nullable[i])
+            sql_printf(q, "; ALTER TABLE pg_temp.laminar_stage ADD CONSTRAINT \"no NULL in column %d, a key\" CHECK (c%d IS NOT NULL)", i + 1, i + 1);
+    return q;
+}
+
 /* With our own names for the columns, and how the rows came. */
 struct sql *stage_make(const struct target *t, struct sql *q)
 {
     sql_put(q, "CREATE TEMPORARY TABLE laminar_stage ON COMMIT DELETE ROWS AS SELECT ");
     for (int i = 0; i < t->n; i++) sql_printf(sql_ident(q, t->names[i]), " AS c%d, ", i + 1);
     sql_put(q, "0::pg_catalog.int4 AS seq, 0::pg_catalog.int2 AS w FROM ");
-    return sql_put(target_name(t, q), " WITH NO DATA");
+    return refuse_null_keys(t, sql_put(target_name(t, q), " WITH NO DATA"));
 }
 
 struct sql *stage_copy(const struct target *t, struct sql *q)
@@ -73,11 +83,14 @@ struct sql *stage_merge(const struct target *t, struct sql *q, int32_t seq, bool
     return upsert_last(t, q, seq);
 }
 
+/* A transaction is there whole, or not at all: when some of its rows are there and some are not, it is not it that they meet, and the
+ * division says so. */
 struct sql *stage_missing(const struct target *t, struct sql *q)
 {
     sql_put(q, "CREATE TEMPORARY TABLE laminar_again ON COMMIT DROP AS SELECT ");
     target_name(t, sql_put(target_columns(t, q, NULL), " FROM "));
-    sql_put(q, " WITH NO DATA; COPY pg_temp.laminar_again FROM STDIN (FORMAT binary); INSERT INTO ");
+    sql_put(q, " WITH NO DATA; COPY pg_temp.laminar_again FROM STDIN (FORMAT binary); WITH put AS (INSERT INTO ");
     target_columns(t, sql_put(target_name(t, q), " ("), NULL);
-    return sql_put(q, ") OVERRIDING SYSTEM VALUE SELECT * FROM pg_temp.laminar_again ON CONFLICT DO NOTHING");
+    sql_put(q, ") OVERRIDING SYSTEM VALUE SELECT * FROM pg_temp.laminar_again ON CONFLICT DO NOTHING RETURNING 1) SELECT 1 / CASE WHEN");
+    return sql_put(q, " (SELECT count(*) FROM put) IN (0, (SELECT count(*) FROM pg_temp.laminar_again)) THEN 1 ELSE 0 END");
 }

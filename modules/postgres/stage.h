@@ -11,7 +11,7 @@ struct sql *stage_make(const struct target *t, struct sql *q);
 struct sql *stage_copy(const struct target *t, struct sql *q);
 /* Merges what came from `seq` on; deletes: some of it may be taken back. */
 struct sql *stage_merge(const struct target *t, struct sql *q, int32_t seq, bool deletes);
-/* COPY, and then those rows that the target's unique indexes do not have. */
+/* COPY, and then those rows that the target's unique indexes do not have: all of them or none, else it fails as if a row were bad. */
 struct sql *stage_missing(const struct target *t, struct sql *q);
 
 #endif

@@ -107,8 +107,9 @@ int target_init(struct target *t, struct lam_io *io, const struct target_setting
     t->n = (int)io->schema->n_children;
     size_t n = (size_t)t->n;
     t->names = io->host->alloc(n * sizeof *t->names);
-    t->key = io->host->alloc(2 * n * sizeof *t->key);
+    t->key = io->host->alloc(3 * n * sizeof *t->key);
     t->foreign = t->key + n;
+    t->nullable = t->foreign + n;
     t->columns = io->host->alloc(n * sizeof *t->columns);
     for (int i = 0; i < t->n; i++) {
         int result = column_init(t, io, i, err);
@@ -208,6 +209,7 @@ static int check_column(struct target *t, struct client *c, PGresult *r, int i, 
         return LAM_IO_OPTION;
     }
     t->foreign[i] = is(r, row, COL_FOREIGN);
+    t->nullable[i] = !is(r, row, COL_NOT_NULL);
     t->columns[i].how = type_encoding(t->columns[i].from, t->columns[i].scale, &to);
     return t->columns[i].how == ENCODE_NONE ? wrong_type(t, c, r, row, i, err) : LAM_IO_OK;
 }

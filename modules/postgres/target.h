@@ -15,7 +15,7 @@ struct target_settings {
 struct target {
     const struct target_settings *set;
     const char **names;          /* of the columns, as in the stream */
-    bool *key, *foreign;         /* foreign: of a type that pg_catalog has not */
+    bool *key, *foreign, *nullable; /* foreign: of a type that pg_catalog has not */
     struct tuple_column *columns;
     int n;
     bool unique;                 /* an index of the table could refuse a row that is there already */

@@ -50,10 +50,11 @@ static bool read_member(const struct json_member *m, struct action *out, bool *h
 
 static bool fits_together(const struct action *a, char why[ACTION_WHY])
 {
-    const char *wrong = a->kind == ACTION_UNSUBSCRIBE && !a->subscription                          ? "unsubscribe needs a subscription_id"
-                        : a->kind != ACTION_UNSUBSCRIBE && a->subscription                         ? "only unsubscribe has a subscription_id"
-                        : a->kind != ACTION_SUBSCRIBE && (a->filter || a->format || a->resumes) ? "filter, format and last_sequence go with subscribe"
-                                                                                                : NULL;
+    bool ends = a->kind == ACTION_UNSUBSCRIBE, wants = a->filter || a->format || a->resumes;
+    const char *wrong = NULL;
+    if (ends && !a->subscription) wrong = "unsubscribe needs a subscription_id";
+    if (!ends && a->subscription) wrong = "only unsubscribe has a subscription_id";
+    if (a->kind != ACTION_SUBSCRIBE && wants) wrong = "filter, format and last_sequence go with subscribe";
     if (wrong) snprintf(why, ACTION_WHY, "%s", wrong);
     return !wrong;
 }

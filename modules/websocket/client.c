@@ -1,7 +1,5 @@
 /* See client.h. What is sent goes out in this order: the rest of a frame that was begun, control frames, whole frames.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "deflate.h"
-#include "json.h"
 #include "server.h"
 #include "subscribe.h"
 
@@ -14,8 +12,8 @@
 #define READ_BYTES    (16 << 10) /* of one client in a turn */
 #define PARTS         64
 #define FIRST_REQUEST 512 /* bytes for a request at first: most are shorter */
-#define FIRST_MESSAGE 512
 #define SAID_MOST     64 /* messages that wait for a client besides records */
+#define MESSAGES_MOST (16 << 20) /* bytes of messages that have not come whole, of all clients */
 #define SECOND        1000000
 
 static bool is_busy(void)
@@ -96,93 +94,47 @@ void client_say(struct client *c, const char *text)
     }
 }
 
-static void forget_message(struct client *c)
-{
-    c->server->io->host->account(c->server->io, -(int64_t)c->message.cap);
-    c->server->io->host->free(c->message.p);
-    c->message = (struct message){0};
-}
-
-/* What does not get shorter by compression gets a little longer. */
-static uint64_t most_bytes(const struct client *c)
-{
-    uint64_t most = c->server->set.message_bytes;
-    return c->message.is_deflated ? most + most / 1024 + 64 : most;
-}
-
 /* Judged by what its head says, before there is memory for it. */
 static void frame_begins(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_start_arg *f, void *p)
 {
     struct client *c = p;
-    c->message.is_control = wslay_is_ctrl_frame(f->opcode);
-    if (!rate_take(&c->frame_rate, c->server->set.message_rate, c->now)) {
+    struct message *m = &c->message;
+    const struct server_settings *set = &c->server->set;
+    bool control = m->is_control = wslay_is_ctrl_frame(f->opcode), continues = f->opcode == WSLAY_CONTINUATION_FRAME;
+    bool half_a_code = f->opcode == WSLAY_CONNECTION_CLOSE && f->payload_length == 1;
+    if (!rate_take(&c->frame_rate, set->message_rate, c->now))
         refuse_frame(ctx, 1008, "more frames in a second than max.message.rate allows");
-        return;
-    }
-    if (f->opcode == WSLAY_CONNECTION_CLOSE && f->payload_length == 1)
-        refuse_frame(ctx, WSLAY_CODE_PROTOCOL_ERROR, ""); /* half a code */
-    if (f->rsv && (c->message.is_control || f->opcode == WSLAY_CONTINUATION_FRAME))
+    else if (half_a_code || (f->rsv && (control || continues)))
         refuse_frame(ctx, WSLAY_CODE_PROTOCOL_ERROR, "");
-    if (c->message.is_control) return;
-    if (f->opcode != WSLAY_CONTINUATION_FRAME) {
-        c->message_bytes = 0;
-        c->message.opcode = f->opcode;
-        c->message.is_deflated = f->rsv;
-    }
-    c->message_bytes += f->payload_length < UINT32_MAX ? f->payload_length : UINT32_MAX;
-    if (c->message_bytes > most_bytes(c)) refuse_frame(ctx, WSLAY_CODE_MESSAGE_TOO_BIG, "");
+    else if (!control && !message_frame(m, continues, f->opcode, f->rsv, f->payload_length, set->message_bytes))
+        refuse_frame(ctx, WSLAY_CODE_MESSAGE_TOO_BIG, "");
 }
 
-/* Room for n bytes and one more, which its reader may write to. */
 static void frame_goes_on(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_chunk_arg *f, void *p)
 {
-    (void)ctx;
     struct client *c = p;
-    struct message *m = &c->message;
-    if (m->is_control || !wslay_event_get_read_enabled(c->frames)) return;
-    if (m->n + f->data_length + 1 > m->cap) {
-        size_t cap = m->cap ? 2 * m->cap : FIRST_MESSAGE;
-        while (cap < m->n + f->data_length + 1) cap *= 2;
-        m->p = c->server->io->host->resize(m->p, m->cap, cap);
-        c->server->io->host->account(c->server->io, (int64_t)(cap - m->cap));
-        m->cap = cap;
-    }
-    if (f->data_length) memcpy(m->p + m->n, f->data, f->data_length);
-    m->n += f->data_length;
-}
-
-/* The compressed message gives way to the plain one. False: it is none, and the client was told. */
-static bool inflate_it(struct client *c)
-{
-    struct message *m = &c->message;
-    struct lam_io *io = c->server->io;
-    size_t n, cap;
-    char *plain;
-    enum inflated r = inflate_message(c->server->deflater, (const uint8_t *)m->p, m->n, c->server->set.message_bytes, &plain, &n, &cap);
-    bool text = r == INFLATED && (m->opcode != WSLAY_TEXT_FRAME || utf8_is_valid(plain, n));
-    if (text) {
-        io->host->account(io, (int64_t)cap - (int64_t)m->cap);
-        io->host->free(m->p);
-        m->p = plain, m->n = n, m->cap = cap;
-        return true;
-    }
-    if (r == INFLATED) io->host->free(plain);
-    refuse_frame(c->frames, r == INFLATE_LONG ? WSLAY_CODE_MESSAGE_TOO_BIG : r == INFLATE_BAD ? WSLAY_CODE_PROTOCOL_ERROR
-                                                                                             : WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA,
-                 "");
-    return false;
+    struct server *s = c->server;
+    if (c->message.is_control || !wslay_event_get_read_enabled(ctx)) return;
+    if (!message_add(&c->message, s->io, &s->under_way, MESSAGES_MOST, f->data, f->data_length))
+        refuse_frame(ctx, 1013, "too many messages are under way");
 }
 
 static void message_came(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *m, void *p)
 {
     char nothing[1];
     struct client *c = p;
+    struct server *s = c->server;
+    struct message *whole = &c->message;
     if (m->opcode == WSLAY_PONG) c->pong_by = 0;
     if (wslay_is_ctrl_frame(m->opcode) || !wslay_event_get_read_enabled(ctx)) return;
     c->counts.messages++;
-    if (!c->message.is_deflated || inflate_it(c))
-        subscribe_hear(c, m->opcode, c->message.p ? c->message.p : nothing, c->message.n);
-    forget_message(c);
+    uint16_t code = 0;
+    if (whole->is_deflated) code = message_inflate(whole, s->io, &s->under_way, s->deflater, s->set.message_bytes);
+    if (code)
+        refuse_frame(ctx, code, "");
+    else
+        subscribe_hear(c, m->opcode, whole->p ? whole->p : nothing, whole->n);
+    message_done(whole, s->io, &s->under_way);
 }
 
 static const struct wslay_event_callbacks callbacks = {.recv_callback = take_in,
@@ -231,7 +183,7 @@ void client_free(struct client *c)
     io->host->account(io, -(int64_t)(c->cap_views * sizeof *c->views));
     io->host->free(c->views);
     forget_request(c);
-    forget_message(c);
+    message_done(&c->message, io, &c->server->under_way);
     wslay_event_context_free(c->frames);
     queue_done(&c->queue, io);
     wire_close(&c->wire, io);

@@ -3,6 +3,7 @@
 #define WEBSOCKET_CLIENT_H
 
 #include "handshake.h"
+#include "message.h"
 #include "queue.h"
 #include "wire.h"
 
@@ -32,15 +33,6 @@ struct rate {
     int64_t credit_us, at;
 };
 
-/* Of the message that it is sending. */
-struct message {
-    char *p; /* cap is 0 between messages */
-    size_t n, cap;
-    uint8_t opcode;
-    bool is_deflated;
-    bool is_control; /* the frame that comes is none of it */
-};
-
 enum { CLIENT_OUT = 1024 }; /* of control frames and answers; while it is not empty, nothing is read from the client */
 
 struct client {
@@ -67,8 +59,7 @@ struct client {
     size_t n_out, sent_out;
     wslay_event_context_ptr frames; /* what it sends */
     struct message message;
-    uint64_t message_bytes; /* of its frames, by their heads */
-    size_t budget;          /* bytes to be read in this turn */
+    size_t budget; /* bytes to be read in this turn */
     struct rate frame_rate, subscribe_rate;
     struct membership {
         struct view *view;

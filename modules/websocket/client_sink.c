@@ -44,15 +44,18 @@ static void add(struct client_sink *c, const char *p, size_t n, uint32_t records
     if (c->filled >= c->batch || c->filling >= SEND_BYTES) seal(c);
 }
 
-/* Gives the connection frames that it was not given yet. */
-static void hand_over(struct client_sink *c)
+/* Gives the connection frames that it was not given yet; whether there were any. */
+static bool hand_over(struct client_sink *c)
 {
     size_t at = c->bytes.from;
+    uint64_t before = c->dial.peer.offered;
+    if (c->dial.peer.state != PEER_OPEN) return false; /* behind a close frame nothing may follow */
     for (uint32_t i = c->from; i < c->n; at += c->frames[i++].n) {
         if (c->frames[i].end) continue;
         peer_send(&c->dial.peer, c->opcode, c->bytes.p + at, c->frames[i].n);
         c->frames[i].end = c->dial.peer.offered;
     }
+    return c->dial.peer.offered > before;
 }
 
 static void let_go_of_sent(struct client_sink *c)
@@ -109,13 +112,12 @@ static void step(struct client_sink *c, int64_t now)
 {
     struct dial *d = &c->dial;
     if (c->fill_by && now >= c->fill_by) seal(c);
-    if (d->state == DIAL_OPEN) hand_over(c);
-    if (d->state != DIAL_DOWN) {
-        dial_step(d, now);
-        if (d->state == DIAL_DOWN) lost(c);
-    }
+    if (d->state == DIAL_DOWN) return;
+    dial_step(d, now);
+    c->was_open |= d->state == DIAL_OPEN;
+    if (d->state == DIAL_OPEN && hand_over(c)) dial_step(d, now);
+    if (d->state == DIAL_DOWN) lost(c);
     if (d->state != DIAL_OPEN) return;
-    c->was_open = true;
     let_go_of_sent(c);
     take_answer(c);
 }
@@ -167,16 +169,13 @@ static int client_sink_write(struct lam_io *io, const struct lam_values *v, cons
     int64_t now = io->host->now(io), n = 0;
     int result = connect_and_step(c, now, err);
     if (result) return result;
-    while (n < v->n && !is_backed_up(c) && !(v->none && v->none[n])) {
+    while (n < v->n && c->dial.state == DIAL_OPEN && !is_backed_up(c) && !(v->none && v->none[n])) {
         add(c, v->bytes + v->offsets[n], (size_t)(v->offsets[n + 1] - v->offsets[n]), v->whole ? (uint32_t)v->n : 1, now);
         n += v->whole ? v->n : 1;
-        if (!is_backed_up(c)) continue;
-        step(c, now);
-        if (c->dial.state != DIAL_OPEN) break;
+        if (!c->interval_us && n == v->n) seal(c);
+        if (n == v->n || is_backed_up(c)) step(c, now); /* still backed up: there is something to wait for */
     }
     *accepted = n;
-    if (!c->interval_us) seal(c);
-    step(c, now);
     if (n == v->n) return LAM_IO_OK;
     if (v->none && v->none[n]) return io->host->fail(err, LAM_IO_POISON, "a row of %s whose value is NULL is no message", io->name);
     return c->dial.state == DIAL_DOWN ? result_of(c, err) : LAM_IO_WAIT;
@@ -194,7 +193,7 @@ static int client_sink_flush(struct lam_io *io, struct lam_error *err)
     if (result) return result;
     if (c->from < c->n) return LAM_IO_WAIT;
     if (c->answered == c->sent) return LAM_IO_OK;
-    if (!c->ping) {
+    if (!c->ping && c->dial.peer.state == PEER_OPEN) {
         c->ping = peer_ask(&c->dial.peer, now);
         c->asked = c->sent;
         step(c, now);

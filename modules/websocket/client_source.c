@@ -64,7 +64,8 @@ static void lost(struct client_source *c, int64_t now)
     c->again_at = now + us;
     if (c->is_over) return;
     c->gaps += c->dial.was_open;
-    h->log(c->io, 1, "%s; the next try comes in %lld ms%s", c->dial.why, (long long)(us / 1000),
+    bool often = !c->dial.was_open && (c->tries & (c->tries - 1)); /* in a long outage: the 1st, 2nd, 4th, 8th try ... */
+    h->log(c->io, often ? 3 : 1, "%s; the next try comes in %lld ms%s", c->dial.why, (long long)(us / 1000),
            c->dial.was_open ? ", and what is sent until then is missed" : "");
 }
 

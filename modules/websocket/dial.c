@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define READ_BYTES 4096
@@ -85,6 +86,12 @@ static CURLcode set_tls(CURL *easy, void *ctx, void *of)
     return CURLE_OK;
 }
 
+static curl_socket_t open_socket(void *of, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    (void)of, (void)purpose;
+    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
 static void set_file(struct dial *d, CURLoption what, const char *option)
 {
     const char *path = d->io->host->option_text(d->io->options, option);
@@ -101,6 +108,7 @@ static bool set_up(struct dial *d)
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* a resolver that hangs does not keep us */
     curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(d->connect_us / 1000));
@@ -415,6 +423,14 @@ static int check_files(struct dial *d, struct lam_error *err)
     return LAM_IO_OK;
 }
 
+static void warn_of_plain(const struct dial *d)
+{
+    bool secret = option(d, "auth.type") || option(d, "headers");
+    bool near = !strncmp(d->url.host, "127.", 4) || !strncmp(d->url.host, "localhost", 9) || !strncmp(d->url.host, "[::1]", 5);
+    if (secret && !near && !strncmp(d->url.name, "ws:", 3))
+        d->io->host->log(d->io, 1, "%s is not wss://: what it is logged in with can be read on the way", d->url.name);
+}
+
 static void init_curl(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -438,7 +454,9 @@ int dial_init(struct dial *d, struct lam_io *io, struct lam_error *err)
     int result = url_read(io, option(d, "url"), &d->url, err);
     if (!result) result = auth_check(io, err);
     if (!result) result = check_headers(d, err);
-    return result ? result : check_files(d, err);
+    if (!result) result = check_files(d, err);
+    if (!result) warn_of_plain(d);
+    return result;
 }
 
 void dial_done(struct dial *d)

@@ -31,11 +31,12 @@ static int read_auth(struct guard *g, struct lam_io *io, struct lam_error *err)
     if (result || !h->option_set(io->options, "auth.type")) return result;
     const char *token = h->option_text(io->options, "auth.token");
     if (h->option_int(io->options, "auth.type") > 1)
-        return h->fail(err, LAM_IO_OPTION, "auth.type = 'hmac' of %s is for clients: a server asks for bearer or basic", io->name);
+        return h->fail(err, LAM_IO_OPTION, "auth.type = 'hmac' of %s is for clients: a server asks for bearer or basic",
+                       io->name);
     if (token && !*token) return lacks(io, "auth.type = 'bearer'", "an auth.token that is not empty", err);
     g->scheme = token ? "Bearer" : "Basic";
-    g->credentials = token ? strcpy(h->alloc(strlen(token) + 1), token)
-                           : basic(io, h->option_text(io->options, "auth.username"), h->option_text(io->options, "auth.password"));
+    const char *name = h->option_text(io->options, "auth.username"), *password = h->option_text(io->options, "auth.password");
+    g->credentials = token ? strcpy(h->alloc(strlen(token) + 1), token) : basic(io, name, password);
     return LAM_IO_OK;
 }
 
@@ -46,7 +47,8 @@ int guard_open(struct guard *g, struct lam_io *io, struct lam_error *err)
                *key = h->option_text(io->options, "tls.key.location");
     int result = read_auth(g, io, err);
     if (result) return result;
-    if (!certificate != !key) return lacks(io, certificate ? "tls.certificate.location" : "tls.key.location", "the other of the two", err);
+    if (certificate && !key) return lacks(io, "tls.certificate.location", "tls.key.location", err);
+    if (key && !certificate) return lacks(io, "tls.key.location", "tls.certificate.location", err);
     if (certificate && !(g->tls = wire_server_tls(io, certificate, key, err))) return LAM_IO_OPTION;
     g->is_enough = (g->tls && g->scheme) || h->option_int(io->options, "allow.insecure");
     return LAM_IO_OK;

@@ -14,6 +14,7 @@
 #define EVENTS       64
 #define TURN         16 /* times EVENTS, then others of the thread have their turn */
 #define ACCEPTS      64 /* in a turn */
+#define TALKS        4  /* of one guest in a turn; what TLS holds back then comes with the next event or tick */
 #define ACCEPT_PAUSE 100000 /* after descriptors have run out */
 #define TICK_MOST    1000000
 #define READ_BYTES   2048
@@ -131,12 +132,11 @@ static void attend(struct guest *t, uint32_t events, int64_t now)
 {
     wire_flush(&t->wire, t->host->io);
     if (t->state == GUEST_ASKING) read_request(t, now);
-    if (t->state == GUEST_OPEN) do talk(t, now);
-    while (has_unread(t) && wire_has_more(&t->wire));
-    else if (t->state == GUEST_REFUSED && events & EPOLLOUT)
+    if (t->state == GUEST_REFUSED && events & EPOLLOUT)
         write_answer(t);
     else if (t->state == GUEST_REFUSED)
         throw_away(t);
+    for (int i = 0; i < TALKS && t->state == GUEST_OPEN && (!i || (has_unread(t) && wire_has_more(&t->wire))); i++) talk(t, now);
     if (t->state != GUEST_DEAD) watch(t);
 }
 
@@ -356,6 +356,9 @@ int guests_open(struct guests *g, struct lam_io *io, struct lam_error *err)
     int result = guard_open(&g->guard, io, err);
     if (result) return result;
     read_settings(g);
+    if (g->set.acks && g->inbox.lines)
+        return io->host->fail(err, LAM_IO_OPTION, "%s cannot count messages whose lines are records: leave out ack or split",
+                              io->name);
     if (g->set.acks && g->inbox.drops)
         return io->host->fail(err, LAM_IO_OPTION,
                               "%s cannot acknowledge messages that on.backpressure = 'drop' may drop: leave out one of both",

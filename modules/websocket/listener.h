@@ -11,10 +11,11 @@ struct listening {
     const char *path;
     uint32_t backlog;
     bool is_tls;     /* for the name alone */
-    bool is_guarded; /* may be reached from other machines: those who come must show who they are, or the user said that they need not */
+    bool is_guarded; /* may be reached from other machines: who comes is asked for a login, or the user said that it need not be */
 };
 
-/* OK: *fd does not wait, and name is ws://address:port/path, which was logged. OPTION: the address is no loopback, and it is not guarded. */
+/* OK: *fd does not wait, and name is ws://address:port/path, which was logged. OPTION: the address is no loopback's, and it is
+ * not guarded. */
 int listener_open(struct lam_io *io, const struct listening *l, int *fd, char name[LISTENER_NAME],
                   struct lam_error *err);
 int listener_fail(struct lam_io *io, const struct listening *l, struct lam_error *err); /* by errno */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define READ_BYTES (64 << 10)
+#define TURN_BYTES (512 << 10)
 #define CONTROLS   32          /* answers that wait to be sent; with more nothing is read, or a flood of pings would fill memory */
 #define CONTROL_ROOM (64 << 10) /* bytes that wait to be sent, beyond which answers wait in wslay */
 
@@ -41,9 +42,10 @@ bool peer_is_listening(const struct peer *p)
 
 static ssize_t refill(struct peer *p)
 {
+    if (!p->budget) return p->has_more = true, 0;
     char *room = buffer_room(&p->in, p->io, READ_BYTES);
     ssize_t k = p->carrier->receive(p->of, room, READ_BYTES);
-    if (k > 0) p->in.n += (size_t)k, p->moved = true;
+    if (k > 0) p->in.n += (size_t)k, p->moved = true, p->budget -= (size_t)k < p->budget ? (size_t)k : p->budget;
     if (k == 0) die(p, "it was closed without a word");
     if (k < 0 && !is_busy()) die(p, strerror(errno));
     return k;
@@ -331,7 +333,8 @@ void peer_read(struct peer *p, int64_t now)
         throw_away(p);
         return;
     }
-    p->moved = false;
+    p->moved = p->has_more = false;
+    p->budget = TURN_BYTES;
     if (wslay_event_recv(p->frames) && p->state != PEER_DEAD && !p->code) say_1002(p);
     if (!p->rules->is_client && !peer_has_unread(p)) buffer_done(&p->in, p->io); /* there are many of them */
     if (p->state == PEER_DEAD) return;
@@ -377,6 +380,7 @@ void peer_tick(struct peer *p, int64_t now)
 
 int64_t peer_wakes(const struct peer *p)
 {
+    if (p->has_more && peer_is_listening(p)) return 0;
     int64_t at = p->state == PEER_OPEN && p->asked == p->answered ? p->ping_at : INT64_MAX;
     return p->life_by && p->life_by < at ? p->life_by : at;
 }

@@ -47,6 +47,8 @@ struct peer {
     uint8_t bye[125]; /* payload of its close frame */
     size_t n_bye, bye_length;
     bool moved;           /* bytes came */
+    size_t budget;        /* bytes that may be read in this turn; then others of the thread have theirs */
+    bool has_more;        /* it was used up */
     bool polls_out;       /* the carrier took less than it was offered */
     bool is_broken;       /* what came is no frame, and it is not listened to any more */
     int64_t ping_at;      /* the next one; INT64_MAX: none */

@@ -251,7 +251,8 @@ void server_replay(struct server *s, struct client *c, uint64_t after)
     uint64_t kept = s->replay.n ? queue_at(&s->replay, 0)->of->frames[queue_at(&s->replay, 0)->from].sequence : s->next;
     if (wanted < kept || wanted > s->next) {
         char gap[128];
-        snprintf(gap, sizeof gap, "{\"type\":\"gap\",\"after\":%llu,\"next\":%llu}", (unsigned long long)after, (unsigned long long)kept);
+        snprintf(gap, sizeof gap, "{\"type\":\"gap\",\"after\":%llu,\"next\":%llu}", (unsigned long long)after,
+                 (unsigned long long)kept);
         client_say(c, gap);
         wanted = kept;
     }

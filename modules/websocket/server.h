@@ -38,6 +38,7 @@ struct server {
     struct queue replay; /* frames of `all` */
     struct history history;
     struct deflater *deflater; /* NULL: nothing is compressed */
+    uint64_t under_way;        /* bytes of messages that have not come whole */
     int64_t tick_at, tick_us;
     int64_t drain_by;     /* of the flush under way; 0: none */
     struct counts counts; /* of clients that are gone */

@@ -79,7 +79,8 @@ static void judge(const struct client *c, const struct view *v, char why[VIEW_WH
     else if (n >= s->set.max_subscriptions)
         snprintf(why, VIEW_WHY, "you have as many subscriptions as max.subscriptions allows");
     else if (n && (bare || v->is_bare))
-        snprintf(why, VIEW_WHY, "records without an envelope do not say which subscription they are of: one of them is all you can have");
+        snprintf(why, VIEW_WHY,
+                 "records without an envelope do not say which subscription they are of: one of them is all you can have");
 }
 
 static void say_gap(struct client *c, const struct view *v, uint64_t after, uint64_t next)

@@ -203,8 +203,11 @@ static struct records records_of(const struct view *v, const struct lam_values *
 {
     uint64_t first = v->server->next;
     if (!v->rows) return (struct records){.values = offered, .n = n, .sequence = first, .end = first + (uint64_t)n};
-    bool dense = p->values.n;
-    return (struct records){.values = dense ? &p->values : offered, .dense = dense, .which = p->which, .n = p->n, .sequence = first,
+    return (struct records){.values = p->values ? p->values : offered,
+                            .dense = p->values,
+                            .which = p->which,
+                            .n = p->n,
+                            .sequence = first,
                             .end = first + (uint64_t)n};
 }
 
@@ -224,21 +227,21 @@ static bool is_spent(struct view *v, const struct lam_passed *p, int64_t took, i
 
 bool view_write(struct view *v, const struct lam_values *values, const struct lam_rows *rows, int64_t n, uint64_t *bytes, int64_t now)
 {
-    struct lam_passed p = {0};
+    const struct lam_passed *p = NULL;
     char why[VIEW_WHY];
     bool all_live = true;
     if (v->rows) {
         int64_t from = host_of(v)->now(v->server->io);
-        host_of(v)->view_read(v->rows, rows, n, v->server->set.filter_us, &p);
-        if (is_spent(v, &p, host_of(v)->now(v->server->io) - from, from, why)) return subscribe_end(v, why), false;
-        if (p.failed && !v->has_failed) {
-            subscribe_tell(v, p.why);
+        p = host_of(v)->view_read(v->rows, rows, n, v->server->set.filter_us);
+        if (is_spent(v, p, host_of(v)->now(v->server->io) - from, from, why)) return subscribe_end(v, why), false;
+        if (p->failed && !v->has_failed) {
+            subscribe_tell(v, p->why);
             v->has_failed = true;
             all_live = false; /* perhaps */
         }
-        if (!p.n) return all_live;
+        if (!p->n) return all_live;
     }
-    struct records r = records_of(v, values, &p, n);
+    struct records r = records_of(v, values, p, n);
     for (int64_t i = 0; i < r.n;) {
         struct segment *g = segment_new(v->server->io, &v->framing, &r, &i);
         *bytes += segment_bytes(g, 0, g->n);
@@ -254,9 +257,9 @@ static struct records behind(const struct lam_passed *p, const struct written *w
 {
     int64_t skip = 0;
     while (skip < p->n && w->sequence + p->which[skip] <= after) skip++;
-    if (p->values.whole && skip < p->n) skip = 0;
-    *some = p->values;
-    some->offsets += p->values.whole ? 0 : skip;
+    if (p->values->whole && skip < p->n) skip = 0;
+    *some = *p->values;
+    some->offsets += p->values->whole ? 0 : skip;
     return (struct records){.values = some, .dense = true, .which = p->which + skip, .n = p->n - skip, .sequence = w->sequence,
                             .end = w->end};
 }
@@ -278,17 +281,13 @@ void view_replay(struct view *v, struct client *c, uint64_t after)
     int64_t most = v->server->set.filter_us, until = host_of(v)->now(v->server->io) + REPLAY_TIMES * most;
     for (uint32_t k = 0; k < h->n; k++) {
         const struct written *w = history_at(h, k);
-        struct lam_passed p = {0};
         if (w->end <= after + 1) continue;
-        host_of(v)->kept_read(v->rows, w->rows, most, &p);
-        if (v->filter && !p.spent && host_of(v)->now(v->server->io) > until) {
-            p.spent = true;
-            p.why = "the filter takes too long for all the rows that are kept";
-        }
-        if (p.spent) {
-            subscribe_end(v, p.why);
+        const struct lam_passed *p = host_of(v)->kept_read(v->rows, w->rows, most);
+        bool late = v->filter && host_of(v)->now(v->server->io) > until;
+        if (p->spent || late) {
+            subscribe_end(v, p->spent ? p->why : "the filter takes too long for all the rows that are kept");
             return;
         }
-        give(v, c, &p, w, after);
+        give(v, c, p, w, after);
     }
 }

@@ -29,8 +29,9 @@ struct ipc_message {
     const char *body;
     uint64_t body_n;
 };
-/* Looks at p[0..n). ST_WAIT: it is not known yet. E_DECODE: that is no message. When n < size its body is not whole yet. */
-enum status ipc_message_at(const char *p, size_t n, struct ipc_message *out, struct err *err) MUST_CHECK;
+/* Looks at p[0..n). ST_WAIT: it is not known yet, or of more than `most` bytes, which size then tells. E_DECODE: that is no message. When
+ * n < size its body is not whole yet. */
+enum status ipc_message_at(const char *p, size_t n, uint64_t most, struct ipc_message *out, struct err *err) MUST_CHECK;
 
 /* Reads messages into rows of a target schema, whose columns are found by name: exactly, else without regard to case. Columns that are not
  * wanted are passed over, whatever they are. Not read: dictionary-encoded, nested and compressed columns, each refused by name. All places

@@ -27,7 +27,7 @@ static enum ipc_kind kind_of(int64_t header_type)
     return header_type >= 1 && header_type <= 3 ? (enum ipc_kind[]){IPC_SCHEMA, IPC_DICTIONARY, IPC_ROWS}[header_type - 1] : IPC_OTHER;
 }
 
-enum status ipc_message_at(const char *p, size_t n, struct ipc_message *out, struct err *err)
+enum status ipc_message_at(const char *p, size_t n, uint64_t most, struct ipc_message *out, struct err *err)
 {
     int32_t start[2];
     int64_t version, type, body;
@@ -39,7 +39,7 @@ enum status ipc_message_at(const char *p, size_t n, struct ipc_message *out, str
     if (start[1] < 0) return bad(err, "a message's length is negative");
     if (!start[1]) return ST_OK;
     out->size += (uint32_t)start[1];
-    if (n < out->size) return ST_WAIT;
+    if (n < out->size || out->size > most) return ST_WAIT;
     if (!flat_root((struct flat_bytes){p + 8, (uint32_t)start[1]}, &t) || !flat_int(&t, 0, 2, 0, &version) || !flat_int(&t, 1, 1, 0, &type) ||
         !flat_child(&t, 2, &out->header) || !flat_int(&t, 3, 8, 0, &body) || body < 0 || body > INT64_MAX / 2)
         return bad(err, "a message's metadata is malformed");

@@ -16,7 +16,6 @@ void outside_open(struct outside_io *o, const char *class_name, const struct met
     o->ctx = ctx;
     o->wake = w;
     o->class_name = class_name;
-    o->is_open = true;
     o->io = (struct lam_io){.size = sizeof o->io,
                             .host = &outside_host,
                             .self = self,
@@ -26,6 +25,7 @@ void outside_open(struct outside_io *o, const char *class_name, const struct met
                             .metadata = &o->metadata,
                             .epochs = ctx->epochs,
                             .format = ctx->encoder ? ctx->encoder->name : NULL};
+    o->is_open = true; /* last: who cancels from another thread reads io behind it */
 }
 
 void outside_close(struct outside_io *o)

@@ -40,10 +40,10 @@ void outside_close(struct outside_io *o);
 
 /* As the host's functions of these names. */
 struct lam_view *outside_view_new(struct lam_io *io, const char *filter, const char *format, char *why, size_t n);
-void outside_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us, struct lam_passed *out);
+const struct lam_passed *outside_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us);
 void outside_view_free(struct lam_view *v);
 int64_t outside_rows_keep(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n, int64_t *bytes);
-void outside_kept_read(struct lam_view *v, const struct lam_kept *k, int64_t max_us, struct lam_passed *out);
+const struct lam_passed *outside_kept_read(struct lam_view *v, const struct lam_kept *k, int64_t max_us);
 void outside_kept_free(struct lam_kept *k);
 
 /* A class's result as a status: one of `allowed` (LAM_IO_* below 0, ended by 0), or an error, which has a text then. */

@@ -14,6 +14,8 @@ struct lam_view {
     bool own;   /* it has a format of its own */
     bool whole; /* one value for many rows */
     struct values values;
+    struct lam_values shown;  /* those, for the class, */
+    struct lam_passed passed; /* and all that a reading gives */
     uint32_t sel[BATCH_ROWS_MAX];
     uint32_t failed;  /* rows, in the last reading */
     bool spent;
@@ -152,27 +154,31 @@ static uint32_t pass(struct lam_view *v, struct batch *b, uint32_t from, uint32_
     return kept;
 }
 
-static void read(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n, bool encodes, int64_t max_us, struct lam_passed *out)
+static const struct lam_passed *read(struct lam_view *v, struct batch *b, uint32_t from, uint32_t n, bool encodes, int64_t max_us)
 {
     uint32_t kept = pass(v, b, from, n, max_us);
     if (encodes) kept = encode(v, b, from, kept);
-    *out = (struct lam_passed){.size = sizeof *out, .n = kept, .which = v->sel, .failed = v->failed, .spent = v->spent};
-    if (encodes)
-        out->values = (struct lam_values){.size = sizeof out->values,
-                                          .n = kept,
-                                          .bytes = v->values.text.p ? v->values.text.p : "",
-                                          .offsets = v->values.offsets,
-                                          .none = v->values.has_none ? v->values.none : NULL,
-                                          .whole = v->values.whole};
     for (uint32_t i = 0; i < kept; i++) v->sel[i] -= from;
-    if (!v->failed) return;
-    tell(&v->first, v->why, sizeof v->why);
-    out->why = v->why;
+    if (v->failed) tell(&v->first, v->why, sizeof v->why);
+    v->shown = (struct lam_values){.size = sizeof v->shown,
+                                   .n = kept,
+                                   .bytes = v->values.text.p ? v->values.text.p : "",
+                                   .offsets = v->values.offsets,
+                                   .none = v->values.has_none ? v->values.none : NULL,
+                                   .whole = v->values.whole};
+    v->passed = (struct lam_passed){.size = sizeof v->passed,
+                                    .n = kept,
+                                    .which = v->sel,
+                                    .values = encodes ? &v->shown : NULL,
+                                    .failed = v->failed,
+                                    .why = v->failed ? v->why : NULL,
+                                    .spent = v->spent};
+    return &v->passed;
 }
 
-void outside_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us, struct lam_passed *out)
+const struct lam_passed *outside_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us)
 {
-    read(v, v->o->rows, (uint32_t)rows->from, (uint32_t)n, v->own, max_us, out);
+    return read(v, v->o->rows, (uint32_t)rows->from, (uint32_t)n, v->own, max_us);
 }
 
 /* ---- rows that are kept */
@@ -200,9 +206,9 @@ int64_t outside_rows_keep(struct lam_io *io, struct lam_kept **k, const struct l
     return n;
 }
 
-void outside_kept_read(struct lam_view *v, const struct lam_kept *k, int64_t max_us, struct lam_passed *out)
+const struct lam_passed *outside_kept_read(struct lam_view *v, const struct lam_kept *k, int64_t max_us)
 {
-    read(v, k->b, 0, k->b->rows, true, max_us, out);
+    return read(v, k->b, 0, k->b->rows, true, max_us);
 }
 
 void outside_kept_free(struct lam_kept *k)

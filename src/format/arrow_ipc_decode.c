@@ -121,7 +121,7 @@ static enum status next_message(struct arrow_decoder *x, struct pool *pool, stru
     struct decoder *d = &x->d;
     if (x->magic && x->ended) decoder_move(d, (size_t)(d->end - d->p)); /* a file's index */
     if (d->p == d->end || !pass_magic(x)) return decoder_none(d);
-    enum status st = ipc_message_at(d->p, (size_t)(d->end - d->p), &m, &why);
+    enum status st = ipc_message_at(d->p, (size_t)(d->end - d->p), d->record_max, &m, &why);
     if (st && st != ST_WAIT) return fatal(x, &why, err);
     if (m.size > d->record_max) return too_long(x, m.size, err);
     if ((uint64_t)(d->end - d->p) < m.size) return d->last ? cut_off(x, err) : ST_WAIT;
@@ -265,7 +265,7 @@ static enum status put_value(struct arrow_decoder *x, struct pool *pool, const c
     struct ipc_message m;
     bool begun = false;
     for (; n; p += m.size, n -= m.size) {
-        enum status st = ipc_message_at(p, n, &m, why);
+        enum status st = ipc_message_at(p, n, n, &m, why);
         if (st == ST_WAIT || (!st && m.size > n)) return err_set(why, E_DECODE, "the stream is cut off in a message");
         TRY(st);
         if (m.kind == IPC_END) return n == m.size ? ST_OK : err_set(why, E_DECODE, "something follows the stream's end");
@@ -328,7 +328,7 @@ static enum status read_head(struct arrow_decoder *x, const char *p, size_t n, s
     struct ipc_message m;
     x->magic = n >= MAGIC_N && !memcmp(p, MAGIC, MAGIC_N);
     if (x->magic) p += MAGIC_N, n -= MAGIC_N;
-    enum status st = ipc_message_at(p, n, &m, err);
+    enum status st = ipc_message_at(p, n, n, &m, err);
     if (st && st != ST_WAIT) return st;
     if (st || m.size > n) return err_set(err, E_DECODE, "the stream's schema is longer than its first %zu bytes, so it cannot be read from the middle on", n);
     if (m.kind != IPC_SCHEMA) return err_set(err, E_DECODE, "the stream does not begin with a schema");

@@ -42,7 +42,7 @@ const char *debezium_choose(struct json *j, const struct json_line *l, struct js
     *none = !op && payload->seen == j->record && payload->value.kind == JSON_NULL; /* a tombstone with a schema beside it */
     if (*none) return NULL;
     if (!op) return "it has no op, so it is no event of Debezium";
-    if (op->value.kind != JSON_STRING || !json_string(j, &op->value, &p, &n) || n != 1 || !strchr("crud", *p)) return "its op is none of c, u, d and r";
+    if (op->value.kind != JSON_STRING || !json_string(j, &op->value, &p, &n) || n != 1 || !memchr("crud", *p, 4)) return "its op is none of c, u, d and r";
     bool deleted = *p == 'd';
     read_schema(j, l, !deleted);
     if (deleted) return choose_image(j, SLOT_BEFORE, "it deletes a row and has no before", at);
@@ -108,12 +108,16 @@ static void read_meaning(struct json *j, struct json_line l, struct json_column 
             json_mean(c, logicals[i].meaning), c->sense.mul = logicals[i].mul, c->sense.div = logicals[i].div;
 }
 
+/* As a value of that name finds it. */
 static int column_at(struct json *j, const struct json_value *name)
 {
     const struct json_node *node = &j->nodes[j->rows];
-    for (int i = 0; i < node->n; i++)
-        if (is_text(j, name, node->entries[i].name)) return node->entries[i].col;
-    return -1;
+    const char *p;
+    uint32_t n;
+    if (name->kind != JSON_STRING || !json_string(j, name, &p, &n)) return -1;
+    int i = json_find(node, p, n, true);
+    if (i < 0) i = json_find(node, p, n, false);
+    return i < 0 ? -1 : node->entries[i].col;
 }
 
 /* Calls itself for the fields of the image: {"fields": [{"field": "a", "type": "int32"}, ...]}. */

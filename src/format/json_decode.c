@@ -72,13 +72,11 @@ static uint32_t find_lines(struct json *j, uint32_t n, uint32_t max)
     return count;
 }
 
-/* The record at l, whose rows may be more than a batch that was made for one of each has room for. */
-static enum json_outcome put_line(struct json *j, struct json_line *l, struct json_fault *f)
+/* The record whose rows are more than a batch that was made for one of each has room for: it gets a batch of its own. */
+static enum json_outcome put_large(struct json *j, struct json_line *l, uint32_t first, struct json_fault *f)
 {
-    struct json_line start = *l, at;
-    enum json_outcome outcome = json_put(j, l, f);
-    if (outcome != JSON_FULL || j->batch->rows) return outcome;
-    at = start;
+    l->i = first;
+    struct json_line at = *l;
     if (!j->whole) at.i = j->slots[SLOT_ROWS].at;
     uint32_t rows = json_count(at);
     if (rows > BATCH_ROWS_MAX) {
@@ -88,8 +86,14 @@ static enum json_outcome put_line(struct json *j, struct json_line *l, struct js
     batch_unref(j->batch);
     j->cap = rows;
     j->batch = batch_for(j->pool, j->d.schema, j->cap);
-    *l = start;
     return json_put(j, l, f);
+}
+
+static inline enum json_outcome put_line(struct json *j, struct json_line *l, struct json_fault *f)
+{
+    uint32_t first = l->i;
+    enum json_outcome outcome = json_put(j, l, f);
+    return likely(outcome != JSON_FULL) || j->batch->rows ? outcome : put_large(j, l, first, f);
 }
 
 /* Decodes lines up to g.end, or under FAIL to a bad one, or to one whose rows have no room; returns the line it came to. */

@@ -145,6 +145,8 @@ enum json_outcome {
 };
 /* The record at l becomes rows of the batch. */
 enum json_outcome json_put(struct json *j, struct json_line *l, struct json_fault *f);
+/* The entry of that name, exactly or without regard to case; -1: none. */
+int json_find(const struct json_node *node, const char *p, size_t n, bool exact);
 /* The value of a key in the object at l, which is known to be well formed. False: there is none. */
 bool json_member(struct json *j, struct json_line l, const char *key, struct json_line *at);
 /* How many elements the array at l has. */

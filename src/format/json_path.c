@@ -75,6 +75,7 @@ static const char *next_name(const char *p, char *to, size_t *n)
 static struct json_entry *descend(struct json *j, int node, const char *path)
 {
     char *names = arena_alloc(j->arena, strlen(path) + 1);
+    if (path[0] == '$' && strchr(".[", path[1])) return NULL; /* the record, which is no name; alone as well, by its end */
     for (int depth = 0; depth < JSON_PATH_DEPTH; depth++) {
         size_t n;
         path = next_name(path, names, &n);

@@ -60,7 +60,7 @@ static bool same_name(const char *a, const char *b, size_t n, bool exact)
     return true;
 }
 
-static int find_entry(const struct json_node *node, const char *p, size_t n, bool exact)
+int json_find(const struct json_node *node, const char *p, size_t n, bool exact)
 {
     for (int i = 0; i < node->n; i++)
         if (node->entries[i].name_n == n && same_name(node->entries[i].name, p, n, exact)) return i;
@@ -85,9 +85,9 @@ static __attribute__((noinline)) bool look_up(struct json *j, const struct json_
     uint32_t n;
     *m = (struct json_memo){.col = MEMO_NOTHING};
     if (json_scalar_kind(key->p, key->n) != JSON_STRING || !json_string(j, key, &p, &n)) return false;
-    int i = find_entry(node, p, n, true);
+    int i = json_find(node, p, n, true);
     m->exact = i >= 0;
-    if (!m->exact) i = find_entry(node, p, n, false);
+    if (!m->exact) i = json_find(node, p, n, false);
     if (i >= 0) {
         const struct json_entry *e = &node->entries[i];
         m->col = e->child >= 0 || e->slot >= 0 ? MEMO_ENTRY - i : e->col;
@@ -223,7 +223,7 @@ static inline const char *walk_field(struct json *j, const struct json_node *nod
 }
 
 /* The object at l. */
-static const char *walk(struct json *j, const struct json_node *node, struct json_line *l, struct making *x)
+static inline __attribute__((always_inline)) const char *walk_here(struct json *j, const struct json_node *node, struct json_line *l, struct making *x)
 {
     l->i++;
     bool closed = json_more(l) && json_token(l) == '}';
@@ -239,6 +239,11 @@ static const char *walk(struct json *j, const struct json_node *node, struct jso
         if (!closed && c != ',') return not_json;
     }
     return NULL;
+}
+
+static __attribute__((noinline)) const char *walk(struct json *j, const struct json_node *node, struct json_line *l, struct making *x)
+{
+    return walk_here(j, node, l, x);
 }
 
 /* The array at l, of which single elements are wanted. */
@@ -406,7 +411,7 @@ enum json_outcome json_put(struct json *j, struct json_line *l, struct json_faul
     }
     j->record++;
     if (j->rows >= 0) return put_within(j, l, f);
-    f->why = json_token(l) == '{' ? walk(j, &j->nodes[j->root], l, &x) : "not a JSON object";
+    f->why = json_token(l) == '{' ? walk_here(j, &j->nodes[j->root], l, &x) : "not a JSON object";
     if (!f->why && json_more(l)) f->why = "something follows the object";
     if (unlikely(f->why || !x.fits)) {
         take_back(j, b->rows + 1);

@@ -125,12 +125,11 @@ static bool why_bad(struct part *p, struct split *s, uint32_t record, struct err
     struct decode_report before = s->decoder->report;
     struct batch *b = NULL;
     uint32_t of[BATCH_ROWS_MAX], used;
-    bool bad = false;
-    for (int i = 0; i < p->reader->columns.mine->n; i++)
-        if (must_be_text(p, s, i) && is_unfit(s, i, record)) tell_unfit(s, record, p->reader->columns.mine->fields[i].name), bad = true;
     decoder_records(s->decoder, p->pool, s->records.p, s->records.records + record, 1, of, &used, &b, NULL);
+    bool bad = s->decoder->report.bad > before.bad, rows = b && b->rows;
     batch_unref(b);
-    bad |= s->decoder->report.bad > before.bad;
+    for (int i = 0; rows && i < p->reader->columns.mine->n; i++)
+        if (must_be_text(p, s, i) && is_unfit(s, i, record)) tell_unfit(s, record, p->reader->columns.mine->fields[i].name), bad = true;
     *why = s->decoder->report.last;
     s->decoder->report = before;
     return bad;
@@ -171,7 +170,7 @@ static struct batch *metadata_of(struct part *p, struct split *s, uint32_t rows,
 {
     uint32_t sel[BATCH_ROWS_MAX];
     bool all = rows == s->records.nrecords;
-    for (uint32_t i = 0; i < rows; i++) sel[i] = s->record + of[i];
+    for (uint32_t i = 0; i < rows; i++) sel[i] = s->record + of[i], all &= sel[i] == i;
     struct rows those = {s->records.b, all ? NULL : sel, rows};
     return rows_dense(p->pool, p->reader->columns.mine, &those);
 }

@@ -1,4 +1,4 @@
-/* The other side of the WebSocket sink as a server: LAMINAR_WEBSOCKET is a program that is a client of port $1, adds each record to
+/* The other side of the WebSocket sink as a server: LAMINAR_WEBSOCKET is a Python program that is a client of port $1, adds each record to
  * rows.json in the folder $2, comes back where it stood, and has the file `connected` there while it is. SPDX-License-Identifier:
  * Apache-2.0 */
 #include "suite.h"
@@ -33,7 +33,7 @@ static void start_client(void)
     unlink(world_path("connected"));
     client = fork();
     if (client) return;
-    execl(getenv("LAMINAR_WEBSOCKET"), "client", port, world, (char *)NULL);
+    execlp("python3", "python3", getenv("LAMINAR_WEBSOCKET"), port, world, (char *)NULL);
     _exit(127);
 }
 

@@ -1,4 +1,4 @@
-/* The other side of the WebSocket sink and source as clients: LAMINAR_WEBSOCKET_PARTNER is a program that listens on port $2, takes each
+/* The other side of the WebSocket sink and source as clients: LAMINAR_WEBSOCKET_PARTNER is a Python program that listens on port $2, takes each
  * message as a line of rows.json in the folder $3 or gives those of in.json there, as $1 says. SPDX-License-Identifier: Apache-2.0 */
 #include "suite.h"
 
@@ -36,7 +36,7 @@ static void start(const char *verb)
     snprintf(port, sizeof port, "%d", world_port);
     partner = fork();
     if (!partner) {
-        execl(getenv("LAMINAR_WEBSOCKET_PARTNER"), "partner", verb, port, world, (char *)NULL);
+        execlp("python3", "python3", getenv("LAMINAR_WEBSOCKET_PARTNER"), verb, port, world, (char *)NULL);
         _exit(127);
     }
     suite_until(is_up, NULL);

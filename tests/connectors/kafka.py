@@ -188,6 +188,30 @@ def sink_poison(w):
 
 
 @case
+def sink_partitions_that_are_not(w):
+    """Rows for them are poison, and the cluster is not asked about each: who asks waits, and with him all that share the thread."""
+    w.broker.topic("three", 3)
+    said, asked = collections.defaultdict(bytes), collections.Counter()
+
+    def heard(client, data):
+        said[client] += data
+        while len(said[client]) >= 6 and len(said[client]) >= 4 + int.from_bytes(said[client][:4], "big"):
+            asked[int.from_bytes(said[client][4:6], "big")] += 1
+            said[client] = said[client][4 + int.from_bytes(said[client][:4], "big"):]
+
+    rows = [{"_partition": 1 if v % 2 else 9, "v": v} for v in range(4000)]
+    w.broker.proxy.heard = heard
+    _, why = w.run("CREATE SOURCE t (_partition INTEGER, v BIGINT) " + lines(w, "three.jsonl", rows) +
+                   sink(w, "three", bootstrap__servers=w.broker.proxy.address), ok=False)
+    w.broker.proxy.heard = None
+    holds(why, "rows dropped: 2000 ", "the topic 'three' has no partition 9")
+    equal(w.broker.count("three", 1), 2000, "the others")
+    metadata = asked[3]
+    if not 0 < metadata < 500:
+        raise AssertionError(f"asked {metadata} times")
+
+
+@case
 def sink_dead_letters(w):
     """Rows that can never be taken go to a topic, with all that they were and why; what that topic cannot take goes to the stream of dead letters."""
     w.broker.topic("picky", 2, cleanup__policy="compact", max__message__bytes=3000)

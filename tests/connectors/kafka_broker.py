@@ -42,10 +42,11 @@ class Proxy:
     """Between clients and a broker that is known by our port: cuts connections, or lets them stand still for ever."""
 
     def __init__(self, port, target):
-        self.target = target
+        self.port, self.target = port, target
         self.address = f"127.0.0.1:{port}"
         self.pairs = []  # of sockets
         self.frozen = set()
+        self.heard = None  # called with each client and what it says
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", port))
         threading.Thread(target=self.accept, daemon=True).start()
@@ -71,6 +72,8 @@ class Proxy:
             while data := a.recv(65536):
                 if a in self.frozen:
                     return
+                if self.heard and a.getsockname()[1] == self.port:
+                    self.heard(a, data)
                 b.sendall(data)
         except OSError:
             pass

@@ -68,9 +68,10 @@ class Market:
         self.process = subprocess.Popen([BUILD + "/laminar", "run", self.script], env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         said = b""
         while said.count(b"listening on") < 2:
-            line = self.process.stderr.readline()
+            ready, _, _ = select.select([self.process.stderr], [], [], DEADLINE_S)
+            line = os.read(self.process.stderr.fileno(), 4096) if ready else b""
             if not line:
-                raise AssertionError("it ended: " + said.decode())
+                raise AssertionError("it ended, or does not listen: " + said.decode())
             said += line
 
     def kill(self):
@@ -387,6 +388,11 @@ def make_picture(path):
         browser.picture(path)
 
 
+def took_too_long(*_):
+    """By an exception, so that the browser and the program are stopped on the way out."""
+    raise TimeoutError("the test takes too long")
+
+
 def main():
     for what, there in (("chromium", CHROMIUM), ("the module websocket, not built (libwslay-dev)", os.path.exists(BUILD + "/modules/websocket.so"))):
         if not there:
@@ -395,7 +401,8 @@ def main():
     if sys.argv[2:3] == ["--picture"]:
         return make_picture(sys.argv[3])
     failed = 0
-    signal.alarm(400)  # a test that hangs ends
+    signal.signal(signal.SIGALRM, took_too_long)
+    signal.alarm(200)
     chosen = [c for c in cases if len(sys.argv) < 3 or sys.argv[2] in c.__name__]
     for c in chosen:
         at = time.monotonic()

@@ -260,6 +260,19 @@ def keys_by_other_indexes(w):
     equal(w.server.psql("SELECT k FROM just ORDER BY 1"), "0\n1\n2")
 
 
+@case
+def keys_that_are_null(w):
+    """They are no keys to a unique index, which would take them again and again."""
+    w.server.psql("CREATE TABLE nulls (a text, b integer NOT NULL, v integer, UNIQUE (a, b))")
+    w.file("n.csv", "a,b,v\nx,1,1\n,1,2\nx,1,3\n,1,4\ny,1,\n")
+    for _ in range(2):
+        said = w.run("CREATE SOURCE t (a VARCHAR, b INTEGER, v INTEGER) FROM FILE (path = 'n.csv', format = 'csv'); CREATE STREAM bad (v INTEGER, error VARCHAR);"
+                     + sink(w, "nulls", write__mode="upsert", primary__key="a, b", dead_letter="bad"), ["--print", "bad", "--format", "csv"])
+        equal([r[0] for r in as_rows(said)], ["v", "2", "4"])
+        holds(said, "no NULL in column 1, a key")
+        equal(w.server.psql("SELECT * FROM nulls ORDER BY a"), "x|1|3\ny|1|")
+
+
 # ---- epochs
 
 @case
@@ -353,6 +366,14 @@ def all_poison(w):
     w.server.psql("CREATE TABLE none (k bigint CHECK (k < 0))")
     w.run("CREATE SOURCE t (k BIGINT) FROM GENERATOR (rows = 3000, fields = 'k: sequence(1, 1)');" + sink(w, "none"))
     equal(w.server.psql("SELECT count(*) FROM none"), "0")
+
+
+@case
+def too_long_for_an_index(w):
+    w.server.psql("CREATE TABLE indexed (t text PRIMARY KEY)")
+    w.file("i.csv", "t\na\n" + os.urandom(20000).hex() + "\nb\n")
+    w.run("CREATE SOURCE t (t VARCHAR) FROM FILE (path = 'i.csv', format = 'csv');" + sink(w, "indexed"))
+    equal(w.server.psql("SELECT t FROM indexed ORDER BY 1"), "a\nb")
 
 
 @case

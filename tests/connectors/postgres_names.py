@@ -77,14 +77,15 @@ def sq1_every_name_is_quoted(w):
     names = ["database", "username", "schema.name", "table.name", "primary.key", "application.name", "epoch.table", "sink.id", "ssl.ca.cert.path", "ssl.client.cert.path", "ssl.client.key.path"]
     answers = {}
     for name in names:
-        d = Drive(w, **{"table.name": "quoted", "write.mode": "upsert", name: bad})
+        more = {"hostname": "localhost", "ssl.client.cert.path": bad, "ssl.client.key.path": bad} if name.startswith("ssl.") else {}
+        d = Drive(w, **{"table.name": "quoted", "write.mode": "upsert", **more, name: bad})
         answers[name] = d.ask("a open 1 epochs").split()[0]
         if answers[name] == "OK":
             d.does("a write 1:a", "OK 1", "a flush", "OK", "a commit 1", "OK")
         d.ask("a close")
         d.done()
         equal(w.server.psql("SELECT count(*) FROM pg_class WHERE relname = 'witness'"), "1", name)
-    refused = ["database", "username", "schema.name", "table.name", "primary.key"]
+    refused = ["database", "username", "schema.name", "table.name", "primary.key"] + [n for n in names if n.startswith("ssl.")]
     equal(answers, {n: "OPTION" if n in refused else "OK" for n in names})
     w.server.psql(f'SELECT * FROM "{bad.replace(chr(34), chr(34) * 2)}"')
     equal(w.server.psql("SELECT count(*) FROM laminar_epochs WHERE sink = '" + bad.replace("'", "''") + "'"), "1")
@@ -263,6 +264,10 @@ def tls(w):
     equal(ssl_used(hostname="127.0.0.1", sslmode="require"), True, "require")
     equal(ssl_used(hostname="127.0.0.1", sslmode="prefer"), True, "prefer, said in words")
     equal(ssl_used(hostname="127.0.0.1"), False, "loopback may go without")
+    equal(ssl_used(hostname="localhost", sslrootcert=ca), True, "but not when a certificate is named")
+    refused("certificates are named", "ssl.mode = 'disable'", hostname="localhost", sslmode="disable", sslrootcert=ca)
+    refused("certificates are named", "a socket has no TLS", sslmode="verify-full", sslrootcert=ca)
+    refused("without its key", "both", hostname="localhost", sslrootcert=ca, sslcert=w.folder + "/server.crt")
     tls_outage(w, ca)
     refused("certificate verify failed", hostname="localhost", sslmode="verify-full", sslrootcert=other)
     refused("certificate verify failed", hostname="localhost", sslmode="verify-ca", sslrootcert=other)

@@ -92,6 +92,25 @@ def commit_in_doubt(w):
 
 
 @case
+def commit_that_did_not_happen(w):
+    """All was sent, and the server died on it. A row that was never good is not taken for one that is there."""
+    w.server.psql("CREATE TABLE undone (k bigint PRIMARY KEY, t text); INSERT INTO undone VALUES (2, 'before');"
+                  "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$;"
+                  "CREATE TRIGGER slow BEFORE INSERT ON undone FOR EACH ROW EXECUTE FUNCTION slow()")
+    d = Drive(w, table__name="undone", statement__timeout="0")
+    d.does("a open 1 plain", "OK", "a write 1:a 2:b 3:c", "OK 3")
+    d.say("a flush")
+    wait_until("it waits", lambda: w.server.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
+    w.server.stop("immediate")
+    w.server.start()
+    holds(d.answer(), "RETRY")
+    w.server.psql("DROP TRIGGER slow ON undone")
+    d.does("a flush", "POISON 1", "a flush", "OK", "a close", "OK")
+    equal(w.server.psql("SELECT * FROM undone ORDER BY k"), "1|a\n2|before\n3|c")
+    d.done()
+
+
+@case
 def commit_in_doubt_of_the_instance_before(w):
     """Closed with a COMMIT that nobody heard of, as when a call takes too long: the next instance knows which rows may be there."""
     w.server.psql("CREATE TABLE doubt3 (k bigint PRIMARY KEY, t text)")

@@ -379,6 +379,34 @@ def bounds():
 
 
 @case
+def unfinished_messages():
+    """All that clients may leave half said is 16 MiB; the connection of who goes beyond ends, and others go on."""
+    with Run(per__client__buffer="1 MiB") as r:
+        good = Client(r.port)
+        half = []
+        for _ in range(300):
+            c = Client(r.port)
+            c.send(frame(TEXT, b"x" * 65000, fin=False))
+            half.append(c)
+        say(good, action="ping")
+        told(good, "heartbeat")
+        for c in half[-30:]:
+            equal(c.close_code(), (1013, "too many messages are under way"))
+        for c in half:
+            c.close()
+        while True:  # until the server has seen them go
+            c = Client(r.port)
+            c.send(frame(TEXT, b'{"action":"ping"}' + b" " * 60000))
+            opcode, _ = c.frame()
+            c.close()
+            if opcode == TEXT:
+                break
+        r.rows([(1, "a")])
+        records(good, 1)
+        r.end()
+
+
+@case
 def floods():
     """Whoever sends too much is closed with 1008, and others hardly see it."""
     with Run() as r:

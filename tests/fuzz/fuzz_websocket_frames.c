@@ -47,6 +47,8 @@ static void host_log(struct lam_io *io, int level, const char *fmt, ...)
 struct lam_view {
     bool odd, own, spent;
     uint32_t which[64];
+    struct lam_values values;
+    struct lam_passed passed;
 };
 struct lam_kept {
     int64_t n;
@@ -66,19 +68,22 @@ static struct lam_view *host_view_new(struct lam_io *io, const char *filter, con
     return v;
 }
 
-static void pass(struct lam_view *v, int64_t n, bool own, struct lam_passed *out)
+static const struct lam_passed *pass(struct lam_view *v, int64_t n, bool own)
 {
+    struct lam_passed *out = &v->passed;
     static const int64_t offsets[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
     *out = (struct lam_passed){.size = sizeof *out, .which = v->which, .spent = v->spent, .failed = v->odd, .why = "odd"};
     for (int64_t i = 0; i < n && out->n < 8; i++)
         if (!v->odd || i % 2) v->which[out->n++] = (uint32_t)i;
-    if (own) out->values = (struct lam_values){.size = sizeof out->values, .n = out->n, .bytes = "vvvvvvvv", .offsets = offsets};
+    v->values = (struct lam_values){.size = sizeof v->values, .n = out->n, .bytes = "vvvvvvvv", .offsets = offsets};
+    if (own) out->values = &v->values;
+    return out;
 }
 
-static void host_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us, struct lam_passed *out)
+static const struct lam_passed *host_view_read(struct lam_view *v, const struct lam_rows *rows, int64_t n, int64_t max_us)
 {
     (void)rows, (void)max_us;
-    pass(v, n, v->own, out);
+    return pass(v, n, v->own);
 }
 static int64_t host_rows_keep(struct lam_io *io, struct lam_kept **k, const struct lam_rows *rows, int64_t from, int64_t n, int64_t *bytes)
 {
@@ -90,10 +95,10 @@ static int64_t host_rows_keep(struct lam_io *io, struct lam_kept **k, const stru
     *bytes = 8;
     return n;
 }
-static void host_kept_read(struct lam_view *v, const struct lam_kept *k, int64_t max_us, struct lam_passed *out)
+static const struct lam_passed *host_kept_read(struct lam_view *v, const struct lam_kept *k, int64_t max_us)
 {
     (void)max_us;
-    pass(v, k->n, true, out);
+    return pass(v, k->n, true);
 }
 static void host_kept_free(struct lam_kept *k)
 {

@@ -409,7 +409,7 @@ static void nulls_are_blank(void **state)
     struct ipc_message m;
     size_t at = 0;
     do {
-        assert_int_equal(ipc_message_at(out.p + at, out.n - at, &m, NULL), ST_OK);
+        assert_int_equal(ipc_message_at(out.p + at, out.n - at, out.n, &m, NULL), ST_OK);
         at += m.size;
     } while (m.kind != IPC_ROWS);
     for (uint64_t i = 0; i < m.body_n; i++) assert_int_equal(m.body[i], 0);

@@ -90,6 +90,9 @@ static const struct sample samples[] = {
      ",\"payload\":{\"op\":\"d\",\"before\":{\"t\":1500000,\"u\":1500,\"m\":\"BNI=\",\"x\":\"AP8=\"}}}\n"
      "{\"payload\":{\"op\":\"c\",\"after\":{\"m\":\"BNI=\"}}}\n",
      "1970-01-01 00:00:01.5|00:00:01.5|1970-01-02|1.23|\\x00ff|00:00:00.000002|\n1970-01-01 00:25:00|00:00:00.000001|~|1234.00|\\x4150383d|~|\n~|~|~|12.34|~|~|\n", 0, 0, 0, NULL},
+    {"debezium", "m DECIMAL, t TIMESTAMP", NULL, "{" SCHEMA(DECIMAL("2", "M") "," FIELD("int64", "io.debezium.time.MicroTimestamp", "T")) ",\"payload\":{\"op\":\"c\",\"after\":{\"M\":\"1234\",\"T\":5}}}\n",
+     "-26588.24|1970-01-01 00:00:00.000005|\n", 0, 0, 0, NULL},
+    {"debezium", "id BIGINT", NULL, "{\"op\":\"\\u0000\",\"after\":{\"id\":1}}\n", "", 0, 1, 0, NULL},
     {"debezium", "m VARCHAR, t BIGINT", NULL, "{" SCHEMA(DECIMAL("2", "m") "," FIELD("int64", "io.debezium.time.MicroTimestamp", "t")) ",\"payload\":{\"op\":\"c\",\"after\":{\"m\":\"BNI=\",\"t\":77}}}\n", "12.34|77|\n", 0, 0, 0, NULL},
 };
 /* clang-format on */
@@ -204,6 +207,8 @@ static void wrong_options(void **state)
         {"json.path", "a\\", "option 'json.path' cannot be 'a\\'", NULL},
         {"json.path", "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q", "option 'json.path' cannot be", "16 names at most"},
         {"json.column.p", "$.", "option 'json.column.p' cannot be '$.'", NULL},
+        {"json.column.p", "$", "option 'json.column.p' cannot be '$'", NULL},
+        {"json.column.p", "$[0]", "option 'json.column.p' cannot be '$[0]'", NULL},
         {"json.column.pric", "a", "option 'json.column.pric': there is no column \"pric\" to be read", "did you mean 'json.column.price'?"},
         {"json.column.p.epoch_unit", "fortnight", "option 'json.column.p.epoch_unit' cannot be 'fortnight'", "one of: s, ms, us, ns"},
         {"json.column.p", "price", "columns \"p\" and \"price\" are read from the same place", NULL},

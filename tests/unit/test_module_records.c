@@ -13,7 +13,7 @@
  */
 
 enum { N = 10000, SPLITS = 2 };
-static enum { GOOD, TOO_MANY, SHORT_METADATA, LONG_PLACE, NO_METADATA, FAILS, WITHOUT_A_WORD } mode;
+static enum { GOOD, TOO_MANY, SHORT_METADATA, LONG_PLACE, NO_METADATA, FAILS, WITHOUT_A_WORD, ARRAYS } mode;
 static uint64_t allocations[SPLITS][2];
 
 struct toy {
@@ -42,6 +42,12 @@ static bool key_is_bad(int64_t i)
 static bool has_key(int64_t i)
 {
     return i % 3 != 1;
+}
+
+/* ARRAYS: how many rows a record that is good has. */
+static int rows_of(int64_t i)
+{
+    return (int)(i % 4);
 }
 
 static int toy_open(struct lam_io *io, struct lam_error *err)
@@ -113,11 +119,16 @@ static int toy_poll(struct lam_io *io, int split, int64_t now, struct lam_record
         memcpy(room, "{\"v\":\"\",\"k", 10);
         int n = snprintf(text, sizeof text, is_bad(i) ? "{\"v\":\"\",\"k\":%ld" : "{\"v\":\"\",\"k\":%ld%*s}", (long)i,
                          (int)(i % 100), "");
+        if (mode == ARRAYS && !is_bad(i)) {
+            n = snprintf(text, sizeof text, "[");
+            for (int k = 0; k < rows_of(i); k++) n += snprintf(text + n, sizeof text - (size_t)n, "%s{\"v\":\"\",\"k\":%ld}", k ? "," : "", (long)i);
+            n += snprintf(text + n, sizeof text - (size_t)n, "]");
+        }
         struct lam_position after = {.offset = i, .n = mode == LONG_PLACE ? 1000 : 0};
         if (out->n < 8192) note(t, out->n, i);
         if (is_gone(i)) {
             more = io->host->record(out, NULL, 0, &after);
-        } else if (i % 2) {
+        } else if (i % 2 || mode == ARRAYS) {
             more = io->host->record(out, text, (size_t)n, &after);
         } else { /* in two steps, in place */
             room = io->host->record_room(out, (size_t)n);
@@ -306,6 +317,33 @@ static void metadata_stays_beside_its_record(void **state)
                 }
 }
 
+/* A record may have several rows, which all have its metadata, or none; tombstones are rows of metadata alone. */
+static void metadata_stays_beside_all_rows_of_its_record(void **state)
+{
+    (void)state;
+    static const int batches[] = {2, 100, 8192};
+    mode = ARRAYS;
+    for (size_t b = 0; b < countof(batches); b++)
+        for (int text_key = 0; text_key < 2; text_key++) {
+            struct lam_db *db = open_db(1);
+            struct lam_session *s = open_session(db);
+            char sql[300];
+            int64_t got[4], want[3] = {0};
+            for (int64_t i = 0; i < N; i++) {
+                int rows = is_gone(i) ? 1 : is_bad(i) ? 0 : rows_of(i);
+                if (text_key && has_key(i) && key_is_bad(i)) rows = 0;
+                want[0] += rows, want[1] += has_key(i) ? rows : 0, want[2] += rows * i;
+            }
+            snprintf(sql, sizeof sql, "CREATE SOURCE m (v VARCHAR, _key %s, k BIGINT, _n BIGINT) FROM \"toy.messages\" (batch.rows = %d, json.path = '$')",
+                     text_key ? "VARCHAR" : "BLOB", batches[b]);
+            run(s, sql);
+            query(s, "SELECT count(*), count(_key), CAST(sum(_n) AS BIGINT), count(*) FILTER (WHERE k <> _n) FROM m", got, 4);
+            for (int i = 0; i < 3; i++) assert_int_equal(got[i], want[i]);
+            assert_int_equal(got[3], 0);
+            close_both(db, s);
+        }
+}
+
 static void fails(struct lam_session *s, const char *columns, const char *options, const char *why)
 {
     char sql[300];
@@ -354,16 +392,19 @@ static void wrongs_are_named(void **state)
     close_both(db, s);
 }
 
-static void the_bad_become_dead_letters(void **state)
+static void the_bad_become_letters(const char *options)
 {
-    (void)state;
     struct lam_db *db = open_db(1);
     struct lam_session *s = open_session(db);
     nwritten = 0;
     at_once = 100;
-    run(s, "CREATE STREAM bad (position BIGINT);"
-           "CREATE SOURCE m (k BIGINT, _key VARCHAR) FROM \"toy.messages\" (dead_letter = 'bad', batch.rows = 700);"
-           "CREATE SINK a FROM m INTO BLACKHOLE; CREATE SINK b FROM bad INTO \"toy.messages\" (format = 'csv')");
+    char sql[500];
+    snprintf(sql, sizeof sql,
+             "CREATE STREAM bad (position BIGINT);"
+             "CREATE SOURCE m (k BIGINT, _key VARCHAR) FROM \"toy.messages\" (dead_letter = 'bad', batch.rows = 700%s);"
+             "CREATE SINK a FROM m INTO BLACKHOLE; CREATE SINK b FROM bad INTO \"toy.messages\" (format = 'csv')",
+             options);
+    run(s, sql);
     assert_int_equal(lam_wait(db, s, LONG_TIME), LAM_OK);
     close_both(db, s);
     static bool bad[N];
@@ -374,7 +415,16 @@ static void the_bad_become_dead_letters(void **state)
         bad[i] = true;
     }
     for (int64_t i = 0; i < N; i++)
-        assert_int_equal(bad[i], (is_bad(i) && !is_gone(i)) || (has_key(i) && key_is_bad(i)));
+        assert_int_equal(bad[i], (is_bad(i) && !is_gone(i)) || (has_key(i) && key_is_bad(i) && (mode != ARRAYS || is_gone(i) || rows_of(i))));
+}
+
+/* Good records without rows are none of them. */
+static void the_bad_become_dead_letters(void **state)
+{
+    (void)state;
+    the_bad_become_letters("");
+    mode = ARRAYS;
+    the_bad_become_letters(", json.path = '$'");
 }
 
 static void nothing_is_allocated_once_warm(void **state)
@@ -505,6 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(metadata_stays_beside_its_record), T(wrongs_are_named),    T(the_bad_become_dead_letters),
         T(nothing_is_allocated_once_warm),   T(each_row_is_a_value), T(changes_are_marked_or_not),
-        T(types_of_metadata_are_checked)};
+        T(types_of_metadata_are_checked),
+        T(metadata_stays_beside_all_rows_of_its_record)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

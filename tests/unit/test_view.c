@@ -33,10 +33,10 @@ static int look_open(struct lam_io *io, uint64_t incarnation, uint64_t *marker, 
 /* "row:value;" of each that passes; a whole one is told by its length. */
 static void put(char *to, size_t *n, const struct lam_passed *p, const struct lam_values *offered)
 {
-    const struct lam_values *v = p->values.n ? &p->values : offered;
-    assert_true(!p->values.n || p->values.n == p->n);
+    const struct lam_values *v = p->values ? p->values : offered;
+    assert_true(!p->values || p->values->n == p->n);
     for (int64_t i = 0; i < p->n; i++) {
-        int64_t at = p->values.n ? i : p->which[i];
+        int64_t at = p->values ? i : p->which[i];
         assert_true(!i || p->which[i] > p->which[i - 1]);
         if (v->whole)
             *n += (size_t)sprintf(to + *n, "%s", v->bytes[0] == (char)0xff && v->offsets[1] > 100 ? "+" : "?");
@@ -50,12 +50,10 @@ static int look_write(struct lam_io *io, const struct lam_values *v, const struc
 {
     (void)err;
     struct looker *l = io->self;
-    struct lam_passed p;
     int64_t n = v->n < at_once ? v->n : at_once;
     *accepted = n;
     if (refused) return LAM_IO_OK;
-    io->host->view_read(l->view, rows, n, 0, &p);
-    put(written, &nwritten, &p, v);
+    put(written, &nwritten, io->host->view_read(l->view, rows, n, 0), v);
     for (int64_t i = 0, bytes = 0; i < n;) {
         int64_t k = io->host->rows_keep(io, &l->kept[l->nkept], rows, i, n - i, &bytes);
         assert_true(k <= n - i && bytes > 0);
@@ -70,8 +68,7 @@ static int look_close(struct lam_io *io, bool complete, struct lam_error *err)
     (void)complete, (void)err;
     struct looker *l = io->self;
     for (int i = 0; i < 64; i++) {
-        struct lam_passed p;
-        if (l->kept[i]) io->host->kept_read(l->view, l->kept[i], 0, &p), put(later, &nlater, &p, NULL);
+        if (l->kept[i]) put(later, &nlater, io->host->kept_read(l->view, l->kept[i], 0), NULL);
         io->host->kept_free(l->kept[i]);
     }
     io->host->view_free(l->view);
