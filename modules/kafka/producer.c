@@ -65,6 +65,9 @@ static rd_kafka_t *new_client(struct producer *p, int *result, struct lam_error 
 int producer_start(struct producer *p, struct lam_io *io, struct lam_error *err)
 {
     int result;
+    const struct lam_host *h = io->host;
+    if (h->option_int(io->options, "delivery.timeout.ms") <= h->option_int(io->options, "linger.ms"))
+        return h->fail(err, LAM_IO_OPTION, "delivery.timeout.ms is not longer than linger.ms: no row would be sent in time");
     p->io = io;
     p->rk = new_client(p, &result, err);
     if (!p->rk) return result;

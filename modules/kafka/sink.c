@@ -17,6 +17,8 @@
 #define ASK_MS   3000    /* for an answer of the cluster at open */
 #define PARTITIONS_MS 1000
 #define PARTITIONS_AGAIN_US 1000000
+#define TOPIC_LONGEST 249
+#define TOPIC_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define DLQ_MOST 1048588 /* bytes of a message that a topic takes by default */
 
 struct writing {
@@ -150,6 +152,17 @@ static int take_answer(struct lam_io *io, rd_kafka_event_t *event, struct lam_er
     return producer_start(&w->out, io, err);
 }
 
+/* A broker does not say so of all: messages for a topic that cannot be would wait for ever, and the library does not take "". */
+static int check_topic(struct lam_io *io, const char *option, const char *name, struct lam_error *err)
+{
+    size_t n = strlen(name);
+    bool dots = !strcmp(name, ".") || !strcmp(name, "..");
+    if (n && n <= TOPIC_LONGEST && !dots && strspn(name, TOPIC_LETTERS) == n) return LAM_IO_OK;
+    io->host->fail(err, LAM_IO_OPTION, "%s '%.260s' cannot be the name of a topic", option, name);
+    io->host->hint(err, "names are of letters, digits, dots, _ and -, and at most %d long", TOPIC_LONGEST);
+    return LAM_IO_OPTION;
+}
+
 static int name_topics(struct lam_io *io, struct lam_error *err)
 {
     struct writing *w = io->self;
@@ -159,6 +172,9 @@ static int name_topics(struct lam_io *io, struct lam_error *err)
     w->out.partitioner = (enum partitioner)h->option_int(io->options, "partitioner");
     w->out.max_bytes = h->option_int(io->options, "message.max.bytes");
     w->dlq.max_bytes = DLQ_MOST;
+    int result = check_topic(io, "topic", w->out.name, err);
+    if (!result && w->dlq.name) result = check_topic(io, "dlq.topic", w->dlq.name, err);
+    if (result) return result;
     if (!w->dlq.name || strcmp(w->dlq.name, w->out.name)) return LAM_IO_OK;
     return h->fail(err, LAM_IO_OPTION, "dlq.topic is the topic '%s' itself", w->dlq.name);
 }

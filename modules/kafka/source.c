@@ -54,6 +54,8 @@ static int connect_to(struct lam_io *io, struct lam_error *err)
     const struct lam_host *h = io->host;
     const struct lam_options *o = io->options;
     struct client_conf c;
+    if (h->option_int(o, "fetch.max.wait.ms") + 1000000 > h->option_int(o, "socket.timeout.ms"))
+        return h->fail(err, LAM_IO_OPTION, "fetch.max.wait.ms is not a second less than socket.timeout.ms: what is fetched would come too late");
     client_conf_begin(&c, io, err);
     group_conf(&r->group, &c);
     client_conf_set(&c, "enable.partition.eof", "true");

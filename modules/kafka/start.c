@@ -103,6 +103,11 @@ int start_partitions(struct lam_io *io, rd_kafka_t *rk, rd_kafka_topic_partition
     rd_kafka_resp_err_t e = start_ask(io, rk, START_MS, out, &why);
     if (why.bad_pattern)
         return io->host->fail(err, LAM_IO_OPTION, "topic.pattern '%s' is no regular expression", pattern);
+    if (e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        io->host->fail(err, LAM_IO_CONNECT, "there is no topic '%s'", why.what);
+        io->host->hint(err, "make it, or name topics that there are by topic or topic.pattern");
+        return LAM_IO_CONNECT;
+    }
     if (e) return broken(io, rk, e, why.what, err);
     if (!out->cnt) return io->host->fail(err, LAM_IO_OPTION, "there is no topic '%s'", names ? names : pattern);
     rd_kafka_topic_partition_list_sort(out, NULL, NULL);

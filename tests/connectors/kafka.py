@@ -430,8 +430,9 @@ def topics(w):
         w.run(source(w, "_topic VARCHAR, v BIGINT", topic, **options) + "CREATE STREAM u AS SELECT _topic AS t, v FROM r;" + into(w, "many.jsonl", "u"))
         got = collections.Counter((r["t"], r["v"]) for r in rows_of(w, "many.jsonl"))
         equal(got, collections.Counter((t, v) for t in want for v in range(300)))
-    for options, want in ((dict(topic="none-such"), "none-such"), (dict(topic=None), "set one of topic and topic.pattern"),
-                          (dict(topic=None, topic__pattern="^no"), "there is no topic '^no'"), (dict(topic=None, topic__pattern="["), "no regular expression")):
+    for options, want in ((dict(topic="none-such"), "there is no topic 'none-such'"), (dict(topic=None), "set one of topic and topic.pattern"),
+                          (dict(topic=None, topic__pattern="^no"), "there is no topic '^no'"),
+                          (dict(topic="few", fetch__max__wait__ms="30 s"), "fetch.max.wait.ms is not a second less"), (dict(topic=None, topic__pattern="["), "no regular expression")):
         topic = options.pop("topic")
         rc, said = w.run(source(w, "v BIGINT", topic, **options) + into(w, "many.jsonl"), ok=False)
         equal(bool(rc), True, said)
@@ -950,8 +951,12 @@ def refusals(w):
                           (dict(key__column="x"), "there is no column 'x' to be the key"),
                           (dict(key__column="d"), "the column 'd' cannot be a key"),
                           (dict(enable__idempotence="false"), "does not take the option 'enable.idempotence'"),
+                          (dict(topic=""), "topic '' cannot be the name of a topic"),
+                          (dict(topic="not this"), "topic 'not this' cannot be the name of a topic"),
+                          (dict(dlq__topic=".."), "dlq.topic '..' cannot be the name of a topic"),
+                          (dict(delivery__timeout__ms="1 s", linger__ms="1 s"), "delivery.timeout.ms is not longer than linger.ms"),
                           (dict(ssl__ca__location="/nowhere", security__protocol="ssl"), "/nowhere")):
-        rc, said = w.run(source + sink(w, "no", **options), ok=False)
+        rc, said = w.run(source + sink(w, options.pop("topic", "no"), **options), ok=False, timeout=20)
         if not rc:
             raise AssertionError(f"taken: {options}")
         holds(said, want)
