@@ -54,7 +54,7 @@ found = $(shell $(if $(PKG.$1),pkg-config --exists $(PKG.$1),$(CC) -E $(addprefi
 CONNECTORS := $(foreach m,$(notdir $(wildcard modules/*)),$(if $(call found,$m),$m))
 FUZZ := $(patsubst tests/fuzz/%.c,$O/fuzz/%,$(filter-out $(foreach m,websocket kafka,$(if $(filter $m,$(CONNECTORS)),,$(wildcard tests/fuzz/fuzz_$m_*.c))),$(wildcard tests/fuzz/fuzz_*.c)))
 .PHONY: all connectors check-connectors outage bench-connectors program lib docs units slt deps demo check bench bench-kernels fuzz sim models rooms unused format tidy acceptance install clean
-.SECONDARY:
+.PRECIOUS: $O/%.o $O/gen/%.o $O/tests/unit/%.o $O/bench/obj/%.o $O/modules/%.so $O/fuzz/% $O/tests/% $O/bench/%
 .DELETE_ON_ERROR:
 
 all: program lib connectors
