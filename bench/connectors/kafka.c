@@ -166,7 +166,8 @@ static int64_t option_int(const struct lam_options *o, const char *name)
         const char *text;
         int64_t v;
     } words[] = {{"5 ms", 5000},       {"2 min", 120000000}, {"64 MiB", 64 << 20},
-                 {"16 MiB", 16 << 20}, {"500 ms", 500000},   {"1 MiB", 1 << 20}};
+                 {"16 MiB", 16 << 20}, {"500 ms", 500000},   {"1 MiB", 1 << 20},
+                 {"30 s", 30000000},   {"5 min", 300000000}};
     if (!strcmp(name, "bounded")) return 1;
     for (int i = 0; i < n_table; i++) {
         if (strcmp(table[i].name, name) || !table[i].dflt) continue;

@@ -39,7 +39,8 @@ static const struct {
     {FROM_DECIMAL, OID_NUMERIC, ENCODE_NUMERIC},
     {FROM_TEXT, OID_TEXT, ENCODE_TEXT}, {FROM_TEXT, OID_VARCHAR, ENCODE_TEXT}, {FROM_TEXT, OID_BPCHAR, ENCODE_TEXT},
     {FROM_TEXT, OID_JSON, ENCODE_TEXT}, {FROM_TEXT, OID_JSONB, ENCODE_JSONB}, {FROM_TEXT, OID_XML, ENCODE_TEXT},
-    {FROM_JSON, OID_JSON, ENCODE_TEXT}, {FROM_JSON, OID_JSONB, ENCODE_JSONB}, {FROM_JSON, OID_TEXT, ENCODE_TEXT}, {FROM_JSON, OID_VARCHAR, ENCODE_TEXT},
+    {FROM_JSON, OID_JSON, ENCODE_TEXT}, {FROM_JSON, OID_JSONB, ENCODE_JSONB},
+    {FROM_JSON, OID_TEXT, ENCODE_TEXT}, {FROM_JSON, OID_VARCHAR, ENCODE_TEXT},
     {FROM_BYTES, OID_BYTEA, ENCODE_TEXT},
     {FROM_DATE, OID_DATE, ENCODE_DATE}, {FROM_DATE, OID_TIMESTAMP, ENCODE_DATE_TIMESTAMP},
     {FROM_TIME, OID_TIME, ENCODE_64},
@@ -59,7 +60,8 @@ static bool is_json(const char *metadata)
     if (p) memcpy(&pairs, p, 4), p += 4;
     for (; pairs > 0; pairs--) {
         for (int i = 0; i < 2; i++) memcpy(&len[i], p, 4), text[i] = p + 4, p += 4 + len[i];
-        if (len[0] == sizeof key - 1 && !memcmp(text[0], key, sizeof key - 1)) return len[1] == sizeof json - 1 && !memcmp(text[1], json, sizeof json - 1);
+        if (len[0] == sizeof key - 1 && !memcmp(text[0], key, sizeof key - 1))
+            return len[1] == sizeof json - 1 && !memcmp(text[1], json, sizeof json - 1);
     }
     return false;
 }

@@ -357,9 +357,6 @@ int guests_open(struct guests *g, struct lam_io *io, struct lam_error *err)
     int result = guard_open(&g->guard, io, err);
     if (result) return result;
     read_settings(g);
-    if (g->set.acks && g->inbox.lines)
-        return io->host->fail(err, LAM_IO_OPTION, "%s cannot count messages whose lines are records: leave out ack or split",
-                              io->name);
     if (g->set.acks && g->inbox.drops)
         return io->host->fail(err, LAM_IO_OPTION,
                               "%s cannot acknowledge messages that on.backpressure = 'drop' may drop: leave out one of both",

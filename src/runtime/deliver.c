@@ -173,6 +173,7 @@ static enum step try_later(struct deliver *d, struct err *err, bool anew, int64_
     add(&d->retries, 1);
     add(&d->write_errors, 1);
     if (err->text[0]) deliver_note(d, err);
+    if (d->tries == 1 && d->last == CALL_OPEN && err->text[0]) runtime_log(d->rt, 1, "%s; it is tried again", d->err.text); /* once an outage */
     d->stale = anew && d->sink && d->keeps;
     *wake_us = d->retry_at = now + pause_of(d);
     be(d, SINK_RETRYING);

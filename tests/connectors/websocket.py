@@ -192,6 +192,23 @@ def bad_handshakes():
 
 
 @case
+def a_port_that_is_taken():
+    with Run() as r, tempfile.TemporaryDirectory(prefix="laminar-ws-test.") as folder:
+        script = os.path.join(folder, "s.sql")
+        with open(script, "w") as f:
+            f.write("CREATE SOURCE s (k BIGINT) FROM STDIN (format = 'csv', header = 'false');\n"
+                    f"CREATE SINK w FROM s INTO WEBSOCKET (bind.address = '{r.port}', retry.first = '10 ms');\n")
+        p = subprocess.Popen([BUILD + "/laminar", "run", script], env={**os.environ, "LAMINAR_MODULES": BUILD + "/modules"}, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        said = p.stderr.readline().decode()  # while it tries
+        holds(said, f'sink "w": w cannot listen on {r.port}: Address already in use; it is tried again')
+        r.end()
+        holds(p.stderr.readline().decode(), "listening on ws://")
+        p.stdin.close()
+        equal(p.wait(DEADLINE_S), 0)
+        p.stderr.close()
+
+
+@case
 def slow_requests_end():
     with Run(handshake__timeout__ms=300) as r:
         s = connect(r.port)

@@ -330,7 +330,7 @@ static void shared_names(void **state)
     for (int shares = 0; shares < 2; shares++) {
         text_clear(&out);
         ipc_put_schema(&all, &out);
-        assert_int_equal(ipc_message_at(out.p, out.n, &m, &err), ST_OK);
+        assert_int_equal(ipc_message_at(out.p, out.n, out.n, &m, &err), ST_OK);
         assert_true(flat_items(&m.header, 1, 4, &fields));
         uint32_t to, back;
         char *at = out.p + 8 + fields.at;
@@ -344,7 +344,7 @@ static void shared_names(void **state)
     children[0].name = longer;
     text_clear(&out);
     ipc_put_schema(&all, &out);
-    assert_int_equal(ipc_message_at(out.p, out.n, &m, &err), ST_OK);
+    assert_int_equal(ipc_message_at(out.p, out.n, out.n, &m, &err), ST_OK);
     assert_int_equal(ipc_reader_schema(r, pool, &m, &err), E_DECODE);
     text_done(&out);
     ipc_reader_free(r);
