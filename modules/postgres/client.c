@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define COPY_PIECE (64 << 10)
 #define ASKING_MOST 16
+#define ASKING_S 1
 #define GRACE_US 10000000 /* for the server to stop a statement itself, before the connection is given up */
 
 /* ---- settings ------------------------------------------------------------------------------------------------ */
@@ -219,14 +221,40 @@ static enum outcome next_result(struct client *c, PGresult **out)
     return PG_OK;
 }
 
-static atomic_int asking;
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t less;
+    int n;
+} asking = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+/* False: there are too many. */
+static bool count_asking(int by)
+{
+    pthread_mutex_lock(&asking.lock);
+    bool fits = asking.n + by <= ASKING_MOST;
+    if (fits) asking.n += by;
+    if (by < 0) pthread_cond_broadcast(&asking.less);
+    pthread_mutex_unlock(&asking.lock);
+    return fits;
+}
+
+/* The process may end behind us, and with it the threads: a statement that nobody stopped would go on in the server. */
+static void wait_for_asking(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ASKING_S;
+    pthread_mutex_lock(&asking.lock);
+    while (asking.n && !pthread_cond_clockwait(&asking.less, &asking.lock, CLOCK_MONOTONIC, &until)) {}
+    pthread_mutex_unlock(&asking.lock);
+}
 
 static void *ask_to_stop(void *cancel)
 {
     char why[200];
     PQcancel(cancel, why, sizeof why);
     PQfreeCancel(cancel);
-    atomic_fetch_sub(&asking, 1);
+    count_asking(-1);
     return NULL;
 }
 
@@ -237,12 +265,13 @@ static void stop(struct client *c)
     pthread_t thread;
     PGcancel *cancel = PQgetCancel(c->pq);
     if (!cancel) return;
-    bool asked = atomic_fetch_add(&asking, 1) < ASKING_MOST && !pthread_create(&thread, NULL, ask_to_stop, cancel);
-    if (asked) {
+    bool fits = count_asking(1);
+    if (fits && !pthread_create(&thread, NULL, ask_to_stop, cancel)) {
         pthread_detach(thread);
+        c->asked = true;
         return;
     }
-    atomic_fetch_sub(&asking, 1);
+    if (fits) count_asking(-1);
     PQfreeCancel(cancel);
 }
 
@@ -475,5 +504,6 @@ void client_cancel(struct client *c)
 void client_done(struct client *c)
 {
     client_drop(c);
+    if (c->asked) wait_for_asking();
     put_wake_fd(c, 0);
 }

@@ -66,6 +66,7 @@ struct client {
     char state[6];             /* SQLSTATE of the last failure, or "" */
     char text[400];            /* what went wrong, one line */
     char hint[200];
+    bool asked;                /* the server is asked to stop a statement */
     bool ended;                /* of the last COPY: all was sent, so what follows may have been done */
 };
 

@@ -24,20 +24,24 @@ static int64_t split_watermark(const struct reader *r, const struct split *s)
     return s->highest == TS_MIN ? TS_MIN : minus(s->highest, r->delay_us);
 }
 
-/* The minimum over splits that are neither idle nor ended; TS_MIN before all of them have a row. */
+/* The minimum over splits that are neither idle nor ended; TS_MIN before all of them have a row. When all are idle, over those that ever
+ * had one: a split without rows whose idleness came to light last, as that of one that was away, would else hide for ever what
+ * the others had said before they fell silent. */
 static int64_t part_watermark(const struct part *p)
 {
     const struct reader *r = p->reader;
-    int64_t low = TS_MAX;
+    int64_t low = TS_MAX, quiet = TS_MAX;
     bool any = false;
     for (int i = 0; i < p->nsplits; i++) {
         const struct split *s = &p->splits[i];
-        if (s->idle || (s->ended && !r->rt->cfg.eof_hold)) continue;
-        any = true;
+        if (s->ended && !r->rt->cfg.eof_hold) continue;
         int64_t wm = split_watermark(r, s);
+        if (s->idle && wm != TS_MIN && wm < quiet) quiet = wm;
+        if (s->idle) continue;
+        any = true;
         if (wm < low) low = wm;
     }
-    return any ? low : TS_MIN;
+    return any ? low : quiet < TS_MAX ? quiet : TS_MIN;
 }
 
 void part_say_watermark(struct part *p)
@@ -329,6 +333,7 @@ void part_look_for_idle(struct part *p, int64_t now, int64_t *wake_us)
     }
     if (all && !p->idle_said) {
         p->idle_said = true;
+        part_say_watermark(p);
         atomic_store_explicit(&p->idle_now, true, memory_order_relaxed);
         edge_idle(p->edges[p->index % r->rt->nworkers]);
     } else if (!all) {
