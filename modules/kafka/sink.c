@@ -241,12 +241,11 @@ static const char *key_of(const struct lam_io *io, const struct lam_rows *rows, 
 }
 
 /* Whether the next row is what takes the place of this one, which is taken back. */
-static bool is_replaced(const struct lam_io *io, const struct message *m, const struct lam_rows *rows, int64_t row,
-                        int64_t end)
+static bool is_replaced(const struct lam_io *io, const struct message *m, const struct lam_rows *rows, int64_t row)
 {
     char room[24];
     size_t n;
-    if (row + 1 >= end || rows->weight[row + 1] < 0) return false;
+    if (row + 1 >= rows->array->length || rows->weight[row + 1] < 0) return false;
     const char *next = key_of(io, rows, row + 1, room, &n);
     return next && n == m->nkey && !memcmp(next, m->key, n);
 }
@@ -393,7 +392,7 @@ static int write_one(struct lam_io *io, const struct lam_values *values, int64_t
         m.n = (size_t)(values->offsets[i + 1] - values->offsets[i]);
     }
     int result = fill(io, rows, row, &m, err);
-    if (!result && back && is_replaced(io, &m, rows, row, rows->from + values->n)) {
+    if (!result && back && is_replaced(io, &m, rows, row)) {
         if (m.headers) rd_kafka_headers_destroy(m.headers);
         return LAM_IO_OK;
     }

@@ -67,7 +67,7 @@ static enum status regex_compile(struct regex *x, const char *p, uint32_t n, uin
     regex_forget(x);
     pcre2_compile_context *context = pcre2_compile_context_create(x->memory);
     x->code =
-        pcre2_compile((PCRE2_SPTR)p, n, options | PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY, &code, &at, context);
+        pcre2_compile((PCRE2_SPTR)p, n, options | PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C, &code, &at, context);
     pcre2_compile_context_free(context);
     if (!x->code) {
         char text[120];

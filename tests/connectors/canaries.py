@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """SE2: secrets are planted in every option that is one (SHOW CONNECTORS says which), everything that can go wrong is made to, and
 neither output nor messages, logs, metrics, lists, dead letters or files have a piece of one.
-secrets.py BUILD [PATTERN]: cases whose names contain PATTERN. SPDX-License-Identifier: Apache-2.0"""
+canaries.py BUILD [PATTERN]: cases whose names contain PATTERN. SPDX-License-Identifier: Apache-2.0"""
 import glob
 import json
 import os
