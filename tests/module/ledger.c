@@ -346,11 +346,12 @@ static int judge(struct lam_io *io, struct lam_error *err)
     char *p = w->text, *next = p;
     for (w->bad = 0; *p && *p != '?'; p = next, w->bad++) next = strchr(p, '\n') + 1;
     if (!*p) return LAM_IO_OK;
-    char *text = w->text, *rest = strchr(p, '\n') + 1;
-    fclose(w->out);
+    size_t before = (size_t)(p - w->text), behind = (size_t)(strchr(p, '\n') + 1 - w->text);
+    fclose(w->out); /* may move the text */
+    char *text = w->text;
     w->out = open_memstream(&w->text, &w->n);
-    fwrite(text, 1, (size_t)(p - text), w->out);
-    fputs(rest, w->out);
+    fwrite(text, 1, before, w->out);
+    fputs(text + behind, w->out);
     free(text);
     return io->host->fail(err, LAM_IO_POISON, "a ledger takes no row whose number is NULL");
 }
