@@ -10,40 +10,29 @@ struct head {
     struct span upgrade, connection, accept, extensions, protocol, retry_after;
 };
 
-static bool read_header(struct head *h, struct span line)
+static bool read_header(struct head *h, struct span name, struct span value)
 {
     static const char *const names[] = {
         "upgrade", "connection", "sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-protocol", "retry-after"};
     struct span *const values[] = {&h->upgrade,    &h->connection, &h->accept,
                                    &h->extensions, &h->protocol,   &h->retry_after};
-    if (!line.n || !memchr(line.p, ':', line.n)) return false;
-    struct span name = cut(&line, ':');
-    if (!name.n || trim(name).n != name.n) return false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!is_word(name, names[i])) continue;
         if (values[i]->p) return false;
-        *values[i] = trim(line);
+        *values[i] = value;
     }
     return true;
 }
 
 static bool read_head(struct head *h, struct span text)
 {
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        bool ends = c == '\r' && text.p[i + 1] == '\n'; /* the text goes on with "\r\n" */
-        if (ends)
-            i++;
-        else if ((c < ' ' && c != '\t') || c == 127)
-            return false;
-    }
+    struct span name, value;
+    if (!is_head(text)) return false;
     struct span line = cut(&text, '\r');
     h->version = cut(&line, ' ');
     h->status = cut(&line, ' ');
-    while (text.n) {
-        text.p++, text.n--; /* the newline */
-        if (!read_header(h, cut(&text, '\r'))) return false;
-    }
+    while (text.n)
+        if (!cut_header(&text, &name, &value) || !read_header(h, name, value)) return false;
     return true;
 }
 

@@ -82,41 +82,30 @@ struct request {
     struct span host, upgrade, connection, key, protocol_version, origin, authorization, extensions;
 };
 
-static bool read_header(struct request *r, struct span line)
+static bool read_header(struct request *r, struct span name, struct span value)
 {
     static const char *const names[] = {"host",   "upgrade",       "connection", "sec-websocket-key", "sec-websocket-version",
                                         "origin", "authorization", "sec-websocket-extensions"};
     struct span *const values[] = {&r->host,   &r->upgrade,       &r->connection, &r->key, &r->protocol_version,
                                    &r->origin, &r->authorization, &r->extensions};
-    if (!line.n || !memchr(line.p, ':', line.n)) return false;
-    struct span name = cut(&line, ':');
-    if (!name.n || trim(name).n != name.n) return false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!is_word(name, names[i])) continue;
         if (values[i]->p && values[i] != &r->extensions) return false; /* offers may stand in several; the first is looked at */
-        if (!values[i]->p) *values[i] = trim(line);
+        if (!values[i]->p) *values[i] = value;
     }
     return true;
 }
 
 static bool read_request(struct request *r, struct span text)
 {
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        bool ends = c == '\r' && text.p[i + 1] == '\n'; /* the text goes on with "\r\n" */
-        if (ends)
-            i++;
-        else if ((c < ' ' && c != '\t') || c == 127)
-            return false;
-    }
+    struct span name, value;
+    if (!is_head(text)) return false;
     struct span line = cut(&text, '\r');
     r->method = cut(&line, ' ');
     r->target = cut(&line, ' ');
     r->version = line;
-    while (text.n) {
-        text.p++, text.n--; /* the newline */
-        if (!read_header(r, cut(&text, '\r'))) return false;
-    }
+    while (text.n)
+        if (!cut_header(&text, &name, &value) || !read_header(r, name, value)) return false;
     return true;
 }
 

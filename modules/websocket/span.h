@@ -38,6 +38,31 @@ static inline struct span cut(struct span *rest, char sep)
     return s;
 }
 
+/* Whether it is made of lines, without other control characters than tabs. Behind the last one "\r\n" stands, beyond the text. */
+static inline bool is_head(struct span text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        bool ends = c == '\r' && text.p[i + 1] == '\n';
+        if (ends)
+            i++;
+        else if ((c < ' ' && c != '\t') || c == 127)
+            return false;
+    }
+    return true;
+}
+
+/* Cuts the next header off, of a head whose line before was cut off up to its newline; false: that is no header. */
+static inline bool cut_header(struct span *text, struct span *name, struct span *value)
+{
+    text->p++, text->n--; /* the newline */
+    *value = cut(text, '\r');
+    if (!value->n || !memchr(value->p, ':', value->n)) return false;
+    *name = cut(value, ':');
+    *value = trim(*value);
+    return name->n && trim(*name).n == name->n;
+}
+
 static inline bool has_word(struct span list, const char *word)
 {
     while (list.n)
