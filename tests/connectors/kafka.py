@@ -692,6 +692,14 @@ def broker_stopped(w):
 MIB = 1 << 20
 
 
+def memory_is_ours():
+    """Sanitizers keep what was freed for a while, and more beside: what they hold says nothing of us."""
+    ours = os.path.basename(BUILD) not in ("asan", "tsan")
+    if not ours:
+        print("kafka: the bound on memory is left out under a sanitizer")
+    return ours
+
+
 def resident(p):
     with open(f"/proc/{p.pid}/status") as f:
         return int(re.search(r"VmRSS:\s+(\d+) kB", f.read())[1]) * 1024
@@ -731,7 +739,7 @@ def outage(w):
         following += key == following
     equal(following, n, "rows")
     said = f"{seconds} s | {n} | {messages - n} | {before // MIB} MiB | {most // MIB} MiB | {took:.0f} s"
-    if most > before + 128 * MIB:
+    if most > before + 128 * MIB and memory_is_ours():
         raise AssertionError("memory has grown: " + said)
     if "OUTAGE" in os.environ:
         print("| outage | rows | twice | memory before | most | done after |\n| " + said + " |")
@@ -752,7 +760,7 @@ def sink_behind(w):
     rc, out, err = w.finish(p)
     equal(rc, 0, err)
     equal(w.broker.count("fast"), 2000000, "rows")
-    if most > 120 * MIB:
+    if most > 120 * MIB and memory_is_ours():
         raise AssertionError(f"{most // MIB} MiB")
 
 
@@ -767,7 +775,7 @@ def reader_behind(w):
     sizes = []
     wait_until("it stands still", lambda: sizes.append(resident(p)) or time.sleep(0.5) or (len(sizes) > 6 and max(sizes[-4:]) - min(sizes[-4:]) < MIB))
     equal(p.poll(), None, "it runs")
-    if sizes[-1] > 160 * MIB:
+    if sizes[-1] > 160 * MIB and memory_is_ours():
         raise AssertionError(f"{sizes[-1] // MIB} MiB, and 330 MiB of values lie in the topic")
     last, seen = {}, 0
     for line in p.stdout:
