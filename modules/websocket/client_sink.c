@@ -58,9 +58,9 @@ static bool hand_over(struct client_sink *c)
     return c->dial.peer.offered > before;
 }
 
-static void let_go_of_sent(struct client_sink *c)
+/* sent: bytes of what was offered to this connection that the system has taken. */
+static void let_go_of(struct client_sink *c, uint64_t sent)
 {
-    uint64_t sent = c->dial.peer.offered - buffer_left(&c->dial.peer.out);
     while (c->from < c->n && c->frames[c->from].end && c->frames[c->from].end <= sent) {
         const struct sent_frame *f = &c->frames[c->from++];
         c->sent += f->records;
@@ -77,8 +77,10 @@ static bool is_backed_up(const struct client_sink *c)
 
 /* ---- the connection */
 
+/* What the last step sent before it found the connection broken may have arrived: sent again, it would come twice. */
 static void lost(struct client_sink *c)
 {
+    let_go_of(c, c->dial.taken);
     uint64_t doubtful = c->sent - c->answered;
     for (uint32_t i = c->from; i < c->n; i++) c->frames[i].end = 0;
     c->answered = c->sent;
@@ -118,7 +120,7 @@ static void step(struct client_sink *c, int64_t now)
     if (d->state == DIAL_OPEN && hand_over(c)) dial_step(d, now);
     if (d->state == DIAL_DOWN) lost(c);
     if (d->state != DIAL_OPEN) return;
-    let_go_of_sent(c);
+    let_go_of(c, c->dial.peer.offered - buffer_left(&c->dial.peer.out));
     take_answer(c);
 }
 

@@ -23,6 +23,7 @@
 
 static void release(struct dial *d)
 {
+    if (d->peer.io) d->taken = d->peer.offered - buffer_left(&d->peer.out);
     peer_done(&d->peer);
     if (d->easy) {
         curl_multi_remove_handle(d->multi, d->easy);

@@ -40,6 +40,7 @@ struct dial {
     uint64_t connections; /* that were open */
     int64_t opened_at;
     /* of the last connection, or try: */
+    uint64_t taken; /* DOWN: bytes of what was offered that the system had taken */
     bool was_open;
     bool is_final; /* the same would come of trying again */
     uint16_t code; /* of the server's close frame; 0: none came */

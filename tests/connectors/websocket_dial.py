@@ -191,7 +191,7 @@ def reconnects():
 @case
 def breaks_in_the_middle():
     """A server that reads a part of what is on its way and then is gone: no row twice, none gone that is not counted."""
-    n, width = 3000, 1000
+    n, width = 20000, 1000  # more than the system takes for three connections, each of which may hold 4 MB
     with Server(receive_buffer=4096) as s, sink(s) as p:
         t = threading.Thread(target=lambda: (p.rows(lines(n, width=width)), p.process.stdin.close()))
         t.start()
